@@ -51,7 +51,8 @@
          population_trial/4, population_examine/5, population_evaluate/5, population_next/2,
          population_inject/4, population_purge/3, population_sources/2, population_tuning/1,
          tuning_candidates/1, tuning_tell/2, tuning_settle/1, population_info/1,
-         population_parameters/1, population_evaluated_champion/1, population_best/1, population_front/1,
+         population_parameters/1, population_evaluated_champion/1, population_best/1,
+         population_front/1,
          population_migrant/3, population_contender/1, population_lineage/2, population_stats/1,
          population_work/1, population_median_cost/1,
          population_encode/1, population_decode/1]).

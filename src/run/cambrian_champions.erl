@@ -33,8 +33,8 @@ saved(#champions{champion = Champion, validated = Validated}) ->
 -spec champion(champions()) -> undefined | champion().
 champion(#champions{champion = Champion}) -> Champion.
 
-%% @doc With the champion of this generation, if it is better than the one before; in a Pareto search
-%% if it is another one.
+%% @doc With the champion of this generation, if it is better than the one before; in a Pareto
+%% search if it is another one.
 -spec crown(Evaluated :: reference(), IsPareto :: boolean(), champions()) ->
           {new, champion(), champions()} | same.
 crown(Evaluated, IsPareto, #champions{champion = Old} = Champions) ->

@@ -88,10 +88,12 @@ start_link(Options) ->
 %% `{Tag, {ok, [Outcome], [{Index, Fault}]}}'.
 %%
 %% `Network' makes a network from a genotype on this node; other nodes always compile the genotype
-%% itself. A score without a fitness is a fault if one is needed. After `Ms' the round ends with the results that it has. If a `fitness' is needed, the
+%% itself. A score without a fitness is a fault if one is needed. After `Ms' the round ends
+%% with the results that it has. If a `fitness' is needed, the
 %% round continues until it has one, but for no longer than one evaluation may take.
 -spec evaluate(pid(), reference(), [cambrian_genotype:genotype()], cambrian_worker:network(),
-               NeedsFitness :: boolean(), infinity | {Ms :: non_neg_integer(), Needed :: nothing | fitness}) -> ok.
+               NeedsFitness :: boolean(),
+               infinity | {Ms :: non_neg_integer(), Needed :: nothing | fitness}) -> ok.
 evaluate(Evaluator, Tag, Genotypes, Network, NeedsFitness, Limit) ->
     gen_server:cast(Evaluator, {evaluate, Tag, Genotypes, Network, NeedsFitness, Limit}).
 
@@ -129,7 +131,8 @@ handle_cast({evaluate, Tag, Genotypes, Network, NeedsFitness, Within},
     Ready = maps:map(fun(_, Crew) -> Crew#crew{is_asked = false, is_bare = false} end, Crews),
     Begun = State#state{tag = Tag, genotypes = list_to_tuple(Genotypes), network = Network,
                         round = Round + 1, limit = Limit, is_late = false, needed = Needed,
-                        needs_fitness = NeedsFitness, left = length(Genotypes), results = [], idle = maps:keys(Crews),
+                        needs_fitness = NeedsFitness, left = length(Genotypes),
+                        results = [], idle = maps:keys(Crews),
                         crews = Ready},
     go_on(share_out(lists:seq(1, length(Genotypes)), call_nodes(Begun)));
 handle_cast({expect_behaviour, Length}, #state{lengths = {_, Objectives}} = State) ->

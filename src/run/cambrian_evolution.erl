@@ -591,8 +591,8 @@ time_left(E) -> cambrian_standing:time_left(facts(E)).
 generation(E) -> cambrian_standing:generation(facts(E)).
 
 facts(#evolution{conf = Conf, now = Now, population = Population, evaluated = Evaluated,
-                 last = Last, is_cut = IsCut, stats = Stats, history = History, champions = Champions,
-                 run = Run}) ->
+                 last = Last, is_cut = IsCut, stats = Stats, history = History,
+                 champions = Champions, run = Run}) ->
     #{conf => Conf, now => Now, population => Population, evaluated => Evaluated, last => Last,
       is_cut => IsCut, stats => Stats, history => History, champions => Champions, run => Run}.
 

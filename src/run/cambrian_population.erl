@@ -16,7 +16,8 @@
          purge/2, checkpoint/1,
          subscribe/1, unsubscribe/1, info/1]).
 -export([start_guarded/1, start_prepared/1, overview/1, so_far/1, inject_from_mesh/4, account/1]).
--export_type([population/0, options/0, goal/0, stats/0, champion/0, compromise/0, migration/0, result/0, event/0,
+-export_type([population/0, options/0, goal/0, stats/0, champion/0, compromise/0,
+              migration/0, result/0, event/0,
               failure/0, evaluations_failed/0]).
 
 -type population() :: pid() | atom().
@@ -44,7 +45,8 @@
 %% into the memory that the application's `memory_limit' allows. `search' (`neat', or what suits the
 %% task) says what selection compares: fitness (`neat'), how unlike a behaviour is all others
 %% (`novelty'), or how unlike it is those of the fitter ones (`dominated_novelty'); or that several
-%% objectives are pursued side by side (`pareto'). The options may hold everything of {@link goal()} as well.
+%% objectives are pursued side by side (`pareto'). The options may hold
+%% everything of {@link goal()} as well.
 %%
 %% The first generation descends from the genotypes `from', if you give any: it has each of them as
 %% it is, and mutated copies of them in turn until the population is full. With `run => true' the
@@ -150,7 +152,8 @@
                               cost => non_neg_integer(), median => non_neg_integer(),
                               bound => number(),
                               outcome := accepted | shape | known | not_better | not_finite
-                                       | behaviour | objectives | failed | late | full | too_costly | banned}}
+                                       | behaviour | objectives | failed | late | full
+                                       | too_costly | banned}}
                %% genotypes were banned
                | {purged, cambrian_purge:purged()}
                | {evaluations_failed, evaluations_failed()}

@@ -3,7 +3,8 @@
 %% answers to a user's questions.
 -module(cambrian_standing).
 
--export([generation/1, is_pareto/1, front/1, result/2, time_left/1, is_over/1, is_settled/1, reached/1, measure/1,
+-export([generation/1, is_pareto/1, front/1, result/2, time_left/1, is_over/1, is_settled/1,
+         reached/1, measure/1,
          worked/3, answer/2]).
 -export_type([conf/0, facts/0, worked/0]).
 
@@ -15,7 +16,8 @@
                   newcomer_timeout := undefined | pos_integer()}.
 %% `stats' are those of the last generation that was evaluated here, with the time of the runs.
 -type facts() :: #{conf := conf(), now := integer(), population := reference(),
-                   evaluated := undefined | reference(), last := undefined | reference(), is_cut := boolean(),
+                   evaluated := undefined | reference(), last := undefined | reference(),
+                   is_cut := boolean(),
                    stats := undefined | cambrian_population:stats(),
                    history := cambrian_history:history(),
                    champions := cambrian_champions:champions(), run := cambrian_run:run()}.

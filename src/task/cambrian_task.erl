@@ -45,8 +45,9 @@
 %% and Nikolaidis 2023). The best fitness is 100. The behaviour is the sum of each half of the
 %% vector, or the place where an arm of `n' links ends, whose joints have these angles. Nothing
 %% counts as solved: give limits;</li>
-%% <li>`zdt1', `zdt2', `zdt3', `zdt4', `zdt6' with the setting `n' (30; 10 for the last two) (Zitzler
-%% et al. 2000) and `dtlz2' with the setting `objectives' (2 to 15; 3) (Deb et al. 2002): several
+%% <li>`zdt1', `zdt2', `zdt3', `zdt4', `zdt6' with the setting `n' (30; 10 for the last two)
+%% (Zitzler et al. 2000) and
+%% `dtlz2' with the setting `objectives' (2 to 15; 3) (Deb et al. 2002): several
 %% goals that contradict each other. The objectives are those of the papers times -1, and fitness is
 %% their sum. A number of the vector is clipped to -0.5 to 0.5, which stands for 0 to 1. Solved
 %% within a hundredth of the front.</li>

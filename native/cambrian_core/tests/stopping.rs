@@ -9,7 +9,6 @@ use cambrian_core::genome::genotype::{Connection, Genotype, Node, Shape};
 use cambrian_core::genome::innovation::output;
 use cambrian_core::genome::neuron::Neuron;
 use cambrian_core::genome::parameters::{Parameters, Tuner};
-use cambrian_core::phenotype::cost::metered;
 use cambrian_core::phenotype::network::{Network, Runner};
 use cambrian_core::phenotype::substrate::{Plan, Substrate, SubstrateError, grid};
 use cambrian_core::search::population::{EvaluationError, GRACE, Limits, Population};
@@ -67,9 +66,9 @@ fn every_evaluation_and_every_trial_stops_at_the_next_look() {
         let genotype = bloated(task.shape(), &task.parameters(), 30_000);
         assert!(genotype.cost() > CHECK_INTERVAL, "a tick alone is worth a look");
         let network = Network::new(&genotype);
-        // a task that reads a vector ticks once
-        let ticks = metered(|| task.evaluate(&network)).1 / genotype.cost();
-        for granted in (0..3).filter(|granted| *granted < ticks) {
+        // a task on vectors, which has one input, ticks once
+        let ticks = if task.shape().inputs == 1 { 1 } else { 3 };
+        for granted in 0..ticks {
             let token = times(granted);
             assert_eq!(task.evaluate_on(&network.runner(&token)), Err(Cancelled), "task {at}");
             assert_eq!(token.asked.into_inner(), granted + 1, "task {at} went on without token");

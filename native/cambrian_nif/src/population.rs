@@ -495,7 +495,8 @@ fn population_best(evaluated: EvaluatedArc) -> (GenotypeArc, f64) {
     (wrap(Arc::clone(evaluated.0.tuned(at))), fitness)
 }
 
-/// The first front of a Pareto search: `[{Genotype, Objectives, Fitness}]`; empty in other searches.
+/// The first front of a Pareto search: `[{Genotype, Objectives, Fitness}]`; empty in other
+/// searches.
 #[rustler::nif(schedule = "DirtyCpu")]
 fn population_front(evaluated: EvaluatedArc) -> Vec<(GenotypeArc, Vec<f64>, Option<f64>)> {
     let one = |(at, objectives): (u32, &[f64])| {

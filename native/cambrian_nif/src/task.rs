@@ -124,8 +124,8 @@ fn shape(network: &NetworkArc) -> Shape {
     Shape { inputs: network.0.inputs() as u32, outputs: network.0.outputs() as u32 }
 }
 
-/// `Fitness | {Fitness | none, Cases, Behaviour, Objectives, Work}`; without a fitness it is the sum
-/// of the objectives.
+/// `Fitness | {Fitness | none, Cases, Behaviour, Objectives, Work}`; without a fitness it is the
+/// sum of the objectives.
 pub fn score(term: Term) -> NifResult<Score> {
     if let Ok(fitness) = term.decode::<f64>() {
         return Ok(Score::from(fitness));

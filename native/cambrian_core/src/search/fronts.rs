@@ -1,9 +1,9 @@
-//! Fronts: which of many points are dominated by none, which of the rest by none of the rest, and so
-//! on. In each objective, more is better. A point dominates another if it is no worse in any
+//! Fronts: which of many points are dominated by none, which of the rest by none of the rest, and
+//! so on. In each objective, more is better. A point dominates another if it is no worse in any
 //! objective, and better in one.
 //!
-//! Two and three objectives are swept: `fronts/staircases.rs`. Four and more are compared as sets of
-//! bits: `fronts/bit_sets.rs`. No number may be NaN.
+//! Two and three objectives are swept: `fronts/staircases.rs`. Four and more are compared as sets
+//! of bits: `fronts/bit_sets.rs`. No number may be NaN.
 
 mod bit_sets;
 mod staircases;

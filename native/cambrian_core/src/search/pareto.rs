@@ -1,5 +1,5 @@
-//! A search for several objectives side by side: NSGA-II (Deb, Pratap, Agarwal & Meyarivan 2002) and
-//! NSGA-III (Deb & Jain 2014, "An evolutionary many-objective optimization algorithm using
+//! A search for several objectives side by side: NSGA-II (Deb, Pratap, Agarwal & Meyarivan 2002)
+//! and NSGA-III (Deb & Jain 2014, "An evolutionary many-objective optimization algorithm using
 //! reference-point-based nondominated sorting approach"), with the variation of NEAT.
 //!
 //! All genotypes are of one species. The best of parents and children together are the parents of

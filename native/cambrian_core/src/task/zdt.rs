@@ -1,5 +1,6 @@
-//! Two goals that contradict each other: the problems ZDT1 to ZDT4 and ZDT6 of Zitzler, Deb & Thiele
-//! 2000, "Comparison of multiobjective evolutionary algorithms". ZDT5 is missing, as its genotypes
+//! Two goals that contradict each other: the problems ZDT1 to ZDT4 and ZDT6 of Zitzler, Deb &
+//! Thiele 2000,
+//! "Comparison of multiobjective evolutionary algorithms". ZDT5 is missing, as its genotypes
 //! are bits.
 //!
 //! The genotype is a vector; each of its numbers is clipped to ± 0.5, and stands for a variable

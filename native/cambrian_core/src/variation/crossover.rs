@@ -117,8 +117,8 @@ fn combine_connections(
 }
 
 /// Simulated binary crossover within plus and minus `weight_limit` (Deb & Agrawal 1995; the bounds
-/// are those of Deb's program of NSGA-II): one of two numbers at the same distance from the middle of
-/// the parents'.
+/// are those of Deb's program of NSGA-II): one of two numbers at the same distance from the middle
+/// of the parents'.
 fn simulated_binary(mine: f32, theirs: f32, unit: f64, lower: bool, p: &Parameters) -> f32 {
     let (low, high) = (f64::from(mine.min(theirs)), f64::from(mine.max(theirs)));
     let (range, limit) = (high - low, f64::from(p.weight_limit));

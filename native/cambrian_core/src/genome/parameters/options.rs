@@ -96,8 +96,8 @@ choices! {
         /// The best in the first case, among equals in the second, and so on, the cases in random
         /// order (Helmuth, Spector & Matheson 2015); by fitness where a task has no cases.
         Lexicase = "lexicase",
-        /// As lexicase, but all that are within a case's median absolute deviation of the best there
-        /// count as equals, for results that are numbers (La Cava, Spector & Danai 2016).
+        /// As lexicase, but all within a case's median absolute deviation of the best there count
+        /// as equals, for results that are numbers (La Cava, Spector & Danai 2016).
         EpsilonLexicase = "epsilon_lexicase",
     }
 }

@@ -42,7 +42,8 @@ impl Staircase {
 }
 
 /// A staircase for each front (as the sweep of Jensen 2003, "Reducing the run-time complexity of
-/// multiobjective EAs", for a front instead of for two halves). O(N log² N), if staircases are short.
+/// multiobjective EAs", for a front instead of for two halves). O(N log² N), if they
+/// are short.
 pub(super) fn of_three(points: &Sorted) -> Vec<u32> {
     let mut fronts: Vec<Staircase> = Vec::new();
     let rank = |at| {
