@@ -1,10 +1,10 @@
 //! Quality diversity on tasks of vectors: how much of the archive fills, how good it is, and how
 //! fast.
 //!
-//! `diversity TASK SEEDS EVALUATIONS [set.SETTING=VALUE ...] [PARAMETER=VALUE ...]` prints, for each
-//! seed and on average, the QD score as the mean fitness over all cells, the coverage in percent and
-//! evaluations a second of one thread. `diversity naive EVALUATIONS` is a plain loop of MAP-Elites
-//! with iso+line on the sphere of 100 numbers, to compare with.
+//! `diversity TASK SEEDS EVALUATIONS [set.SETTING=VALUE ...] [PARAMETER=VALUE ...]` prints, for
+//! each seed and on average, the QD score as the mean fitness over all cells, the coverage in
+//! percent and evaluations a second of one thread. `diversity naive EVALUATIONS` is a plain loop
+//! of MAP-Elites with iso+line on the sphere of 100 numbers, to compare with.
 
 use cambrian_core::base::rng::{Purpose, Stream};
 use cambrian_core::genome::parameters::{Parameters, Search, Value};

@@ -173,12 +173,50 @@ what_is_no_utf_8_is_a_line_test() ->
     ?assertEqual({2, "", "cambrian: argument 3: expected text in UTF-8\n"},
                  run(["evolve", "xor", {error, "--seed ", <<255>>}])).
 
+%%% ---- archives ---------------------------------------------------------------------------
+
+archives_are_written_shown_and_merged_test_() ->
+    {timeout, 60, fun() -> cambrian_temporary:with_dir(fun archives_are_written_shown_and_merged/1) end}.
+
+archives_are_written_shown_and_merged(Dir) ->
+    File = fun(Name) -> filename:join(Dir, Name) end,
+    Evolve = fun(Seed, Into) ->
+                 run(["evolve", "maze_medium", "--search", "map_elites", "--generations", "4", "--target", "1000",
+                      "--quiet", "--json", "--seed", Seed, "--out", File(Into)])
+             end,
+    {0, Json, _} = Evolve("1", "a"),
+    {0, _, _} = Evolve("2", "b"),
+    Ends = ["/a/elites.archive", "/b/elites.archive"],
+    [A, B] = [Dir ++ End || End <- Ends],
+    {0, Shown, _} = run(["archive", A, "--json", "--svg", File("a.svg"), "--csv", File("a.csv")]),
+    {match, [Object]} = re:run(Json, "\"archive\":({.*?})", [{capture, all_but_first, list}]),
+    ?assertEqual(Object ++ "\n", Shown),
+    [?assertMatch({match, _}, re:run(Shown, "\"" ++ Field ++ "\":"))
+     || Field <- ["cells", "filled", "coverage", "qd_score", "id"]],
+    ?assert(filelib:is_regular(File("a.svg")) andalso filelib:is_regular(File("a.csv"))),
+    Id = fun(Words) ->
+             {0, Out, _} = run(["archive", "merge" | Words] ++ ["--json"]),
+             {match, [Hash]} = re:run(Out, "\"id\":\"([0-9a-f]{64})\"", [{capture, all_but_first, list}]),
+             Hash
+         end,
+    Union = Id([A, B, "--out", File("ab")]),
+    ?assertEqual([Union, Union], [Id([B, A, "--out", File("ba")]), Id([A, B, B, "--out", File("abb")])]),
+    ?assertEqual(file:read_file(File("ab")), file:read_file(File("ba"))),
+    {0, Inspected, _} = run(["inspect", A]),
+    ?assertMatch({match, _}, re:run(Inspected, "an archive of maze_medium: [0-9]+ of 2500 cells filled")),
+    ?assertMatch({1, "", "cambrian: " ++ _}, run(["archive", Dir ++ "/a/champion.genotype"])),
+    ?assertEqual({1, "", "cambrian: " ++ File("none") ++ ": there is no such file\n"}, run(["archive", File("none")])),
+    ?assertEqual({2, "", "cambrian: archive merge: expected two files or more\n"}, run(["archive", "merge", A])),
+    ?assertEqual({2, "", "cambrian: archive merge: --out is missing, expected a file for the archive\n"},
+                 run(["archive", "merge", A, B])).
+
 %%% ---- mistakes ---------------------------------------------------------------------------
 
 mistakes_are_one_line_and_status_2_test_() ->
     [{Line, ?_assertEqual({2, "", "cambrian: " ++ Said ++ "\n"}, run(Line))}
      || {Line, Said} <-
-            [{"evolv", "evolv: there is no such command (did you mean evolve?), expected evolve, resume, inspect, export, import, certificates or parameters"},
+            [{"evolv", "evolv: there is no such command (did you mean evolve?), expected evolve, resume, inspect, export, archive, "
+              "import, certificates or parameters"},
              {"evolve", "evolve: TASK is missing"},
              {"evolve xor again", "evolve again: expected nothing after TASK"},
              {"evolve xor --sede 1", "--sede: there is no such option (did you mean --seed?); cambrian evolve --help lists the options"},

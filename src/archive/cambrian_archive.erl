@@ -15,8 +15,7 @@
 %% true
 %% 5> {ok, #{genotype := Genotype, behaviour := [_X, _Y]}} =
 %%        cambrian_archive:nearest(Archive, [200, 100]).
-%% 6> cambrian_genotype:is_genotype(Genotype).
-%% true
+%% 6> #{inputs := 10} = cambrian_genotype:info(Genotype).
 %% '''
 %%
 %% An archive is a value. {@link merge/2} makes the union of two: each cell keeps the fitter elite,
@@ -57,6 +56,12 @@
                              embed => boolean()}.
 
 %% @doc The same as {@link stats/2} without options.
+%%
+%% ```
+%% 1> {ok, #{archive := Archive}} =
+%%        cambrian:evolve(maze_medium, #{search => map_elites, seed => 1, generations => 2}).
+%% 2> #{task := <<"maze_medium">>, places := 50} = cambrian_archive:stats(Archive).
+%% '''
 -spec stats(archive()) -> stats().
 stats(Archive) -> ?EXPLAIN_BADARG(cambrian_nif:archive_info(Archive, 0.0)).
 
@@ -65,6 +70,14 @@ stats(Archive) -> ?EXPLAIN_BADARG(cambrian_nif:archive_info(Archive, 0.0)).
 %% The option `offset' is the fitness that adds nothing to the QD score, 0 by default. Where fitness
 %% can be negative, choose the lowest fitness that can be: else a full archive may have a lower
 %% score than an empty one.
+%%
+%% ```
+%% 1> {ok, #{archive := Archive}} =
+%%        cambrian:evolve(maze_medium, #{search => map_elites, seed => 1, generations => 2}).
+%% 2> #{qd_score := Score} = cambrian_archive:stats(Archive, #{offset => -100}).
+%% 3> Score > maps:get(qd_score, cambrian_archive:stats(Archive)).
+%% true
+%% '''
 -spec stats(archive(), #{offset => number()}) -> stats().
 stats(Archive, Options) ->
     Offset = case Options of
@@ -78,15 +91,38 @@ stats(Archive, Options) ->
     cambrian_nif:archive_info(Archive, float(Offset)).
 
 %% @doc The fittest elite; of equals the one with the lowest id.
+%%
+%% ```
+%% 1> {ok, #{archive := Archive}} =
+%%        cambrian:evolve(maze_medium, #{search => map_elites, seed => 1, generations => 2}).
+%% 2> {ok, #{fitness := Fitness}} = cambrian_archive:best(Archive).
+%% 3> Fitness =:= maps:get(best, cambrian_archive:stats(Archive)).
+%% true
+%% '''
 -spec best(archive()) -> {ok, elite()} | none.
 best(Archive) -> ?EXPLAIN_BADARG(cambrian_nif:archive_best(Archive)).
 
 %% @doc The elite of the cell of a behaviour. Numbers beyond the bounds count as the bound.
+%%
+%% ```
+%% 1> {ok, #{archive := Archive}} =
+%%        cambrian:evolve(maze_medium, #{search => map_elites, seed => 1, generations => 2}).
+%% 2> {ok, #{cell := Cell, behaviour := Behaviour}} = cambrian_archive:best(Archive).
+%% 3> {ok, #{cell := Cell}} = cambrian_archive:at(Archive, Behaviour).
+%% 4> cambrian_archive:at(Archive, [295, 5]).
+%% none
+%% '''
 -spec at(archive(), Behaviour :: [number()]) -> {ok, elite()} | none.
 at(Archive, Behaviour) -> cambrian_nif:archive_at(Archive, point(at, Archive, Behaviour)).
 
 %% @doc The elite whose behaviour is nearest, by Euclidean distance where each dimension is scaled
 %% from 0 at its lower bound to 1 at its upper bound.
+%%
+%% ```
+%% 1> {ok, #{archive := Archive}} =
+%%        cambrian:evolve(maze_medium, #{search => map_elites, seed => 1, generations => 2}).
+%% 2> {ok, #{behaviour := [_X, _Y]}} = cambrian_archive:nearest(Archive, [295, 5]).
+%% '''
 -spec nearest(archive(), Behaviour :: [number()]) -> {ok, elite()} | none.
 nearest(Archive, Behaviour) ->
     cambrian_nif:archive_nearest(Archive, point(nearest, Archive, Behaviour)).
@@ -106,24 +142,60 @@ point(Function, Archive, Behaviour) ->
 
 %% @doc So many elites at random. Each is drawn from all of them, so one may come twice. The same
 %% seed draws the same ones.
+%%
+%% ```
+%% 1> {ok, #{archive := Archive}} =
+%%        cambrian:evolve(maze_medium, #{search => map_elites, seed => 1, generations => 2}).
+%% 2> length(cambrian_archive:sample(Archive, 5, 42)).
+%% 5
+%% '''
 -spec sample(archive(), Count :: non_neg_integer(), Seed :: non_neg_integer()) -> [elite()].
 sample(Archive, Count, Seed) ->
     ?EXPLAIN_BADARG(cambrian_nif:archive_sample(Archive, Count, Seed)).
 
 %% @doc All elites, by their cells.
+%%
+%% ```
+%% 1> {ok, #{archive := Archive}} =
+%%        cambrian:evolve(maze_medium, #{search => map_elites, seed => 1, generations => 2}).
+%% 2> [#{cell := _, fitness := _} | _] = cambrian_archive:elites(Archive).
+%% '''
 -spec elites(archive()) -> [elite()].
 elites(Archive) -> ?EXPLAIN_BADARG(cambrian_nif:archive_elites(Archive)).
 
 %% @doc The union of two archives of the same task, bounds, partition and cells.
+%%
+%% ```
+%% 1> {ok, #{archive := Archive}} =
+%%        cambrian:evolve(maze_medium, #{search => map_elites, seed => 1, generations => 2}).
+%% 2> {ok, Same} = cambrian_archive:merge(Archive, Archive).
+%% 3> cambrian_archive:id(Same) =:= cambrian_archive:id(Archive).
+%% true
+%% '''
 -spec merge(archive(), archive()) -> {ok, archive()} | {error, {different_archives, binary()}}.
 merge(A, B) -> ?EXPLAIN_BADARG(cambrian_nif:archive_merge(A, B)).
 
 %% @doc SHA-256 of {@link to_binary/1}: of the cells and their elites, and of nothing that depends
 %% on how they were found.
+%%
+%% ```
+%% 1> {ok, #{archive := Archive}} =
+%%        cambrian:evolve(maze_medium, #{search => map_elites, seed => 1, generations => 2}).
+%% 2> byte_size(cambrian_archive:id(Archive)).
+%% 32
+%% '''
 -spec id(archive()) -> <<_:256>>.
 id(Archive) -> ?EXPLAIN_BADARG(cambrian_nif:archive_id(Archive)).
 
 %% @doc The canonical bytes: equal archives have equal bytes, on every machine.
+%%
+%% ```
+%% 1> {ok, #{archive := Archive}} =
+%%        cambrian:evolve(maze_medium, #{search => map_elites, seed => 1, generations => 2}).
+%% 2> {ok, Read} = cambrian_archive:from_binary(cambrian_archive:to_binary(Archive)).
+%% 3> cambrian_archive:id(Read) =:= cambrian_archive:id(Archive).
+%% true
+%% '''
 -spec to_binary(archive()) -> binary().
 to_binary(Archive) -> ?EXPLAIN_BADARG(cambrian_nif:archive_encode(Archive)).
 
@@ -137,6 +209,12 @@ to_binary(Archive) -> ?EXPLAIN_BADARG(cambrian_nif:archive_encode(Archive)).
 -spec from_binary(binary()) -> {ok, archive()} | {error, error()}.
 from_binary(Bytes) -> ?EXPLAIN_BADARG(cambrian_nif:archive_decode(Bytes)).
 
+%% @doc Whether a term is an archive.
+%%
+%% ```
+%% 1> cambrian_archive:is_archive(<<"archive">>).
+%% false
+%% '''
 -spec is_archive(term()) -> boolean().
 is_archive(Term) -> cambrian_nif:kind_of(Term) =:= archive.
 
@@ -145,12 +223,27 @@ is_archive(Term) -> cambrian_nif:kind_of(Term) =:= archive.
 %% @doc Draws the archive: of one or two dimensions a heat map of the cells, of more dimensions a
 %% line for each of some elites across parallel axes. Options: `title', `width' in pixels (720), and
 %% `embed' for a page that has the style sheet of {@link cambrian_theme:style/0}.
+%%
+%% ```
+%% 1> {ok, #{archive := Archive}} =
+%%        cambrian:evolve(maze_medium, #{search => map_elites, seed => 1, generations => 2}).
+%% 2> Svg = cambrian_archive:to_svg(Archive, #{title => <<"Maze">>}).
+%% 3> {match, _} = re:run(Svg, "<title>Maze</title>").
+%% '''
 -spec to_svg(archive(), picture_options()) -> iodata().
 to_svg(Archive, Options) ->
     ok = cambrian_picture_options:ensure(?MODULE, to_svg, 2, archive, Options),
     cambrian_archive_picture:draw(Archive, Options).
 
 %% @doc A line for each elite: cell, id, fitness, and a column for each dimension of behaviour.
+%%
+%% ```
+%% 1> {ok, #{archive := Archive}} =
+%%        cambrian:evolve(maze_medium, #{search => map_elites, seed => 1, generations => 2}).
+%% 2> [Head | _] = string:split(cambrian_archive:to_csv(Archive), "\n").
+%% 3> iolist_to_binary(Head).
+%% <<"cell,id,fitness,behaviour_1,behaviour_2">>
+%% '''
 -spec to_csv(archive()) -> iodata().
 to_csv(Archive) ->
     #{bounds := Bounds} = stats(Archive),
@@ -167,6 +260,12 @@ hex_id(Genotype) -> cambrian_text:hex(cambrian_genotype:id(Genotype)).
 
 %% @doc The id, the stats and the elites as JSON, each elite with its genotype as {@link
 %% cambrian_genotype:to_json/1} has it.
+%%
+%% ```
+%% 1> {ok, #{archive := Archive}} =
+%%        cambrian:evolve(maze_medium, #{search => map_elites, seed => 1, generations => 2}).
+%% 2> {match, _} = re:run(cambrian_archive:to_json(Archive), "\"filled\":").
+%% '''
 -spec to_json(archive()) -> iodata().
 to_json(Archive) ->
     Elites = [["{\"cell\":", integer_to_list(Cell), ",\"id\":\"", hex_id(Genotype),

@@ -122,7 +122,8 @@ parallel(Archive, #{bounds := Bounds, filled := Filled} = Stats, Opts) ->
              || #{fitness := Fitness, behaviour := Behaviour} <- Elites],
     {{Width, Bottom + 3 * ?TEXT},
      [[tag(g, [{class, "cb-line cb-c1"}, {opacity, opacity(Level)}],
-           [tag(path, [{d, ["M", lists:join("L", Points)]}]) || {Of, Points} <- Lines, Of =:= Level])
+           [tag(path, [{d, ["M", lists:join("L", Points)]}])
+            || {Of, Points} <- Lines, Of =:= Level])
        || Level <- lists:seq(1, ?LEVELS)],
       [axis(Across(At), Bounding, Top, Bottom) || {At, Bounding} <- lists:enumerate(Axes)],
       legend(Stats, Range, Bottom + 2 * ?TEXT),

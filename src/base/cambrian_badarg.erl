@@ -1,7 +1,7 @@
 %% @private
 %% Describes which argument of a call is wrong: one that is no network, genotype, substrate,
-%% archive or secret. The exception stays `badarg'; whatever shows the exception asks for the words, as EEP
-%% 54 says.
+%% archive or secret. The exception stays `badarg'; whatever shows the exception asks for the words,
+%% as EEP 54 says.
 -module(cambrian_badarg).
 
 -export([raise/1, raise/4, check/3, format_error/2]).

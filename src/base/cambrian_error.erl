@@ -75,6 +75,7 @@
                     | {checkpoint_differs, Option :: atom(), Own :: term(), Given :: term()}
                     | {torn_checkpoint, file:name_all()}.
 -type genotype() :: not_applicable | incompatible | malformed | not_canonical
+                  | {different_archives | invalid_archive, Why :: binary()}
                   | {unknown_operator, Name :: term(), hint()}
                   | {unknown_gene, Gene :: atom(), Name :: term()}
                   | {invalid_genotype, Why :: binary()} | {invalid_substrate, Why :: binary()}
@@ -257,6 +258,8 @@ population(_) -> none.
 
 genotype(not_applicable) -> ["the operator found nothing to change"];
 genotype(incompatible) -> ["the genotypes differ in inputs or outputs"];
+genotype({different_archives, Why}) -> [{text, Why}];
+genotype({invalid_archive, Why}) -> ["not an archive: ", {text, Why}];
 genotype(malformed) -> ["these bytes are malformed"];
 genotype(not_canonical) -> ["these bytes are not the canonical bytes of their genotype"];
 genotype({unknown_operator, Name, #{see := _} = Hint}) ->

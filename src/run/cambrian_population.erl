@@ -25,7 +25,7 @@
                      inputs => pos_integer(), outputs => pos_integer(),
                      substrate => cambrian_substrate:substrate(), name => atom() | reference(),
                      seed => cambrian_genotype:seed(), population => pos_integer(), params => map(),
-                     search => neat | novelty | dominated_novelty | pareto,
+                     search => neat | novelty | dominated_novelty | map_elites | pareto,
                      from => cambrian_genotype:genotype() | [cambrian_genotype:genotype(), ...],
                      run => boolean(), resume => boolean(),
                      checkpoint_interval => non_neg_integer(), checkpoints => pos_integer(),
@@ -44,9 +44,9 @@
 %% or what suits the task; 2 to 1,000,000) is short for the parameter of that name, and must fit
 %% into the memory that the application's `memory_limit' allows. `search' (`neat', or what suits the
 %% task) says what selection compares: fitness (`neat'), how unlike a behaviour is all others
-%% (`novelty'), or how unlike it is those of the fitter ones (`dominated_novelty'); or that several
-%% objectives are pursued side by side (`pareto'). The options may hold
-%% everything of {@link goal()} as well.
+%% (`novelty'), or how unlike it is those of the fitter ones (`dominated_novelty'); or that the
+%% fittest of each cell of behaviours is kept (`map_elites'), or several objectives are pursued side
+%% by side (`pareto'). The options may hold everything of {@link goal()} as well.
 %%
 %% The first generation descends from the genotypes `from', if you give any: it has each of them as
 %% it is, and mutated copies of them in turn until the population is full. With `run => true' the
@@ -373,8 +373,8 @@ await(Population, Timeout) ->
 -spec best(population()) -> {ok, champion()} | {error, not_evaluated}.
 best(Population) -> call(Population, best, infinity).
 
-%% @doc The archive of a population with `search => map_elites', also while it runs: that of the last
-%% generation that was evaluated.
+%% @doc The archive of a population with `search => map_elites', also while it runs: that of the
+%% last generation that was evaluated.
 %%
 %% ```
 %% 1> {ok, Population} = cambrian_population:start(#{task => maze_medium, search => map_elites}).

@@ -31,11 +31,11 @@ common() ->
      #{name => search, flag => {search, word, "NAME"},
        %% checked as a parameter
        check => fun(_) -> true end,
-       expected => <<"one of neat, novelty, dominated_novelty, pareto">>,
+       expected => <<"one of neat, novelty, dominated_novelty, map_elites, pareto">>,
        default => {words, <<"neat, or what suits the task">>},
        text => <<"what selection compares">>,
        more => <<"It is short for the parameter of that name">>,
-       see => {"novelty search", "novelty.md"}},
+       see => {"all searches", "searches.md"}},
      #{name => seed, flag => {seed, integer, "N"}, check => fun is_seed/1,
        expected => <<"an integer from 0 to 2^64 - 1">>,
        default => {drawn, fun random_seed/0, <<"random">>},

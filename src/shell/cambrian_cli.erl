@@ -178,8 +178,8 @@ resume_table() ->
     [data_dir(),
      {threads, positive, "N", "threads of the library; all schedulers by default"},
      {cpu, number, "SHARE", "share of their time that they work, up to 1"},
-     {out, text, "DIR", "where champion.genotype, champion.svg and report.html are written; with map_elites "
-      "elites.archive and elites.svg too"},
+     {out, text, "DIR",
+      "where champion.genotype, champion.svg, report.html and any elites.archive are written"},
      {quiet, flag, "", "no progress"},
      {json, flag, "", "the result as one line of JSON"}].
 

@@ -153,8 +153,8 @@ fn archive_elites(env: Env<'_>, archive: ArchiveArc) -> NifResult<Vec<Term<'_>>>
     archive.0.elites().iter().map(|(cell, one)| elite(env, *cell, one)).collect()
 }
 
-/// Of an archive of one or two dimensions, a picture of at most so many columns and rows, the lowest
-/// row first: `{Columns, Rows, [Fitness | none]}`. `undefined` of more dimensions.
+/// Of an archive of one or two dimensions, a picture of at most so many columns and rows, the
+/// lowest row first: `{Columns, Rows, [Fitness | none]}`. `undefined` of more dimensions.
 #[rustler::nif(schedule = "DirtyCpu")]
 fn archive_raster(env: Env<'_>, archive: ArchiveArc, most: u32) -> Term<'_> {
     let Some(Raster { columns, rows, fitness }) = archive.0.raster(most) else {

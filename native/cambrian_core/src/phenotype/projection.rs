@@ -8,7 +8,8 @@ use crate::base::rng::{Purpose, RandomBits, Stream};
 ///
 /// The squared distance of two projections is on average that of the vectors, with a relative
 /// standard deviation of at most √(2 / dimensions): two of three pairs keep their squared distance
-/// to within 25 % in 32 dimensions, and to within 100 % in 2 (the lemma of Johnson & Lindenstrauss).
+/// to within 25 % in 32 dimensions, and to within 100 % in 2 (the lemma of Johnson and
+/// Lindenstrauss).
 pub fn project(vector: &[f64], dimensions: usize) -> Vec<f64> {
     let row = |row: usize| {
         let mut rng =

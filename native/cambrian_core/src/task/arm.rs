@@ -9,7 +9,7 @@ use super::vector::{self, LONGEST, Reader};
 use super::{Score, Settings, Shape, Task, TaskError, Trial};
 use crate::base::cancel::Cancelled;
 use crate::genome::genotype::Genotype;
-use crate::genome::parameters::{Bounds, Parameters};
+use crate::genome::parameters::{Bounds, Emitter, Parameters};
 use crate::phenotype::network::Runner;
 
 pub struct Arm {
@@ -59,6 +59,8 @@ impl Task for Arm {
         Parameters {
             weight_step: 0.1,
             bounds: Bounds(vec![(-reach, reach); 2]),
+            cells: 10_000,
+            emitters: vec![Emitter::IsoLine],
             iso_step: 0.1,
             ..vector::parameters()
         }

@@ -11,7 +11,7 @@ use super::{Score, Settings, Shape, Task, TaskError, Trial};
 use crate::base::cancel::Cancelled;
 use crate::base::choice::choices;
 use crate::genome::genotype::Genotype;
-use crate::genome::parameters::{Bounds, Parameters};
+use crate::genome::parameters::{Bounds, Emitter, Parameters};
 use crate::phenotype::network::Runner;
 use std::f64::consts::PI;
 
@@ -93,6 +93,8 @@ impl Task for LinearProjection {
         let reach = f64::from(self.n / 2) * BOUND;
         Parameters {
             bounds: Bounds(vec![(-reach, reach); 2]),
+            cells: 10_000,
+            emitters: vec![Emitter::IsoLine],
             iso_step: 0.5,
             ..vector::parameters()
         }

@@ -7,7 +7,7 @@ use crate::base::math::Activation;
 use crate::genome::genotype::{Genotype, Shape};
 use crate::genome::innovation::{self, ConnectionId};
 use crate::genome::neuron::Neuron;
-use crate::genome::parameters::{Emitter, Parameters};
+use crate::genome::parameters::Parameters;
 use crate::phenotype::network::Runner;
 
 /// The longest vector, since a network has at most so many outputs.
@@ -34,8 +34,6 @@ pub fn parameters() -> Parameters {
         add_node: 0.0,
         species_threshold: 1000.0,
         target_species: 0,
-        cells: 10_000,
-        emitters: vec![Emitter::IsoLine],
         ..Parameters::default()
     }
 }

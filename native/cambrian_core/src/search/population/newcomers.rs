@@ -242,8 +242,8 @@ mod tests {
     }
 
     /// Sixteen generations of a population that lets in newcomers. Values do not change in it, so
-    /// that a gene is a newcomer's exactly if it still has its value; but a gene that is removed and
-    /// added again in the same mutation has another value, and the same mark.
+    /// that a gene is a newcomer's exactly if it still has its value; but a gene that is removed
+    /// and added again in the same mutation has another value, and the same mark.
     fn genes_are_followed(p: Parameters, seed: u64) {
         let (task, go) = (task::named("xor").unwrap(), AtomicBool::new(false));
         let is_exact = p.remove_connection == 0.0 || p.add_connection + p.add_node == 0.0;
@@ -292,7 +292,11 @@ mod tests {
             single_point in prop_oneof![Just(0.0), Just(1.0)],
             replacement in prop_oneof![Just(1.0f32), Just(0.2)],
             (remove_connection, add_connection, add_node) in
-                prop_oneof![Just((0.1f32, 0.0f32, 0.2f32)), Just((0.0, 0.4, 0.2)), Just((0.1, 0.0, 0.0))],
+                prop_oneof![
+                    Just((0.1f32, 0.0f32, 0.2f32)),
+                    Just((0.0, 0.4, 0.2)),
+                    Just((0.1, 0.0, 0.0)),
+                ],
         ) {
             genes_are_followed(
                 Parameters {
