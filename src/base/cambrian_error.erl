@@ -258,7 +258,7 @@ population(_) -> none.
 
 genotype(not_applicable) -> ["the operator found nothing to change"];
 genotype(incompatible) -> ["the genotypes differ in inputs or outputs"];
-genotype({different_archives, Why}) -> [{text, Why}];
+genotype({different_archives, Why}) -> ["these archives cannot be merged: ", {text, Why}];
 genotype({invalid_archive, Why}) -> ["not an archive: ", {text, Why}];
 genotype(malformed) -> ["these bytes are malformed"];
 genotype(not_canonical) -> ["these bytes are not the canonical bytes of their genotype"];
