@@ -58,28 +58,54 @@ defmodule Cambrian.Archive do
     :cambrian_archive.stats(ref(archive), Map.new(opts))
   end
 
-  @doc "Returns the fittest elite, of equals the one with the lowest id; `nil` of an empty archive."
+  @doc """
+  Returns the fittest elite, of equals the one with the lowest id; `nil` of an empty archive.
+
+      iex> archive = Cambrian.evolve!(:maze_medium, search: :map_elites, seed: 1, generations: 2).archive
+      iex> Cambrian.Archive.best(archive).fitness == Cambrian.Archive.stats(archive).best
+      true
+  """
   @spec best(t) :: elite | nil
   def best(archive), do: archive |> ref() |> :cambrian_archive.best() |> found()
 
-  @doc "Returns the elite of the cell of a behaviour, or `nil`. What is beyond a bound counts as the bound."
+  @doc """
+  Returns the elite of the cell of a behaviour, or `nil`. What is beyond a bound counts as the bound.
+
+      iex> archive = Cambrian.evolve!(:maze_medium, search: :map_elites, seed: 1, generations: 2).archive
+      iex> Cambrian.Archive.at(archive, [295, 5])
+      nil
+  """
   @spec at(t, [number]) :: elite | nil
   def at(archive, behaviour), do: archive |> ref() |> :cambrian_archive.at(behaviour) |> found()
 
   @doc """
   Returns the elite whose behaviour is nearest, or `nil` of an empty archive. Each dimension is
   scaled from 0 at its lower bound to 1 at its upper bound; the distance is Euclidean.
+
+      iex> archive = Cambrian.evolve!(:maze_medium, search: :map_elites, seed: 1, generations: 2).archive
+      iex> %{behaviour: [_x, _y]} = Cambrian.Archive.nearest(archive, [295, 5])
   """
   @spec nearest(t, [number]) :: elite | nil
   def nearest(archive, behaviour),
     do: archive |> ref() |> :cambrian_archive.nearest(behaviour) |> found()
 
-  @doc "Returns so many elites, each drawn from all of them; the same seed draws the same ones."
+  @doc """
+  Returns so many elites, each drawn from all of them; the same seed draws the same ones.
+
+      iex> archive = Cambrian.evolve!(:maze_medium, search: :map_elites, seed: 1, generations: 2).archive
+      iex> length(Cambrian.Archive.sample(archive, 5, 42))
+      5
+  """
   @spec sample(t, non_neg_integer, Genotype.seed()) :: [elite]
   def sample(archive, count, seed),
     do: archive |> ref() |> :cambrian_archive.sample(count, seed) |> Enum.map(&elite/1)
 
-  @doc "Returns all elites, by their cells, as `Enum.to_list/1` does."
+  @doc """
+  Returns all elites, by their cells, as `Enum.to_list/1` does.
+
+      iex> archive = Cambrian.evolve!(:maze_medium, search: :map_elites, seed: 1, generations: 2).archive
+      iex> [%{genotype: %Cambrian.Genotype{}} | _] = Cambrian.Archive.elites(archive)
+  """
   @spec elites(t) :: [elite]
   def elites(archive), do: archive |> ref() |> :cambrian_archive.elites() |> Enum.map(&elite/1)
 
@@ -97,11 +123,25 @@ defmodule Cambrian.Archive do
   @spec merge(t, t) :: {:ok, t} | {:error, Error.reason()}
   def merge(a, b), do: wrap(:cambrian_archive.merge(ref(a), ref(b)))
 
-  @doc "Returns the SHA-256 of `to_binary/1`: of the cells and their elites, and of nothing that depends on how they were found."
+  @doc """
+  Returns the SHA-256 of `to_binary/1`: of the cells and their elites, and of nothing that depends
+  on how they were found.
+
+      iex> archive = Cambrian.evolve!(:maze_medium, search: :map_elites, seed: 1, generations: 2).archive
+      iex> byte_size(Cambrian.Archive.id(archive))
+      32
+  """
   @spec id(t) :: <<_::256>>
   def id(archive), do: :cambrian_archive.id(ref(archive))
 
-  @doc "Returns the canonical bytes: equal archives have equal bytes, on every machine."
+  @doc """
+  Returns the canonical bytes: equal archives have equal bytes, on every machine.
+
+      iex> archive = Cambrian.evolve!(:maze_medium, search: :map_elites, seed: 1, generations: 2).archive
+      iex> {:ok, read} = archive |> Cambrian.Archive.to_binary() |> Cambrian.Archive.from_binary()
+      iex> Cambrian.Archive.id(read) == Cambrian.Archive.id(archive)
+      true
+  """
   @spec to_binary(t) :: binary
   def to_binary(archive), do: :cambrian_archive.to_binary(ref(archive))
 
@@ -119,15 +159,33 @@ defmodule Cambrian.Archive do
   Draws the archive: of one or two dimensions a heat map of the cells, of more dimensions a line for
   each of some elites across parallel axes. Options: `:title`, `:width` in pixels, and `:embed` for
   a page that has the style sheet of pictures.
+
+      iex> archive = Cambrian.evolve!(:maze_medium, search: :map_elites, seed: 1, generations: 2).archive
+      iex> svg = Cambrian.Archive.to_svg(archive, title: "Maze")
+      iex> IO.iodata_to_binary(svg) =~ "<title>Maze</title>"
+      true
   """
   @spec to_svg(t, keyword) :: iodata
   def to_svg(archive, opts \\ []), do: :cambrian_archive.to_svg(ref(archive), Map.new(opts))
 
-  @doc "Returns a line for each elite: cell, id, fitness, and a column for each dimension of behaviour."
+  @doc """
+  Returns a line for each elite: cell, id, fitness, and a column for each dimension of behaviour.
+
+      iex> archive = Cambrian.evolve!(:maze_medium, search: :map_elites, seed: 1, generations: 2).archive
+      iex> [head | _] = archive |> Cambrian.Archive.to_csv() |> IO.iodata_to_binary() |> String.split()
+      iex> head
+      "cell,id,fitness,behaviour_1,behaviour_2"
+  """
   @spec to_csv(t) :: iodata
   def to_csv(archive), do: :cambrian_archive.to_csv(ref(archive))
 
-  @doc "Returns the id, the stats and the elites with their genotypes as JSON."
+  @doc """
+  Returns the id, the stats and the elites with their genotypes as JSON.
+
+      iex> archive = Cambrian.evolve!(:maze_medium, search: :map_elites, seed: 1, generations: 2).archive
+      iex> IO.iodata_to_binary(Cambrian.Archive.to_json(archive)) =~ ~s("elites":[)
+      true
+  """
   @spec to_json(t) :: iodata
   def to_json(archive), do: :cambrian_archive.to_json(ref(archive))
 

@@ -467,6 +467,7 @@ elixir_names() ->
       <<"cambrian_genotype:operators/0">> => <<"Cambrian.Genotype.operators/0">>,
       <<"cambrian_genotype:to_c/2">> => <<"Cambrian.Genotype.to_c/2">>,
       <<"type cambrian_governor:settings()">> => <<"Cambrian.Governor">>,
+      <<"type cambrian_archive:picture_options()">> => <<"Cambrian.Archive.to_svg/2">>,
       <<"type cambrian_heat:opts()">> => <<"Cambrian.Picture">>,
       <<"type cambrian_population:goal()">> => <<"Cambrian.Population">>,
       <<"type cambrian_population:options()">> => <<"Cambrian.evolve/2">>,
