@@ -351,7 +351,7 @@ defmodule Cambrian.Population do
   @spec front(t) :: {:ok, [Cambrian.Result.compromise()]} | {:error, :not_evaluated}
   def front(population) do
     with {:ok, front} <- :cambrian_population.front(population),
-      do: {:ok, Cambrian.Result.front(front)}
+         do: {:ok, Cambrian.Result.front(front)}
   end
 
   @doc """
