@@ -127,6 +127,7 @@ a_bad_description_of_an_archive_is_refused_test_() ->
              {bounds, lists:duplicate(17, {0, 1}), <<"at most 16 pairs">>},
              {cells, 1_000_000_000_000, <<"an integer from 1 to 1000000">>},
              {cells, 3, <<"at least 4: a grid of this many dimensions needs two places along each">>},
+             {emitters, lists:duplicate(17, neat), <<"at most 16">>},
              {partition, squares, <<"one of grid, cvt">>},
              {emitters, [neat, magic], <<"a list of one or more of neat, iso_line, cma_me, cma_mae">>}]].
 

@@ -23,6 +23,9 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+/// How many may share a generation.
+const MAX_EMITTERS: usize = 16;
+
 /// The archive of a run, with what breeding and bans need to know of each elite.
 #[derive(Clone, Debug)]
 pub struct Elites {
@@ -74,10 +77,14 @@ impl Elites {
         if p.search != Search::MapElites {
             return Ok(None);
         }
+        if p.emitters.len() > MAX_EMITTERS {
+            let expected = format!("at most {MAX_EMITTERS}");
+            return Err(ParameterError::Invalid { name: "emitters", expected });
+        }
         let invalid = |error: SpaceError| ParameterError::Invalid {
             name: match error {
                 SpaceError::Dimensions => "bounds",
-                SpaceError::TooFew(_) | SpaceError::TooMany => "cells",
+                SpaceError::TooFew(_) | SpaceError::TooMany(_) => "cells",
             },
             expected: error.to_string(),
         };

@@ -9,11 +9,15 @@ use crate::base::rng::{Purpose, Stream};
 use rayon::prelude::*;
 use std::sync::{Arc, Mutex};
 
-/// Rounds of Lloyd's method.
+/// Rounds of Lloyd's method, and samples for each centroid and in all, where they are affordable.
 const ROUNDS: usize = 10;
-/// Samples for each centroid, and in all.
 const SAMPLES: usize = 16;
 const FEWEST_SAMPLES: usize = 10_000;
+
+/// In up to so many dimensions the tree looks at few points.
+pub(super) const FEW_DIMENSIONS: usize = 4;
+/// About how many numbers are compared in all: some seconds.
+const AFFORDABLE: usize = 4_000_000_000;
 /// How many samples are worth another thread.
 const GRAIN: usize = 256;
 
@@ -57,6 +61,14 @@ impl Centroids {
     }
 }
 
+/// How many samples, and how many rounds.
+fn effort(count: usize, dimensions: usize) -> (usize, usize) {
+    let query = if dimensions <= FEW_DIMENSIONS { 50 * dimensions } else { count * dimensions };
+    let queries = AFFORDABLE / query;
+    let samples = (SAMPLES * count).max(FEWEST_SAMPLES).min(queries / 2).max(count);
+    (samples, (queries / samples).clamp(1, ROUNDS))
+}
+
 /// Each centroid moves to the mean of the samples that are nearest to it, some times over. One
 /// without samples stays.
 fn tessellation(count: usize, dimensions: usize) -> Tree {
@@ -65,11 +77,11 @@ fn tessellation(count: usize, dimensions: usize) -> Tree {
             Stream::new(count as u64, Purpose::Centroids, dimensions as u64, index as u64);
         (0..dimensions).map(|_| f64::from(rng.unit())).collect::<Vec<f64>>()
     };
-    let samples = (SAMPLES * count).max(FEWEST_SAMPLES);
+    let (samples, rounds) = effort(count, dimensions);
     let samples: Vec<Vec<f64>> =
         (0..samples).into_par_iter().with_min_len(GRAIN).map(draw).collect();
     let mut tree = Tree::new(samples[..count].to_vec());
-    for _ in 0..ROUNDS {
+    for _ in 0..rounds {
         let near: Vec<u32> =
             samples.par_iter().with_min_len(GRAIN).map(|sample| tree.nearest(sample)).collect();
         let mut sums = vec![(vec![0.0; dimensions], 0.0); count];
@@ -153,6 +165,17 @@ mod tests {
             };
             let slow = (0..points.len()).min_by(nearer).unwrap();
             prop_assert_eq!(Tree::new(points.clone()).nearest(&point), slow as u32);
+        }
+    }
+
+    #[test]
+    fn many_dimensions_are_given_less_effort() {
+        assert_eq!(effort(2500, 2), (40_000, ROUNDS));
+        assert_eq!(effort(50_000, 4), (800_000, ROUNDS));
+        for (count, dimensions) in [(10_000, 16), (2500, 8), (10_000, 5), (1, 16)] {
+            let (samples, rounds) = effort(count, dimensions);
+            assert!(samples >= count && rounds >= 1);
+            assert!(samples * rounds * count * dimensions <= AFFORDABLE, "{count} {dimensions}");
         }
     }
 

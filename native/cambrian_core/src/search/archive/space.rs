@@ -1,6 +1,6 @@
 //! A box of behaviours, divided into cells.
 
-use super::centroids::Centroids;
+use super::centroids::{Centroids, FEW_DIMENSIONS};
 use crate::genome::parameters::{Bounds, Partition};
 use thiserror::Error;
 
@@ -8,8 +8,9 @@ use thiserror::Error;
 /// from everything.
 pub const MAX_DIMENSIONS: usize = 16;
 
-/// Centroids are found by comparing all samples with them.
+/// Centroids are found by comparing samples with them, with all where there are many dimensions.
 const MAX_CENTROIDS: u32 = 50_000;
+const MAX_CENTROIDS_OF_MANY: u32 = 10_000;
 
 /// Behaviours beyond a bound count as those at the bound.
 #[derive(Debug)]
@@ -33,8 +34,8 @@ pub enum SpaceError {
     Dimensions,
     #[error("at least {0}: a grid of this many dimensions needs two places along each")]
     TooFew(u32),
-    #[error("at most {MAX_CENTROIDS} with partition cvt")]
-    TooMany,
+    #[error("at most {0} with partition cvt and so many dimensions")]
+    TooMany(u32),
 }
 
 impl PartialEq for Space {
@@ -61,7 +62,9 @@ impl Space {
                 let fewest = 1 << dimensions;
                 Division::Grid(Some(places).filter(|n| *n > 1).ok_or(SpaceError::TooFew(fewest))?)
             }
-            Partition::Cvt if cells > MAX_CENTROIDS => return Err(SpaceError::TooMany),
+            Partition::Cvt if cells > most_centroids(dimensions) => {
+                return Err(SpaceError::TooMany(most_centroids(dimensions)));
+            }
             Partition::Cvt => Division::Centroids(Centroids::new(cells, dimensions)),
         };
         Ok(Space { bounds: bounds.clone(), partition, division })
@@ -134,6 +137,10 @@ impl Space {
     }
 }
 
+fn most_centroids(dimensions: usize) -> u32 {
+    if dimensions <= FEW_DIMENSIONS { MAX_CENTROIDS } else { MAX_CENTROIDS_OF_MANY }
+}
+
 /// The largest number whose power is no more than `of`.
 fn root(of: u32, power: u32) -> u32 {
     let fits = |n: u32| n.checked_pow(power).is_some_and(|all| all <= of);
@@ -200,6 +207,8 @@ mod tests {
             |bounds: &Bounds, partition, cells| Space::new(bounds, partition, cells).err();
         assert_eq!(refused(&bounds(&[]), Partition::Grid, 9), Some(SpaceError::Dimensions));
         assert_eq!(refused(&wide, Partition::Grid, 2500), Some(SpaceError::TooFew(65_536)));
-        assert_eq!(refused(&wide, Partition::Cvt, 50_001), Some(SpaceError::TooMany));
+        assert_eq!(refused(&wide, Partition::Cvt, 10_001), Some(SpaceError::TooMany(10_000)));
+        let flat = bounds(&[(0.0, 1.0); 2]);
+        assert_eq!(refused(&flat, Partition::Cvt, 50_001), Some(SpaceError::TooMany(50_000)));
     }
 }

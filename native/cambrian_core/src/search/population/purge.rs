@@ -27,8 +27,8 @@ pub struct Banned {
 #[derive(Clone, Debug)]
 pub struct Purged {
     pub population: Population,
-    /// How many genotypes of this generation and elites are banned now, without those that were
-    /// before.
+    /// How many genotypes of this generation, elites, and genotypes at which an emitter began are
+    /// banned now, without those that were before.
     pub leaving: usize,
     /// No genotype is left, so all are new.
     pub is_restarted: bool,
@@ -87,8 +87,9 @@ impl Population {
             carries || self.is_one(&champion.genotype, &champion.birth, banned)
         });
         let elites = self.elites_without(&marks, banned);
-        let lost = |elites: &Option<Arc<Elites>>| elites.as_ref().map_or(0, |elites| elites.len());
-        let count = leaving.len() + lost(&self.elites) - lost(&elites);
+        let count_of =
+            |elites: &Option<Arc<Elites>>| elites.iter().flat_map(|all| all.members()).count();
+        let count = leaving.len() + count_of(&self.elites) - count_of(&elites);
         let is_restarted = !leaving.is_empty() && !self.has_others(&leaving);
         let left = Population { elites, ..self.clone() };
         let population = if is_restarted {
