@@ -114,7 +114,7 @@ forge() ->
 
 expected_scores() ->
     [case I of
-         25 -> {35.0, [1.0, 2.5], []};
+         25 -> {35.0, [1.0, 2.5], [], [], 0};
          _ when I =:= 21; I =:= 22; I =:= 23; I =:= 24 -> 10.0 + I;
          _ -> case is_map_key(I, misdeeds()) of true -> failed; false -> 10.0 + I end
      end || I <- lists:seq(1, 30)].

@@ -70,11 +70,20 @@ inject() ->
     {ok, _} = cambrian_population:step(P, 1),
     cambrian_population:stop(P).
 
+%% A file takes the place of the directory while the population is there.
 no_room() ->
-    ok = application:set_env(cambrian, data_dir, "/dev/null"),
-    try cambrian:evolve('xor', #{seed => 1, generations => 2, name => ?MODULE})
-    after application:unset_env(cambrian, data_dir)
-    end.
+    cambrian_temporary:with_dir(fun(Dir) ->
+        Data = filename:join(Dir, "data"),
+        ok = application:set_env(cambrian, data_dir, Data),
+        try
+            {ok, P} = cambrian_population:start(#{task => 'xor', seed => 1, name => ?MODULE, checkpoint_interval => 0}),
+            ok = file:del_dir_r(Data),
+            ok = file:write_file(Data, <<>>),
+            {ok, _} = cambrian_population:step(P, 2),
+            cambrian_population:stop(P)
+        after application:unset_env(cambrian, data_dir)
+        end
+    end).
 
 pause() ->
     ok = cambrian_governor:configure(#{pause_when => fun() -> true end}),
