@@ -181,6 +181,33 @@ fn without_bounds_the_archive_is_of_projected_probes() {
     assert_eq!(checkpoint::encode(&checkpoint::decode(&bytes).unwrap()), bytes);
 }
 
+/// Also of a task that has a behaviour, where its bounds were taken away.
+#[test]
+fn without_bounds_the_behaviour_of_the_task_is_not_looked_at() {
+    let task = task::named("maze_medium").unwrap();
+    let p = Parameters { bounds: Bounds::default(), ..parameters(task) };
+    let population = after(task, first(task, p, 1), 3);
+    let archive = archive(&population);
+    // 16 probes of two outputs on two dimensions
+    assert_eq!(archive.space().bounds().0, [(-4.0, 4.0); 2]);
+    for elite in archive.elites().values() {
+        let own = task.evaluate(&Network::new(&elite.genotype)).behaviour;
+        assert_ne!(elite.behaviour, own);
+    }
+}
+
+/// A ban begins an evaluated generation again, whose points emitters have learnt from already.
+#[test]
+fn emitters_learn_from_a_generation_once() {
+    let task = task::named("maze_medium").unwrap();
+    let p = Parameters { emitters: vec![Emitter::CmaMae], emitter_batch: 10, ..parameters(task) };
+    let evaluated = after(task, first(task, p, 1), 3).evaluate(task, &GO).unwrap();
+    let whole = checkpoint::encode(&evaluated.next(&GO).unwrap());
+    let nobody = evaluated.unevaluated().purge(&Banned::default()).population;
+    let again = nobody.evaluate(task, &GO).unwrap();
+    assert_eq!(checkpoint::encode(&again.next(&GO).unwrap()), whole);
+}
+
 #[test]
 fn what_has_no_archive_is_refused() {
     let task = task::named("xor").unwrap();

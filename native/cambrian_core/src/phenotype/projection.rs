@@ -22,8 +22,8 @@ pub fn project(vector: &[f64], dimensions: usize) -> Vec<f64> {
     (0..dimensions).map(row).collect()
 }
 
-/// Beyond plus and minus this hardly any projection of numbers from −1 to 1 lies: the standard
-/// deviation of one that is drawn at random.
+/// The standard deviation of a projection of so many numbers, each −1 or 1 at random: about two
+/// projections of three lie within plus and minus this.
 pub fn spread(length: usize, dimensions: usize) -> f64 {
     (length as f64 / dimensions as f64).sqrt()
 }

@@ -18,6 +18,7 @@ use crate::search::archive::{Archive, Elite, Space, SpaceError};
 use crate::search::breeding::{Child, Parent};
 use crate::search::lineage::Birth;
 use crate::search::speciation::GRAIN;
+use crate::task::Score;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -213,32 +214,40 @@ impl Elites {
         self.members.values().reduce(|a, b| if b.elite.beats(&a.elite) { b } else { a })
     }
 
-    /// Takes in an evaluated generation: emitters that learn are told how much each genotype
-    /// improves the archive as it was, then the genotypes enter it. Those in places that are none
-    /// have failed.
-    pub(crate) fn take_in(
+    /// Tells emitters that learn how much each genotype of a generation improves the archive, before
+    /// any of them has entered it. Those in places that are none have failed. A distribution that
+    /// should start again is gone.
+    pub(crate) fn learn(
         &mut self,
         generation: &[Option<Member>],
         genotypes: &[Arc<Genotype>],
         p: &Parameters,
-        seed: u64,
-        number: u64,
     ) {
         let roles = roles(p);
         let improvements: Vec<Improvement> = (roles.iter().zip(generation))
             .map(|(role, member)| self.improvement(role.emitter, member.as_ref(), p))
             .collect();
         self.raise_thresholds(generation, p);
-        generation.iter().flatten().for_each(|member| self.enter(member.clone()));
+        let mut points = vec![Vec::new(); self.distributions.len()];
+        for ((role, improvement), genotype) in roles.iter().zip(improvements).zip(genotypes) {
+            if let Some(at) = role.distribution {
+                points[at].push((improvement, &**genotype));
+            }
+        }
+        let emitters = roles.iter().filter_map(|role| Some((role.distribution?, role.emitter)));
+        let emitters: BTreeMap<usize, Emitter> = emitters.collect();
+        for ((at, one), points) in self.distributions.iter_mut().enumerate().zip(points) {
+            let goes_on = |one: &mut Distribution| one.learn(emitters[&at], points, p);
+            if !one.as_mut().is_some_and(goes_on) {
+                *one = None;
+            }
+        }
+    }
+
+    /// Starts the distributions that are gone.
+    pub(crate) fn begin(&mut self, p: &Parameters, seed: u64, number: u64) {
         for at in 0..self.distributions.len() {
-            let own = |role: &Role| role.distribution == Some(at);
-            let points = roles.iter().zip(&improvements).zip(genotypes);
-            let points = points.filter(|((role, _), _)| own(role));
-            let points = points.map(|((_, improvement), one)| (*improvement, &**one)).collect();
-            let emitter =
-                roles.iter().find(|role| own(role)).map_or(Emitter::CmaMae, |r| r.emitter);
-            let goes_on = |one: &mut Distribution| one.learn(emitter, points, p);
-            if !self.distributions[at].as_mut().is_some_and(goes_on) {
+            if self.distributions[at].is_none() {
                 self.distributions[at] = self.begun(p, seed, number, at);
             }
         }
@@ -379,7 +388,7 @@ impl Member {
 /// How many dimensions an archive has for tasks without bounds.
 const DIMENSIONS: usize = 2;
 
-/// Those of the parameters, or what projections of the probes' outputs reach.
+/// Those of the parameters, or what most projections of the probes' outputs lie within.
 fn bounds(p: &Parameters, outputs: u32) -> Bounds {
     if !p.bounds.0.is_empty() {
         return p.bounds.clone();
@@ -392,6 +401,15 @@ fn bounds(p: &Parameters, outputs: u32) -> Bounds {
 pub(crate) fn dimensions(p: &Parameters) -> Option<usize> {
     let dimensions = if p.bounds.0.is_empty() { DIMENSIONS } else { p.bounds.0.len() };
     (p.search == Search::MapElites).then_some(dimensions)
+}
+
+/// The score without a behaviour that the search does not ask for: without bounds only probes are
+/// looked at, whatever the task says.
+pub(crate) fn as_asked(score: Score, p: &Parameters) -> Score {
+    match told_by_task(p) {
+        Some(0) => Score { behaviour: Vec::new(), ..score },
+        _ => score,
+    }
 }
 
 /// How many numbers a task must give as the behaviour of a network, where the search says it; 0

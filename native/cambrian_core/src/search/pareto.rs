@@ -18,6 +18,14 @@ use rayon::prelude::*;
 use std::cmp::Ordering;
 use std::sync::{Arc, OnceLock};
 
+/// The largest population: fronts of more would take minutes, and directions are compared with all.
+pub(crate) fn max_population(p: &Parameters) -> u32 {
+    match p.pareto {
+        Pareto::Nsga2 => 100_000,
+        Pareto::Nsga3 => 10_000,
+    }
+}
+
 /// What was measured of each genotype.
 pub(crate) struct Scored<'a> {
     pub fitness: &'a [Option<f64>],

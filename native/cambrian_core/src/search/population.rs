@@ -173,14 +173,22 @@ impl Population {
     /// A parameter that the search cannot have; or the size of the population, with the bytes that
     /// it would take.
     pub fn check_memory(parameters: &Parameters, like: &Genotype) -> Result<(), ParameterError> {
-        if novelty::compares_all(parameters) && parameters.population > novelty::MAX_POPULATION {
-            let most = novelty::MAX_POPULATION;
-            let expected = format!("at most {most} with a search that compares behaviours");
-            return Err(ParameterError::Invalid { name: "population", expected });
+        let is_pareto = parameters.search == Search::Pareto;
+        let bounds = [
+            (novelty::compares_all(parameters), novelty::MAX_POPULATION, "compares behaviours"),
+            (is_pareto, pareto::max_population(parameters), "has several objectives"),
+        ];
+        for (applies, most, what) in bounds {
+            if applies && parameters.population > most {
+                let expected = format!("at most {most} with a search that {what}");
+                return Err(ParameterError::Invalid { name: "population", expected });
+            }
         }
         let elites = Elites::new(parameters, like.outputs())?;
         let elites = elites.map_or(0, |elites| elites.bytes(like, like.bytes() + OVERHEAD));
-        let each = 2 * (like.bytes() + OVERHEAD) + tuning::bytes(parameters, like);
+        // parents and children in one generation, and children in the next
+        let generations = if is_pareto { 3 } else { 2 };
+        let each = generations * (like.bytes() + OVERHEAD) + tuning::bytes(parameters, like);
         let all = memory::product(&[parameters.population as usize, each]).saturating_add(elites);
         memory::check(all).map_err(|error| {
             let (nodes, connections) = (like.nodes().len(), like.connections().len());
@@ -550,14 +558,20 @@ impl Evaluated {
         Some(Member { elite, birth: population.birth(at), ancestry })
     }
 
-    /// Puts all of the generation into the archive of elites, if there is one.
-    pub(crate) fn illuminate(&mut self) {
+    /// Puts all of the generation into the archive of elites, if there is one. Emitters learn from
+    /// it only if it `is_new`, and not one that a ban has begun again.
+    pub(crate) fn illuminate(&mut self, is_new: bool) {
         // shared only while the generation before is still there
         let Some(mut elites) = self.population.elites.take() else { return };
         let all: Vec<Option<Member>> =
             (0..self.fitness.len() as u32).map(|at| self.member(at)).collect();
         let Population { genotypes, parameters, seed, generation, .. } = &self.population;
-        Arc::make_mut(&mut elites).take_in(&all, genotypes, parameters, *seed, *generation);
+        let known = Arc::make_mut(&mut elites);
+        if is_new {
+            known.learn(&all, genotypes, parameters);
+        }
+        all.into_iter().flatten().for_each(|member| known.enter(member));
+        known.begin(parameters, *seed, *generation);
         self.population.elites = Some(elites);
     }
 

@@ -8,6 +8,7 @@
 
 mod cma_es;
 mod covariance;
+pub(crate) mod rates;
 mod hill_climbing;
 
 pub use cma_es::CmaEs;

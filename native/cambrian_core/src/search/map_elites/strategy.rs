@@ -1,11 +1,10 @@
 //! The evolution strategy of an emitter: CMA-ES with a Cholesky factor of the covariance matrix in
 //! place of its eigenvectors (Krause, Arbonès & Igel 2016, "CMA-ES with optimal covariance update
 //! and storage complexity"). An iteration takes n² steps a point, where a decomposition takes n³.
-//!
-//! The constants are the defaults of Hansen 2016, *The CMA Evolution Strategy: A Tutorial*, without
-//! negative weights.
+//! It has no negative weights.
 
 use crate::base::rng::Stream;
+use crate::variation::tuning::rates::Rates;
 use serde::{Deserialize, Serialize};
 
 /// Of more numbers only the variances are learnt (Ros & Hansen 2008).
@@ -29,44 +28,14 @@ pub(crate) struct Strategy {
     iteration: u32,
 }
 
-/// In the notation of the tutorial.
-struct Constants {
-    /// w_i of the better half, from the best.
-    weights: Vec<f64>,
-    mu_eff: f64,
-    c_sigma: f64,
-    d_sigma: f64,
-    c_c: f64,
-    c_1: f64,
-    c_mu: f64,
-    /// E‖N(0, I)‖
-    chi: f64,
-}
-
-impl Constants {
-    fn new(n: usize, lambda: usize) -> Constants {
-        let (d, mu) = (n as f64, (lambda / 2).max(1));
-        let raw = |i: usize| libm::log((lambda as f64 + 1.0) / 2.0) - libm::log(i as f64);
-        let raw: Vec<f64> = (1..=mu).map(|i| raw(i).max(f64::MIN_POSITIVE)).collect();
-        let sum: f64 = raw.iter().sum();
-        let weights: Vec<f64> = raw.iter().map(|w| w / sum).collect();
-        let mu_eff = 1.0 / weights.iter().map(|w| w * w).sum::<f64>();
-        let haste = if n > MAX_FULL { (d + 2.0) / 3.0 } else { 1.0 };
-        let c_1 = (haste * 2.0 / ((d + 1.3) * (d + 1.3) + mu_eff)).min(0.5);
-        let c_mu = haste * 2.0 * (mu_eff - 2.0 + 1.0 / mu_eff) / ((d + 2.0) * (d + 2.0) + mu_eff);
-        let c_sigma = (mu_eff + 2.0) / (d + mu_eff + 5.0);
-        let excess = ((mu_eff - 1.0) / (d + 1.0)).sqrt() - 1.0;
-        Constants {
-            weights,
-            mu_eff,
-            c_sigma,
-            d_sigma: 1.0 + 2.0 * excess.max(0.0) + c_sigma,
-            c_c: (4.0 + mu_eff / d) / (d + 4.0 + 2.0 * mu_eff / d),
-            c_1,
-            c_mu: c_mu.clamp(0.0, 1.0 - c_1),
-            chi: d.sqrt() * (1.0 - 1.0 / (4.0 * d) + 1.0 / (21.0 * d * d)),
-        }
-    }
+/// w_i of the better half of λ points, from the best, and μ_eff.
+fn weights(lambda: usize) -> (Vec<f64>, f64) {
+    let raw = |i: usize| libm::log((lambda as f64 + 1.0) / 2.0) - libm::log(i as f64);
+    let raw: Vec<f64> = (1..=lambda / 2).map(raw).collect();
+    let sum: f64 = raw.iter().sum();
+    let weights: Vec<f64> = raw.iter().map(|w| w / sum).collect();
+    let mu_eff = 1.0 / weights.iter().map(|w| w * w).sum::<f64>();
+    (weights, mu_eff)
 }
 
 impl Strategy {
@@ -146,11 +115,12 @@ impl Strategy {
         self.mean.len() > MAX_FULL
     }
 
-    /// The points of an iteration, the best first.
+    /// The points of an iteration, two or more, the best first.
     pub fn tell(&mut self, ranked: &[Vec<f64>]) {
         let n = self.mean.len();
-        let constants = Constants::new(n, ranked.len());
-        let Constants { weights, mu_eff, c_sigma, d_sigma, c_c, c_1, c_mu, chi } = constants;
+        let (weights, mu_eff) = weights(ranked.len());
+        let Rates { c_sigma, d_sigma, c_c, c_1, c_mu, chi } =
+            Rates::new(n, mu_eff, self.is_diagonal());
         let step = |point: &Vec<f64>| -> Vec<f64> {
             point.iter().zip(&self.mean).map(|(x, mean)| (x - mean) / self.sigma).collect()
         };

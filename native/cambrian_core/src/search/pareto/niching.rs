@@ -9,6 +9,9 @@ use std::cmp::Ordering;
 /// whose coordinates are multiples of a fraction (Das & Dennis 1998), as many as are no more than
 /// `most`. If none of them would be inside, a smaller simplex is added, as Deb & Jain do.
 pub fn directions(objectives: usize, most: usize) -> Vec<Vec<f64>> {
+    if objectives == 1 {
+        return vec![vec![1.0]];
+    }
     let layer = |left: usize| {
         let mut divisions = 1;
         while count(objectives, divisions + 1) <= left {

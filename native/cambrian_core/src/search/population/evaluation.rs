@@ -176,7 +176,7 @@ impl Population {
         let Some(network) = self.network(genotype, token)? else { return Ok(Outcome::Failed) };
         let runner = network.runner(token);
         let (score, work) = metered(|| task.evaluate_on(&runner));
-        let mut score = Score { work, ..score? };
+        let mut score = map_elites::as_asked(Score { work, ..score? }, &self.parameters);
         if score.behaviour.is_empty() && novelty::needs_behaviours(&self.parameters) {
             score.behaviour = self.described(probe::behaviour(&runner)?);
         }
@@ -191,7 +191,7 @@ impl Population {
         let score = task.evaluate_vector(genotype)?;
         let work = genotype.cost();
         spend(work);
-        Some(Score { work, ..score })
+        Some(map_elites::as_asked(Score { work, ..score }, &self.parameters))
     }
 
     /// What its network does on the probes; nothing where there is no memory for the network.
@@ -372,7 +372,7 @@ impl Evaluated {
             work: 0,
         };
         evaluated.rank(token)?;
-        evaluated.illuminate();
+        evaluated.illuminate(!waiting.is_empty());
         Ok(Some(evaluated))
     }
 }

@@ -183,6 +183,7 @@ impl Evaluated {
         if !novelty::needs_behaviours(&self.population.parameters) {
             return Ok(Score { behaviour: Vec::new(), ..score });
         }
+        let score = map_elites::as_asked(score, &self.population.parameters);
         let behaviour = match score.behaviour.is_empty() {
             true => self.population.probed(newcomer),
             false => score.behaviour,

@@ -5,6 +5,7 @@
 //! Our own, because no crate was found that promises the same bits on every machine.
 
 use super::covariance::Covariance;
+use super::rates::Rates;
 use crate::base::rng::Stream;
 
 /// The state between two iterations. Fitness is maximised.
@@ -22,19 +23,13 @@ pub struct CmaEs {
     steps: Vec<Vec<f64>>,
 }
 
-/// The defaults of the tutorial's table 1 for n weights, in its notation.
+/// What the iterations of a search have in common.
 #[derive(Clone, Debug)]
 struct Settings {
     /// w_i from the best to the worst: λ of them, the better half positive
     weights: Vec<f64>,
     mu_eff: f64,
-    c_sigma: f64,
-    d_sigma: f64,
-    c_c: f64,
-    c_1: f64,
-    c_mu: f64,
-    /// E‖N(0, I)‖
-    chi: f64,
+    rates: Rates,
 }
 
 impl Settings {
@@ -49,12 +44,8 @@ impl Settings {
             sum * sum / w.iter().map(|w| w * w).sum::<f64>()
         };
         let (mu_eff, mu_eff_negative) = (effective(&raw[..mu]), effective(&raw[mu..]));
-        // fewer numbers are learnt, so they are learnt faster: Ros & Hansen 2008, section 3
-        let haste = if separable { (d + 2.0) / 3.0 } else { 1.0 };
-        let c_1 = (haste * 2.0 / ((d + 1.3) * (d + 1.3) + mu_eff)).min(0.5);
-        let c_mu =
-            haste * 2.0 * (0.25 + mu_eff + 1.0 / mu_eff - 2.0) / ((d + 2.0) * (d + 2.0) + mu_eff);
-        let c_mu = c_mu.min(1.0 - c_1);
+        let rates = Rates::new(n, mu_eff, separable);
+        let Rates { c_1, c_mu, .. } = rates;
         let negative = (1.0 + c_1 / c_mu)
             .min(1.0 + 2.0 * mu_eff_negative / (mu_eff + 2.0))
             .min((1.0 - c_1 - c_mu) / (d * c_mu));
@@ -62,23 +53,12 @@ impl Settings {
         let negative_sum: f64 = raw.iter().filter(|w| **w < 0.0).map(|w| -w).sum();
         let scale =
             |w: &f64| if *w >= 0.0 { w / positive_sum } else { negative * w / negative_sum };
-        let c_sigma = (mu_eff + 2.0) / (d + mu_eff + 5.0);
-        let excess = ((mu_eff - 1.0) / (d + 1.0)).sqrt() - 1.0;
-        Settings {
-            weights: raw.iter().map(scale).collect(),
-            mu_eff,
-            c_sigma,
-            d_sigma: 1.0 + 2.0 * excess.max(0.0) + c_sigma,
-            c_c: (4.0 + mu_eff / d) / (d + 4.0 + 2.0 * mu_eff / d),
-            c_1,
-            c_mu,
-            chi: d.sqrt() * (1.0 - 1.0 / (4.0 * d) + 1.0 / (21.0 * d * d)),
-        }
+        Settings { weights: raw.iter().map(scale).collect(), mu_eff, rates }
     }
 
     /// Iterations after which the covariance matrix has moved enough to be worth decomposing anew.
     fn patience(&self, n: usize) -> u32 {
-        (1.0 / (10.0 * n as f64 * (self.c_1 + self.c_mu))).max(1.0) as u32
+        (1.0 / (10.0 * n as f64 * (self.rates.c_1 + self.rates.c_mu))).max(1.0) as u32
     }
 }
 
@@ -117,7 +97,8 @@ impl CmaEs {
 
     /// The fitness of each point that was asked for.
     pub fn tell(&mut self, fitness: &[f64]) {
-        let Settings { ref weights, mu_eff, c_sigma, d_sigma, c_c, c_1, c_mu, chi } = self.settings;
+        let Settings { ref weights, mu_eff, ref rates } = self.settings;
+        let Rates { c_sigma, d_sigma, c_c, c_1, c_mu, chi } = *rates;
         let n = self.mean.len();
         let mut order: Vec<usize> = (0..fitness.len()).collect();
         order.sort_by(|&a, &b| fitness[b].total_cmp(&fitness[a]).then(a.cmp(&b)));

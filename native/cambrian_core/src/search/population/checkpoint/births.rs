@@ -72,8 +72,7 @@ impl Births {
         (birth.generation, birth.operators.0, named(birth), ends)
     }
 
-    /// Of checkpoints that were written before these were kept, nothing is
-    /// known.
+    /// Of checkpoints that were written before these were kept, nothing is known.
     pub(super) fn read(self, count: usize, elites: usize, now: u64) -> Option<Lines> {
         if self.living.is_empty() && elites == 0 {
             let living = vec![Birth::default(); count];
