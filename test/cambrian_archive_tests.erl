@@ -20,20 +20,12 @@ a_task_in_erlang_fills_the_archive_as_one_in_rust_test_() ->
         Params = (maps:without([population, search], Own))#{cells => 400},
         Given = #{inputs => 10, outputs => 2, params => Params, generations => 6},
         Native = cambrian_archive:elites(archive(maze_medium, #{generations => 6})),
-        Erlang = cambrian_archive:elites(archive(maze(), Given)),
+        Erlang = cambrian_archive:elites(archive(cambrian_searches_tests:maze(), Given)),
         Shown = fun(Elites) -> [Elite#{genotype := cambrian_genotype:id(Genotype)}
                                 || #{genotype := Genotype} = Elite <- Elites] end,
         ?assert(length(Native) > 5),
         ?assertEqual(Shown(Native), Shown(Erlang))
     end}.
-
-maze() ->
-    {ok, Native} = cambrian_task:new(maze_medium),
-    fun(Network) ->
-        Job = fun(Tag) -> cambrian_nif:task_score(Tag, Native, Network) end,
-        {ok, {Fitness, [], Behaviour, [], _Work}} = cambrian_job:await(Job),
-        #{fitness => Fitness, behaviour => Behaviour}
-    end.
 
 a_task_that_says_nothing_of_behaviour_has_an_archive_test() ->
     Fun = fun(Network) -> {ok, Fitness} = cambrian_task:evaluate('xor', Network), Fitness end,
@@ -114,8 +106,15 @@ what_is_no_archive_is_named_test() ->
                  Said(fun() -> cambrian_archive:merge(small(), 7) end)),
     ?assertEqual(#{2 => <<"has to be a list of 2 numbers, as many as the archive has dimensions">>},
                  Said(fun() -> cambrian_archive:at(small(), [1]) end)),
-    ?assertMatch(#{2 := <<"has to be a map with at most the option offset", _/binary>>},
-                 Said(fun() -> cambrian_archive:stats(small(), #{ofset => 1}) end)).
+    [?assertEqual(#{2 => <<"has to be a list of 2 numbers, as many as the archive has dimensions">>},
+                  Said(fun() -> cambrian_archive:nearest(small(), Point) end))
+     || Point <- [[1, 1 bsl 2000], [1 | 2], [1, a], none]],
+    [?assertMatch(#{2 := <<"has to be a map with at most the option offset", _/binary>>},
+                  Said(fun() -> cambrian_archive:stats(small(), Options) end))
+     || Options <- [#{ofset => 1}, #{offset => 1 bsl 2000}, #{offset => none}, []]],
+    [?assertMatch(#{At := <<"has to be an integer from 0", _/binary>>},
+                  Said(fun() -> cambrian_archive:sample(small(), Count, Seed) end))
+     || {At, Count, Seed} <- [{2, 1_000_001, 1}, {2, -1, 1}, {2, 1.0, 1}, {3, 1, 1 bsl 64}, {3, 1, -1}]].
 
 a_bad_description_of_an_archive_is_refused_test_() ->
     [?_assertEqual({error, {bad_parameter, {Name, Value, Expected}}},
@@ -186,3 +185,26 @@ pictures_and_tables_have_all_elites_test() ->
                           params => #{bounds => [{0, 1}, {0, 1}, {0, 1}], partition => cvt, cells => 100}}),
     ?assertMatch({match, _}, re:run(cambrian_archive:to_svg(Wide, #{}), "cb-line")),
     ?assertError(_, cambrian_archive:to_svg(Archive, #{titel => <<"Maze">>})).
+
+%% An archive without elites, and one of the largest numbers, have a table, a picture and JSON.
+extremes_are_shown_test() ->
+    Largest = 1.7976931348623157e308,
+    Fun = fun(Network) ->
+              [Out] = cambrian_network:activate(Network, [1]),
+              #{fitness => (2 * Out - 1) * Largest, behaviour => [(2 * Out - 1) * Largest, Out]}
+          end,
+    Options = #{task => Fun, inputs => 1, outputs => 1, search => map_elites, seed => 1, population => 40},
+    [begin
+         {ok, Population} = cambrian_population:start(Options#{params => #{bounds => Bounds, cells => 100}}),
+         {ok, Empty} = cambrian_population:archive(Population),
+         {ok, _} = cambrian_population:step(Population, 3),
+         {ok, Full} = cambrian_population:archive(Population),
+         ?assertMatch({match, _}, re:run(cambrian_archive:to_json(Empty), "\"best\":null")),
+         [begin
+              ?assertMatch(<<"<svg", _/binary>>, iolist_to_binary(cambrian_archive:to_svg(Archive, Opts))),
+              ?assertMatch(<<"cell,id", _/binary>>, iolist_to_binary(cambrian_archive:to_csv(Archive))),
+              ?assertMatch(<<"{", _/binary>>, iolist_to_binary(cambrian_archive:to_json(Archive)))
+          end || Archive <- [Empty, Full], Opts <- [#{}, #{width => 1}]],
+         ok = cambrian_population:stop(Population)
+     end || Bounds <- [[{-Largest, Largest}, {0, 1}], [{0, 1}, {-Largest, Largest}],
+                       [{-Largest, Largest}, {0, 5.0e-324}]]].

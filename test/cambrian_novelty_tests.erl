@@ -8,20 +8,13 @@
 a_task_in_erlang_searches_as_one_in_rust_test_() ->
     {ok, Own} = cambrian:parameters(maze_medium),
     Given = #{inputs => 10, outputs => 2, params => maps:without([population, search], Own)},
-    {timeout, 120, [?_assertEqual(id(maze_medium, #{}, Search), id(maze(), Given, Search)) || Search <- ?SEARCHES]}.
+    [{timeout, 120, ?_assertEqual(id(maze_medium, #{}, Search), id(cambrian_searches_tests:maze(), Given, Search))}
+     || Search <- ?SEARCHES].
 
 id(Task, Size, Search) ->
     Options = Size#{search => Search, seed => 3, population => 40, generations => 6, target => 1000},
     {ok, #{champion := Champion, evaluations := Evaluations}} = cambrian:evolve(Task, Options),
     {Evaluations, cambrian_genotype:id(Champion)}.
-
-maze() ->
-    {ok, Native} = cambrian_task:new(maze_medium),
-    fun(Network) ->
-        Job = fun(Tag) -> cambrian_nif:task_score(Tag, Native, Network) end,
-        {ok, {Fitness, [], Behaviour, [], _Work}} = cambrian_job:await(Job),
-        #{fitness => Fitness, behaviour => Behaviour}
-    end.
 
 %% Without a behaviour of its own a task has that of the probes, in Rust and in Erlang.
 a_task_without_a_behaviour_is_probed_test() ->
@@ -94,29 +87,4 @@ a_newcomer_is_taken_in_test_() ->
         {ok, _} = cambrian_population:step(Population, 1),
         receive {cambrian, _, {received, #{outcome := Outcome}}} -> ?assertEqual(accepted, Outcome) after 5000 -> error(no_event) end,
         ok = cambrian_population:stop(Population)
-    end}.
-
-ended(Population, Goal) ->
-    ok = cambrian_population:run(Population, Goal),
-    {ok, Result} = cambrian_population:await(Population, 60_000),
-    Result.
-
-%% Killed at any time, a run goes on to the same champion.
-a_run_goes_on_after_a_crash_test_() ->
-    {timeout, 120, fun() ->
-        Options = #{task => maze_medium, search => novelty, seed => 7, population => 40},
-        Goal = #{generations => 12, target => 1000},
-        {ok, Whole} = cambrian_population:start(Options),
-        Expected = ended(Whole, Goal),
-        ok = cambrian_population:stop(Whole),
-        {ok, _} = application:ensure_all_started(cambrian),
-        {ok, First} = cambrian_population:start(Options#{name => ?MODULE}),
-        _ = ended(First, Goal#{generations => 5}),
-        Monitor = monitor(process, First),
-        exit(First, kill),
-        receive {'DOWN', Monitor, process, First, _} -> ok end,
-        Got = ended(?MODULE, Goal),
-        Id = fun(#{champion := Champion, evaluations := N}) -> {cambrian_genotype:id(Champion), N} end,
-        ?assertEqual(Id(Expected), Id(Got)),
-        ok = cambrian_population:stop(?MODULE)
     end}.

@@ -120,26 +120,12 @@ a_newcomer_is_taken_in_test() ->
     ?assertEqual(cambrian_genotype:id(Best), cambrian_genotype:id(Migrant)),
     ok = cambrian_population:stop(Population).
 
-%% Killed at any time, a run goes on to the same front.
-a_run_goes_on_after_a_crash_test_() ->
-    {timeout, 60, fun() ->
-        Options = #{task => dtlz2, search => pareto, seed => 7, population => 40, params => #{pareto => nsga3}},
-        Goal = #{generations => 12, target => 1000},
-        {ok, Whole} = cambrian_population:start(Options),
-        Expected = ended(Whole, Goal),
-        ok = cambrian_population:stop(Whole),
-        {ok, _} = application:ensure_all_started(cambrian),
-        {ok, First} = cambrian_population:start(Options#{name => ?MODULE}),
-        _ = ended(First, Goal#{generations => 5}),
-        Monitor = monitor(process, First),
-        exit(First, kill),
-        receive {'DOWN', Monitor, process, First, _} -> ok end,
-        ?assertEqual(Expected, ended(?MODULE, Goal)),
-        ok = cambrian_population:stop(?MODULE)
-    end}.
-
-ended(Population, Goal) ->
-    ok = cambrian_population:run(Population, Goal),
-    {ok, #{front := Front, champion := Champion, evaluations := Evaluations}} =
-        cambrian_population:await(Population, 60_000),
-    {Evaluations, cambrian_genotype:id(Champion), [cambrian_genotype:id(One) || #{genotype := One} <- Front]}.
+%% Without a fitness, the sum of the objectives stands for it: one that is no number is a fault.
+objectives_without_a_finite_sum_are_a_fault_test() ->
+    Fun = fun(_) -> #{objectives => [1.7e308, 1.7e308]} end,
+    {error, {evaluations_failed, #{first := First}} = Reason} =
+        cambrian:evolve(Fun, #{inputs => 1, outputs => 1, search => pareto, target => 1, generations => 2}),
+    ?assertMatch({bad_score, {objectives, _, <<"numbers with a finite sum, without a fitness">>}}, First),
+    ?assertMatch({match, _}, re:run(cambrian_error:format_error(Reason), "finite sum")),
+    ?assertNot(cambrian_score:is_score({none, [], [], [1.7e308, 1.7e308], 0})),
+    ?assert(cambrian_score:is_score({none, [], [], [1.7e308, -1.7e308], 0})).

@@ -48,7 +48,13 @@ checked(#{fitness := Fitness}, [Cases, Behaviour, Objectives] = Lists) ->
         {ok, Float} -> {ok, {Float, Cases, Behaviour, Objectives, 0}}
     end;
 checked(Map, [_, _, []]) -> bad(objectives, Map, <<"one number at least, without a fitness">>);
-checked(_, [Cases, Behaviour, Objectives]) -> {ok, {none, Cases, Behaviour, Objectives, 0}}.
+checked(Map, [Cases, Behaviour, Objectives]) ->
+    case sum(Objectives) of
+        error -> bad(objectives, Map, <<"numbers with a finite sum, without a fitness">>);
+        _ -> {ok, {none, Cases, Behaviour, Objectives, 0}}
+    end.
+
+sum(Floats) -> try lists:sum(Floats) catch error:badarith -> error end.
 
 bad(Key, Map, Expected) -> {fault, {bad_score, {Key, map_get(Key, Map), Expected}}}.
 
@@ -71,8 +77,9 @@ floats(Numbers) ->
 %% @doc Whether a term, which may come from another node, is a score.
 -spec is_score(term()) -> boolean().
 is_score({Fitness, Cases, Behaviour, Objectives, Work}) ->
-    (is_float(Fitness) orelse Fitness =:= none andalso Objectives =/= [])
-        andalso are_floats(Cases) andalso are_floats(Behaviour) andalso are_floats(Objectives)
+    are_floats(Cases) andalso are_floats(Behaviour) andalso are_floats(Objectives)
+        andalso (is_float(Fitness)
+                 orelse Fitness =:= none andalso Objectives =/= [] andalso sum(Objectives) =/= error)
         andalso length(Behaviour) =< ?MAX_BEHAVIOUR andalso length(Objectives) =< ?MAX_OBJECTIVES
         andalso is_integer(Work) andalso Work >= 0 andalso Work < 1 bsl 64;
 is_score(Fitness) -> is_float(Fitness).

@@ -1,0 +1,54 @@
+%% What holds for every search: killed at any time, a run goes on to the same bits.
+-module(cambrian_searches_tests).
+-include_lib("eunit/include/eunit.hrl").
+
+-export([maze/0]).
+
+%% @doc The task `maze_medium' as a fun of Erlang, which gives the same scores.
+maze() ->
+    {ok, Native} = cambrian_task:new(maze_medium),
+    fun(Network) ->
+        Job = fun(Tag) -> cambrian_nif:task_score(Tag, Native, Network) end,
+        {ok, {Fitness, [], Behaviour, [], _Work}} = cambrian_job:await(Job),
+        #{fitness => Fitness, behaviour => Behaviour}
+    end.
+
+a_run_goes_on_after_a_crash_test_() ->
+    [{lists:flatten(io_lib:format("~0p", [Options])), {timeout, 120, fun() -> goes_on_after_a_crash(Options) end}}
+     || Options <- [#{task => maze_medium},
+                    #{task => maze_medium, search => novelty},
+                    #{task => maze_medium, search => dominated_novelty},
+                    #{task => maze_medium, search => map_elites,
+                      params => #{emitters => [neat, cma_mae], emitter_batch => 10}},
+                    #{task => zdt1, search => pareto},
+                    #{task => dtlz2, search => pareto, params => #{pareto => nsga3}}]].
+
+goes_on_after_a_crash(Given) ->
+    Options = Given#{seed => 7, population => 40},
+    {ok, Whole} = cambrian_population:start(Options),
+    Expected = ended(Whole, 12),
+    ok = cambrian_population:stop(Whole),
+    {ok, _} = application:ensure_all_started(cambrian),
+    {ok, First} = cambrian_population:start(Options#{name => ?MODULE}),
+    _ = ended(First, 5),
+    kill(First),
+    %% and once more, wherever the run is then
+    ok = cambrian_population:run(?MODULE, #{generations => 12, target => 1000}),
+    kill(whereis(?MODULE)),
+    ?assertEqual(Expected, ended(?MODULE, 12)),
+    ok = cambrian_population:stop(?MODULE).
+
+kill(Population) ->
+    Monitor = monitor(process, Population),
+    exit(Population, kill),
+    receive {'DOWN', Monitor, process, Population, _} -> ok end,
+    cambrian_wait:until(fun() -> is_pid(whereis(?MODULE)) end).
+
+%% What a result is, by ids.
+ended(Population, Generations) ->
+    ok = cambrian_population:run(Population, #{generations => Generations, target => 1000}),
+    {ok, #{champion := Champion, evaluations := Evaluations} = Result} =
+        cambrian_population:await(Population, 60_000),
+    {Evaluations, cambrian_genotype:id(Champion),
+     [cambrian_archive:id(Archive) || #{archive := Archive} <- [Result]],
+     [cambrian_genotype:id(One) || #{front := Front} <- [Result], #{genotype := One} <- Front]}.
