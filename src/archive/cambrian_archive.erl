@@ -23,13 +23,12 @@
 %% times, end the same, and have the same {@link id/1}.
 -module(cambrian_archive).
 
+-include("../genome/cambrian_nif_call.hrl").
+
 -export([stats/1, stats/2, best/1, at/2, nearest/2, sample/3, elites/1]).
 -export([merge/2, id/1, to_binary/1, from_binary/1, is_archive/1]).
 -export([to_svg/2, to_csv/1, to_json/1]).
 -export_type([archive/0, elite/0, stats/0, error/0, picture_options/0]).
-
--define(EXPLAIN_BADARG(Call),
-        try Call catch error:badarg:Stack -> cambrian_badarg:raise(Stack) end).
 
 -opaque archive() :: reference().
 
@@ -81,14 +80,14 @@ stats(Archive) -> ?EXPLAIN_BADARG(cambrian_nif:archive_info(Archive, 0.0)).
 -spec stats(archive(), #{offset => number()}) -> stats().
 stats(Archive, Options) ->
     Offset = case Options of
-                 #{offset := Number} when map_size(Options) =:= 1 -> Number;
+                 #{offset := Number} when map_size(Options) =:= 1 -> to_float(Number);
                  _ when Options =:= #{} -> 0.0;
-                 _ -> undefined
+                 _ -> error
              end,
     ok = cambrian_badarg:check(?MODULE, stats, [
         {is_archive(Archive), <<"an archive">>},
-        {is_number(Offset), <<"a map with at most the option offset, which is a number">>}]),
-    cambrian_nif:archive_info(Archive, float(Offset)).
+        {Offset =/= error, <<"a map with at most the option offset, which is a number">>}]),
+    cambrian_nif:archive_info(Archive, Offset).
 
 %% @doc The fittest elite; of equals the one with the lowest id.
 %%
@@ -132,16 +131,21 @@ point(Function, Archive, Behaviour) ->
                      true -> length(maps:get(bounds, stats(Archive)));
                      false -> 0
                  end,
-    IsPoint = is_list(Behaviour) andalso length(Behaviour) =:= Dimensions
-        andalso lists:all(fun is_number/1, Behaviour),
+    Point = floats(Behaviour),
+    IsPoint = Point =/= error andalso length(Point) =:= Dimensions,
     Expected = ["a list of ", cambrian_text:counted(Dimensions, "number"),
                 ", as many as the archive has dimensions"],
     ok = cambrian_badarg:check(?MODULE, Function, [
         {is_archive(Archive), <<"an archive">>}, {IsPoint, iolist_to_binary(Expected)}]),
-    [float(Number) || Number <- Behaviour].
+    Point.
 
-%% @doc So many elites at random. Each is drawn from all of them, so one may come twice. The same
-%% seed draws the same ones.
+%% `error' of an improper list as well.
+floats(Numbers) -> try lists:map(fun float/1, Numbers) catch error:_ -> error end.
+
+to_float(Number) -> try float(Number) catch error:badarg -> error end.
+
+%% @doc So many elites at random, at most 1,000,000. Each is drawn from all of them, so one may come
+%% twice. The same seed draws the same ones.
 %%
 %% ```
 %% 1> {ok, #{archive := Archive}} =
@@ -151,6 +155,11 @@ point(Function, Archive, Behaviour) ->
 %% '''
 -spec sample(archive(), Count :: non_neg_integer(), Seed :: non_neg_integer()) -> [elite()].
 sample(Archive, Count, Seed) ->
+    IsWhole = fun(Number, Most) -> is_integer(Number) andalso Number >= 0 andalso Number =< Most end,
+    ok = cambrian_badarg:check(?MODULE, sample, [
+        {is_archive(Archive), <<"an archive">>},
+        {IsWhole(Count, 1_000_000), <<"an integer from 0 to 1000000">>},
+        {IsWhole(Seed, 1 bsl 64 - 1), <<"an integer from 0 to 2^64 - 1">>}]),
     ?EXPLAIN_BADARG(cambrian_nif:archive_sample(Archive, Count, Seed)).
 
 %% @doc All elites, by their cells.
@@ -274,7 +283,8 @@ to_json(Archive) ->
                "],\"genotype\":", cambrian_genotype:to_json(Genotype), "}"]
               || #{cell := Cell, genotype := Genotype, fitness := Fitness, behaviour := Behaviour}
                      <- elites(Archive)],
-    #{bounds := Bounds} = Stats = stats(Archive),
+    #{bounds := Bounds} = Stats = maps:map(fun(_, none) -> null; (_, Value) -> Value end,
+                                           stats(Archive)),
     Shown = Stats#{bounds := [tuple_to_list(Pair) || Pair <- Bounds],
                    id => cambrian_text:hex(id(Archive))},
     Head = iolist_to_binary(cambrian_json:encode(Shown)),

@@ -34,10 +34,13 @@ summary(#{cells := Cells, filled := Filled, best := Best}) ->
     [cambrian_text:counted(Filled, "elite"), " in ", cambrian_text:counted(Cells, "cell"),
      [[", the best of fitness ", short(Best)] || Best =/= none], "."].
 
+%% Margins take a part of it.
+width(Opts) -> max(4 * ?MARGIN, maps:get(width, Opts, 720)).
+
 %%% ---- one or two dimensions --------------------------------------------------------------
 
 heat_map({Columns, Rows, All}, #{bounds := Bounds} = Stats, Opts) ->
-    Width = maps:get(width, Opts, 720),
+    Width = width(Opts),
     Top = cambrian_svg_element:head_height(Opts) + ?TEXT,
     Wide = (Width - 2 * ?MARGIN) / Columns,
     High = case Rows of 1 -> 40; _ -> Wide * shape(Bounds) end,
@@ -59,11 +62,15 @@ heat_map({Columns, Rows, All}, #{bounds := Bounds} = Stats, Opts) ->
 
 %% How high a place is, in its widths.
 shape([{Left, Right}, {Low, High}]) ->
-    Ratio = (High / 2 - Low / 2) / (Right / 2 - Left / 2),
-    case Ratio > 1 / ?LONGEST andalso Ratio < ?LONGEST of
-        true -> Ratio;
+    {Across, Up} = {half(Left, Right), half(Low, High)},
+    %% divided only where the ratio is no number too large to hold
+    case Up / ?LONGEST < Across andalso Across / ?LONGEST < Up of
+        true -> Up / Across;
         false -> 1
     end.
+
+%% Half of a difference, which is finite for all numbers.
+half(Low, High) -> High / 2 - Low / 2.
 
 range(All) ->
     case [Fitness || Fitness <- All, Fitness =/= none] of
@@ -71,11 +78,7 @@ range(All) ->
         Known -> {lists:min(Known), lists:max(Known)}
     end.
 
-level(_, {Same, Same}) -> ?LEVELS;
-level(Fitness, {Lowest, Highest}) ->
-    %% halves, so that the difference of the largest numbers is finite
-    Share = (Fitness / 2 - Lowest / 2) / (Highest / 2 - Lowest / 2),
-    1 + min(?LEVELS - 1, trunc(Share * ?LEVELS)).
+level(Fitness, Range) -> 1 + min(?LEVELS - 1, trunc(share(Fitness, Range) * ?LEVELS)).
 
 %% All places of one colour as one path.
 shade(_Level, [], _Size) -> [];
@@ -110,7 +113,7 @@ legend(Stats, Range, Y) ->
 %% A line for each elite, through its place on the axis of each dimension, and of fitness at the
 %% right.
 parallel(Archive, #{bounds := Bounds, filled := Filled} = Stats, Opts) ->
-    Width = maps:get(width, Opts, 720),
+    Width = width(Opts),
     Top = cambrian_svg_element:head_height(Opts) + ?TEXT,
     Bottom = Top + 240,
     Elites = part(cambrian_nif:archive_elites(Archive)),
@@ -140,9 +143,12 @@ points(Numbers, Axes, Across, Top, Bottom) ->
     [p({Across(At), Bottom - (Bottom - Top) * share(Number, Bounding)})
      || {At, {Number, Bounding}} <- lists:enumerate(lists:zip(Numbers, Axes))].
 
-share(_, {Same, Same}) -> 1.0;
+%% From 0 at the lower end, and for what lies below it, to 1.
 share(Number, {Low, High}) ->
-    max(0.0, min(1.0, (Number / 2 - Low / 2) / (High / 2 - Low / 2))).
+    case half(Low, High) of
+        Half when Half > 0.0 -> half(Low, max(Low, min(High, Number))) / Half;
+        _ -> 1.0
+    end.
 
 axis(X, {Low, High}, Top, Bottom) ->
     Anchor = case X > ?MARGIN of true -> "end"; false -> "start" end,
