@@ -210,6 +210,19 @@ archives_are_written_shown_and_merged(Dir) ->
     ?assertEqual({2, "", "cambrian: archive merge: --out is missing, expected a file for the archive\n"},
                  run(["archive", "merge", A, B])).
 
+a_front_is_shown_test_() ->
+    {timeout, 60, fun() ->
+        Evolve = fun(More) -> run(["evolve", "zdt1", "--search", "pareto", "--generations", "5", "--seed", "1", "--quiet"] ++ More) end,
+        {ok, #{front := Front}} = cambrian:evolve(zdt1, #{search => pareto, seed => 1, generations => 5}),
+        {0, Text, _} = Evolve([]),
+        ?assertMatch({match, _}, re:run(Text, "With a front of " ++ integer_to_list(length(Front)) ++ " networks?\\.")),
+        {0, Json, _} = Evolve(["--json"]),
+        {match, [Listed]} = re:run(Json, "\"front\":\\[(.*?})\\]", [{capture, all_but_first, list}]),
+        {match, Ids} = re:run(Listed, "\"genotype\":\"([0-9a-f]+)\"", [global, {capture, all_but_first, binary}]),
+        ?assertEqual([cambrian_text:hex(cambrian_genotype:id(Genotype)) || #{genotype := Genotype} <- Front],
+                     lists:append(Ids))
+    end}.
+
 %%% ---- mistakes ---------------------------------------------------------------------------
 
 mistakes_are_one_line_and_status_2_test_() ->

@@ -82,7 +82,10 @@ text(#{task := Task, cells := Cells, filled := Filled, coverage := Coverage, bes
 -spec json(cambrian_archive:archive(), Offset :: number()) -> [{atom(), term()}].
 json(Archive, Offset) ->
     #{bounds := Bounds} = Stats = cambrian_archive:stats(Archive, #{offset => Offset}),
-    [{Key, maps:get(Key, Stats)}
+    [{Key, or_null(maps:get(Key, Stats))}
      || Key <- [task, cells, filled, coverage, qd_score, best, mean, partition]]
         ++ [{bounds, [tuple_to_list(Pair) || Pair <- Bounds]},
             {id, cambrian_text:hex(cambrian_archive:id(Archive))}].
+
+or_null(none) -> null;
+or_null(Value) -> Value.

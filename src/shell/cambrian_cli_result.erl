@@ -32,7 +32,9 @@ text(Task, #{champion := Champion, fitness := Fitness, generations := Generation
                    count(Nodes, "node"), count(Connections, "connection"), Recurrent,
                    id(Champion),
                    [["With ", cambrian_cli_archive:text(cambrian_archive:stats(Archive)), ".\n"]
-                    || #{archive := Archive} <- [Result]]]).
+                    || #{archive := Archive} <- [Result]]
+                   ++ [["With a front of ", count(length(Front), "network"), ".\n"]
+                       || #{front := Front} <- [Result]]]).
 
 ending(#{solved := true}, _Goal) -> "solved";
 ending(#{interrupted := true}, _Goal) -> "interrupted";
@@ -65,8 +67,13 @@ json(Task, #{champion := Champion} = Result, Files) ->
                               || Key <- ?FIELDS, is_map_key(Key, Result)]
                           ++ [{archive, {cambrian_cli_archive:json(Archive, 0.0)}}
                               || #{archive := Archive} <- [Result]]
+                          ++ [{front, [{compromise(One)} || One <- Front]}
+                              || #{front := Front} <- [Result]]
                           ++ [{trial, {Trial}} || #{trial := Trial} <- [Result]]
                           ++ [{files, [text(File) || File <- Files]} || Files =/= []]}).
+
+compromise(#{genotype := Genotype, objectives := Objectives, fitness := Fitness}) ->
+    [{objectives, Objectives}, {fitness, Fitness}, {genotype, text(id(Genotype))}].
 
 text(Chars) -> unicode:characters_to_binary(Chars).
 
