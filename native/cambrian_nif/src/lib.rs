@@ -14,6 +14,7 @@ mod genotype;
 mod governor;
 mod identity;
 mod job;
+mod kind;
 mod memory;
 mod network;
 mod parameters;

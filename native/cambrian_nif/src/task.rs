@@ -1,10 +1,7 @@
 //! cambrian_task: the tasks that run inside Rust
 
-use crate::archive::ArchiveArc;
-use crate::genotype::GenotypeArc;
 use crate::job::{self, Job};
 use crate::network::NetworkArc;
-use crate::substrate::SubstrateArc;
 use crate::term::{List, settings_of};
 use crate::{atoms, dataset, error, parameters};
 use cambrian_core::genome::genotype::Shape;
@@ -198,20 +195,4 @@ fn task_trial<'a>(
 ) -> NifResult<ResourceArc<Job>> {
     check_shape(&*task.0, shape(&network))?;
     job::post(env, tag, move |token| task.0.trial_on(&network.0.runner(token)).ok().map(TrialTerm))
-}
-
-/// What the library made, as a word; `undefined` for what it did not.
-#[rustler::nif]
-fn kind_of(term: Term) -> Atom {
-    if term.decode::<GenotypeArc>().is_ok() {
-        atoms::genotype()
-    } else if term.decode::<NetworkArc>().is_ok() {
-        atoms::network()
-    } else if term.decode::<SubstrateArc>().is_ok() {
-        atoms::substrate()
-    } else if term.decode::<ArchiveArc>().is_ok() {
-        atoms::archive()
-    } else {
-        atoms::undefined()
-    }
 }

@@ -1,0 +1,24 @@
+//! What a reference of the VM stands for.
+
+use crate::archive::ArchiveArc;
+use crate::atoms;
+use crate::genotype::GenotypeArc;
+use crate::network::NetworkArc;
+use crate::substrate::SubstrateArc;
+use rustler::{Atom, Term};
+
+/// What the library made, as a word; `undefined` for what it did not.
+#[rustler::nif]
+fn kind_of(term: Term) -> Atom {
+    if term.decode::<GenotypeArc>().is_ok() {
+        atoms::genotype()
+    } else if term.decode::<NetworkArc>().is_ok() {
+        atoms::network()
+    } else if term.decode::<SubstrateArc>().is_ok() {
+        atoms::substrate()
+    } else if term.decode::<ArchiveArc>().is_ok() {
+        atoms::archive()
+    } else {
+        atoms::undefined()
+    }
+}
