@@ -118,6 +118,9 @@ a_damaged_identity_is_restored_from_its_copy_test() ->
             [begin
                  ok = file:write_file(Path, Bad),
                  ?assertMatch({ok, #{key := Key, successions := [_]}}, cambrian_identity:load(Path)),
+                 ?assertEqual({{ok, Bytes}, 8#600}, {file:read_file(Path), cambrian_temporary:mode(Path)}),
+                 ok = file:delete(Path),
+                 ?assertMatch({ok, #{key := Key, successions := [_]}}, cambrian_identity:load_or_new(Path)),
                  ?assertEqual({{ok, Bytes}, 8#600}, {file:read_file(Path), cambrian_temporary:mode(Path)})
              end || Bad <- [<<>>, binary:part(Bytes, 0, 60), <<"PRIVATE KEY">> | [flipped(At, Bytes) || At <- lists:seq(0, 60)]]]
         after
@@ -125,6 +128,23 @@ a_damaged_identity_is_restored_from_its_copy_test() ->
         end,
         ok = file:write_file(Path, Before),
         ?assertMatch({ok, #{key := Old}}, cambrian_identity:load(Path))
+    end).
+
+%% A copy that cannot be read may hold the key: no new one is written over it.
+a_copy_that_cannot_be_read_is_kept_test() ->
+    cambrian_temporary:with_dir(fun(Dir) ->
+        Path = in(Dir, "identity"),
+        Copy = Path ++ ".copy",
+        {ok, #{key := Key}} = cambrian_identity:load_or_new(Path),
+        {ok, Bytes} = file:read_file(Path),
+        ok = file:delete(Path),
+        ok = file:change_mode(Copy, 8#644),
+        Refused = {error, {unsafe_permissions, Copy}},
+        ?assertEqual([Refused, Refused, Refused], [cambrian_identity:load_or_new(Path), cambrian_identity:load(Path),
+                                                   cambrian_identity:rotate(Path)]),
+        ?assertEqual({{ok, Bytes}, false}, {file:read_file(Copy), filelib:is_file(Path)}),
+        ok = file:change_mode(Copy, 8#600),
+        ?assertMatch({ok, #{key := Key}}, cambrian_identity:load_or_new(Path))
     end).
 
 traced(Fun) ->

@@ -8,7 +8,8 @@
 %% 2> {ok, #{key := Next, successions := Chain}} =
 %%     cambrian_identity:rotate("/tmp/cambrian_example/identity").
 %% 3> {ok, #{old := Key, new := Next}} = cambrian_identity:read_succession(lists:last(Chain)).
-%% 4> ok = file:delete("/tmp/cambrian_example/identity").
+%% 4> [ok = file:delete("/tmp/cambrian_example/identity" ++ End) || End <- ["", ".copy"]].
+%% [ok,ok]
 %% '''
 -module(cambrian_identity).
 
@@ -151,8 +152,8 @@ identity(Secret, Successions) ->
     #{secret => fun() -> Secret end, key => public_key(Secret), successions => Successions}.
 
 %% @doc Loads the identity in a file. A file that others can read is refused. A copy, `*.copy', lies
-%% beside the file, and replaces it if the file is damaged. If the copy is damaged too, both stay as
-%% they are.
+%% beside the file, and replaces it if the file is damaged or gone. If the copy is damaged too, both
+%% stay as they are.
 %%
 %% ```
 %% 1> {ok, #{key := Key}} = cambrian_identity:load_or_new("/tmp/cambrian_example/identity").
@@ -160,7 +161,8 @@ identity(Secret, Successions) ->
 %% 3> ok = file:change_mode("/tmp/cambrian_example/identity", 8#644).
 %% 4> cambrian_identity:load("/tmp/cambrian_example/identity").
 %% {error,{unsafe_permissions,"/tmp/cambrian_example/identity"}}
-%% 5> ok = file:delete("/tmp/cambrian_example/identity").
+%% 5> [ok = file:delete("/tmp/cambrian_example/identity" ++ End) || End <- ["", ".copy"]].
+%% [ok,ok]
 %% 6> cambrian_identity:load("/tmp/cambrian_example/identity").
 %% {error,{enoent,"/tmp/cambrian_example/identity"}}
 %% '''
@@ -180,7 +182,8 @@ load(Path) ->
 %% ```
 %% 1> {ok, #{key := Key}} = cambrian_identity:load_or_new("/tmp/cambrian_example/identity").
 %% 2> {ok, #{key := Key}} = cambrian_identity:load_or_new("/tmp/cambrian_example/identity").
-%% 3> ok = file:delete("/tmp/cambrian_example/identity").
+%% 3> [ok = file:delete("/tmp/cambrian_example/identity" ++ End) || End <- ["", ".copy"]].
+%% [ok,ok]
 %% '''
 -spec load_or_new(cambrian_file:path()) ->
           {ok, identity()}
@@ -196,17 +199,25 @@ load_or_new(Path) ->
 %% the file.
 read_or_copy(Path) ->
     case read(Path) of
+        {error, not_found} ->
+            %% a copy that cannot be read may still hold the key, so nothing is written over it
+            case read(cambrian_file:copy(Path)) of
+                {ok, Identity} -> restore(Path, Identity, missing);
+                Error -> Error
+            end;
         {error, {Reason, _}} = Damaged when Reason =:= torn_file; Reason =:= not_an_identity;
         Reason =:= eio ->
             case read(cambrian_file:copy(Path)) of
-                {ok, Identity} ->
-                    logger:error("cambrian: the identity ~ts is damaged (~p): "
-                                 "its copy is taken, and written there", [Path, Reason]),
-                    write(Path, Identity);
+                {ok, Identity} -> restore(Path, Identity, Reason);
                 {error, _} -> Damaged
             end;
         Other -> Other
     end.
+
+restore(Path, Identity, Reason) ->
+    logger:error("cambrian: the identity ~ts cannot be used (~p): its copy is taken, and written "
+                 "there", [Path, Reason]),
+    write(Path, Identity).
 
 read(Path) ->
     case cambrian_file:read_secret(Path, ?MAGIC) of
