@@ -155,7 +155,9 @@ to_float(Number) -> try float(Number) catch error:badarg -> error end.
 %% '''
 -spec sample(archive(), Count :: non_neg_integer(), Seed :: non_neg_integer()) -> [elite()].
 sample(Archive, Count, Seed) ->
-    IsWhole = fun(Number, Most) -> is_integer(Number) andalso Number >= 0 andalso Number =< Most end,
+    IsWhole = fun(Number, Most) ->
+                  is_integer(Number) andalso Number >= 0 andalso Number =< Most
+              end,
     ok = cambrian_badarg:check(?MODULE, sample, [
         {is_archive(Archive), <<"an archive">>},
         {IsWhole(Count, 1_000_000), <<"an integer from 0 to 1000000">>},

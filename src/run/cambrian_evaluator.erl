@@ -89,8 +89,8 @@ start_link(Options) ->
 %%
 %% `Network' makes a network from a genotype on this node; other nodes always compile the genotype
 %% itself. A score without a fitness is a fault if the search `NeedsFitness'. After `Ms' the round
-%% ends with the results that it has. If a `fitness' is needed, the round continues until it has one,
-%% but for no longer than one evaluation may take.
+%% ends with the results that it has. If a `fitness' is needed, the round continues until it has
+%% one, but for no longer than one evaluation may take.
 -spec evaluate(pid(), reference(), [cambrian_genotype:genotype()], cambrian_worker:network(),
                NeedsFitness :: boolean(),
                infinity | {Ms :: non_neg_integer(), Needed :: nothing | fitness}) -> ok.

@@ -79,7 +79,8 @@ floats(Numbers) ->
 is_score({Fitness, Cases, Behaviour, Objectives, Work}) ->
     are_floats(Cases) andalso are_floats(Behaviour) andalso are_floats(Objectives)
         andalso (is_float(Fitness)
-                 orelse Fitness =:= none andalso Objectives =/= [] andalso sum(Objectives) =/= error)
+                 orelse Fitness =:= none andalso Objectives =/= []
+                        andalso sum(Objectives) =/= error)
         andalso length(Behaviour) =< ?MAX_BEHAVIOUR andalso length(Objectives) =< ?MAX_OBJECTIVES
         andalso is_integer(Work) andalso Work >= 0 andalso Work < 1 bsl 64;
 is_score(Fitness) -> is_float(Fitness).

@@ -214,9 +214,9 @@ impl Elites {
         self.members.values().reduce(|a, b| if b.elite.beats(&a.elite) { b } else { a })
     }
 
-    /// Tells emitters that learn how much each genotype of a generation improves the archive, before
-    /// any of them has entered it. Those in places that are none have failed. A distribution that
-    /// should start again is gone.
+    /// Tells emitters that learn how much each genotype of a generation improves the archive,
+    /// before any of them has entered it. Those in places that are none have failed. A distribution
+    /// that should start again is gone.
     pub(crate) fn learn(
         &mut self,
         generation: &[Option<Member>],
