@@ -461,7 +461,7 @@ defmodule Cambrian.Bridge do
       iex> {new == Cambrian.Bridge.identity(), new == old}
       {true, false}
       iex> :ok = Cambrian.Bridge.stop()
-      iex> File.rm!(path)
+      iex> for file <- [path, path <> ".copy"], do: File.rm!(file)
       iex> {:ok, _} = Cambrian.Bridge.start_link(realm: "org.example.docs", identity: <<1::256>>)
       iex> Cambrian.Bridge.rotate()
       {:error, {:no_identity_file, ["org.example.docs"]}}

@@ -11,8 +11,8 @@ defmodule Cambrian.Identity do
       iex> {:ok, succession} = next.successions |> List.last() |> Cambrian.Identity.read_succession()
       iex> succession.old == identity.key and succession.new == next.key
       true
-      iex> File.rm!(path)
-      :ok
+      iex> for file <- [path, path <> ".copy"], do: File.rm!(file)
+      [:ok, :ok]
 
   `inspect/1` of an identity shows no secret, because a function hides it.
   """
@@ -98,16 +98,17 @@ defmodule Cambrian.Identity do
   @doc """
   Loads the identity in a file.
 
-  A missing file is `{:enoent, path}`. A file that others may read is refused as `{:unsafe_permissions, path}`. A damaged file is
-  restored from its copy beside it, `*.copy`; if the copy is damaged too, the answer is
-  `{:torn_file, path}` or `{:not_an_identity, path}`, and the file stays as it is.
+  If the file is damaged or gone, it is restored from the copy beside it, `*.copy`. If the copy is
+  damaged too, the answer is `{:torn_file, path}` or `{:not_an_identity, path}`, and both stay as
+  they are. If there is neither file nor copy, the answer is `{:enoent, path}`. A file that others
+  may read is refused as `{:unsafe_permissions, path}`.
 
       iex> path = Path.join(System.tmp_dir!(), "cambrian_docs_load")
       iex> {:ok, %{key: key}} = Cambrian.Identity.load_or_new(path)
       iex> {:ok, %{key: ^key}} = Cambrian.Identity.load(path)
       iex> File.chmod!(path, 0o644)
       iex> {:error, {:unsafe_permissions, ^path}} = Cambrian.Identity.load(path)
-      iex> File.rm!(path)
+      iex> for file <- [path, path <> ".copy"], do: File.rm!(file)
       iex> Cambrian.Identity.load(path) == {:error, {:enoent, path}}
       true
   """
@@ -121,8 +122,8 @@ defmodule Cambrian.Identity do
       iex> path = Path.join(System.tmp_dir!(), "cambrian_docs_load_or_new")
       iex> {:ok, %{key: key}} = Cambrian.Identity.load_or_new(path)
       iex> {:ok, %{key: ^key}} = Cambrian.Identity.load_or_new(path)
-      iex> File.rm!(path)
-      :ok
+      iex> for file <- [path, path <> ".copy"], do: File.rm!(file)
+      [:ok, :ok]
   """
   @spec load_or_new(Path.t()) :: {:ok, t} | {:error, Error.reason()}
   defdelegate load_or_new(path), to: :cambrian_identity
