@@ -61,7 +61,8 @@ defmodule Cambrian.Archive do
   @doc """
   Returns the fittest elite, of equals the one with the lowest id; `nil` of an empty archive.
 
-      iex> archive = Cambrian.evolve!(:maze_medium, search: :map_elites, seed: 1, generations: 2).archive
+      iex> options = [search: :map_elites, seed: 1, generations: 2]
+      iex> archive = Cambrian.evolve!(:maze_medium, options).archive
       iex> Cambrian.Archive.best(archive).fitness == Cambrian.Archive.stats(archive).best
       true
   """
@@ -69,9 +70,11 @@ defmodule Cambrian.Archive do
   def best(archive), do: archive |> ref() |> :cambrian_archive.best() |> found()
 
   @doc """
-  Returns the elite of the cell of a behaviour, or `nil`. What is beyond a bound counts as the bound.
+  Returns the elite of the cell of a behaviour, or `nil`. What is beyond a bound counts as the
+  bound.
 
-      iex> archive = Cambrian.evolve!(:maze_medium, search: :map_elites, seed: 1, generations: 2).archive
+      iex> options = [search: :map_elites, seed: 1, generations: 2]
+      iex> archive = Cambrian.evolve!(:maze_medium, options).archive
       iex> Cambrian.Archive.at(archive, [295, 5])
       nil
   """
@@ -82,7 +85,8 @@ defmodule Cambrian.Archive do
   Returns the elite whose behaviour is nearest, or `nil` of an empty archive. Each dimension is
   scaled from 0 at its lower bound to 1 at its upper bound; the distance is Euclidean.
 
-      iex> archive = Cambrian.evolve!(:maze_medium, search: :map_elites, seed: 1, generations: 2).archive
+      iex> options = [search: :map_elites, seed: 1, generations: 2]
+      iex> archive = Cambrian.evolve!(:maze_medium, options).archive
       iex> %{behaviour: [_x, _y]} = Cambrian.Archive.nearest(archive, [295, 5])
   """
   @spec nearest(t, [number]) :: elite | nil
@@ -92,7 +96,8 @@ defmodule Cambrian.Archive do
   @doc """
   Returns so many elites, each drawn from all of them; the same seed draws the same ones.
 
-      iex> archive = Cambrian.evolve!(:maze_medium, search: :map_elites, seed: 1, generations: 2).archive
+      iex> options = [search: :map_elites, seed: 1, generations: 2]
+      iex> archive = Cambrian.evolve!(:maze_medium, options).archive
       iex> length(Cambrian.Archive.sample(archive, 5, 42))
       5
   """
@@ -103,7 +108,8 @@ defmodule Cambrian.Archive do
   @doc """
   Returns all elites, by their cells, as `Enum.to_list/1` does.
 
-      iex> archive = Cambrian.evolve!(:maze_medium, search: :map_elites, seed: 1, generations: 2).archive
+      iex> options = [search: :map_elites, seed: 1, generations: 2]
+      iex> archive = Cambrian.evolve!(:maze_medium, options).archive
       iex> [%{genotype: %Cambrian.Genotype{}} | _] = Cambrian.Archive.elites(archive)
   """
   @spec elites(t) :: [elite]
@@ -127,7 +133,8 @@ defmodule Cambrian.Archive do
   Returns the SHA-256 of `to_binary/1`: of the cells and their elites, and of nothing that depends
   on how they were found.
 
-      iex> archive = Cambrian.evolve!(:maze_medium, search: :map_elites, seed: 1, generations: 2).archive
+      iex> options = [search: :map_elites, seed: 1, generations: 2]
+      iex> archive = Cambrian.evolve!(:maze_medium, options).archive
       iex> byte_size(Cambrian.Archive.id(archive))
       32
   """
@@ -137,7 +144,8 @@ defmodule Cambrian.Archive do
   @doc """
   Returns the canonical bytes: equal archives have equal bytes, on every machine.
 
-      iex> archive = Cambrian.evolve!(:maze_medium, search: :map_elites, seed: 1, generations: 2).archive
+      iex> options = [search: :map_elites, seed: 1, generations: 2]
+      iex> archive = Cambrian.evolve!(:maze_medium, options).archive
       iex> {:ok, read} = archive |> Cambrian.Archive.to_binary() |> Cambrian.Archive.from_binary()
       iex> Cambrian.Archive.id(read) == Cambrian.Archive.id(archive)
       true
@@ -160,7 +168,8 @@ defmodule Cambrian.Archive do
   each of some elites across parallel axes. Options: `:title`, `:width` in pixels, and `:embed` for
   a page that has the style sheet of pictures.
 
-      iex> archive = Cambrian.evolve!(:maze_medium, search: :map_elites, seed: 1, generations: 2).archive
+      iex> options = [search: :map_elites, seed: 1, generations: 2]
+      iex> archive = Cambrian.evolve!(:maze_medium, options).archive
       iex> svg = Cambrian.Archive.to_svg(archive, title: "Maze")
       iex> IO.iodata_to_binary(svg) =~ "<title>Maze</title>"
       true
@@ -171,8 +180,10 @@ defmodule Cambrian.Archive do
   @doc """
   Returns a line for each elite: cell, id, fitness, and a column for each dimension of behaviour.
 
-      iex> archive = Cambrian.evolve!(:maze_medium, search: :map_elites, seed: 1, generations: 2).archive
-      iex> [head | _] = archive |> Cambrian.Archive.to_csv() |> IO.iodata_to_binary() |> String.split()
+      iex> options = [search: :map_elites, seed: 1, generations: 2]
+      iex> archive = Cambrian.evolve!(:maze_medium, options).archive
+      iex> csv = archive |> Cambrian.Archive.to_csv() |> IO.iodata_to_binary()
+      iex> [head | _] = String.split(csv)
       iex> head
       "cell,id,fitness,behaviour_1,behaviour_2"
   """
@@ -182,7 +193,8 @@ defmodule Cambrian.Archive do
   @doc """
   Returns the id, the stats and the elites with their genotypes as JSON.
 
-      iex> archive = Cambrian.evolve!(:maze_medium, search: :map_elites, seed: 1, generations: 2).archive
+      iex> options = [search: :map_elites, seed: 1, generations: 2]
+      iex> archive = Cambrian.evolve!(:maze_medium, options).archive
       iex> IO.iodata_to_binary(Cambrian.Archive.to_json(archive)) =~ ~s("elites":[)
       true
   """

@@ -43,8 +43,8 @@ defmodule Cambrian.Bridge do
     * `:purge` - banned genotypes leave the populations, and so does every genotype that carries
       their genes (`Cambrian.Population.purge/2`). With `false` the populations keep them, and the
       bridge publishes none of them. Default `true`.
-    * `:budget` - how many newcomers at once wait for their evaluation in the populations here, default
-      8; the others wait in quarantine.
+    * `:budget` - how many newcomers at once wait for their evaluation in the populations here,
+      default 8; the others wait in quarantine.
     * `:evaluation_share` - the share of all evaluation, from 0 to 1, that genotypes of others may
       take while the populations run, default 0.1. Each origin of which a population here took
       something in has that share; all other keys have one share together.
@@ -377,7 +377,8 @@ defmodule Cambrian.Bridge do
 
       iex> {:ok, population} = Cambrian.Population.start_link(task: :xor, seed: 42)
       iex> {:ok, %{best: best}} = Cambrian.Population.step(population, 1)
-      iex> {:ok, _} = Cambrian.Bridge.start_link(realm: "org.example.docs", populations: [population])
+      iex> options = [realm: "org.example.docs", populations: [population]]
+      iex> {:ok, _} = Cambrian.Bridge.start_link(options)
       iex> %{"xor" => %{fitness: ^best, origin: origin}} = Cambrian.Bridge.global_best()
       iex> origin == Cambrian.Bridge.identity()
       true
@@ -477,7 +478,8 @@ defmodule Cambrian.Bridge do
   connects it to nobody, and the name of one population is misspelt:
 
       iex> {:ok, _} = Cambrian.Population.start_link(task: :xor, name: :pole)
-      iex> {:ok, _} = Cambrian.Bridge.start_link(realm: "org.example.docs", populations: [:pole, :poel])
+      iex> options = [realm: "org.example.docs", populations: [:pole, :poel]]
+      iex> {:ok, _} = Cambrian.Bridge.start_link(options)
       iex> Cambrian.Bridge.status()
       %{connected: false, missing: [:poel], peers: 0, populations: [:pole]}
       iex> Cambrian.Bridge.stop()

@@ -10,7 +10,8 @@ defmodule Cambrian.Charter do
       iex> {a, b} = {Cambrian.Identity.new(), Cambrian.Identity.new()}
       iex> owners = Enum.map([a, b], &Cambrian.Identity.public_key/1)
       iex> realm = "org.example.docs.charter"
-      iex> :ok = Cambrian.Trust.open(realm, capability: {:signed_by, %{owners: owners, threshold: 2}})
+      iex> capability = {:signed_by, %{owners: owners, threshold: 2}}
+      iex> :ok = Cambrian.Trust.open(realm, capability: capability)
       iex> draft = %{realm: realm, number: 1, owners: owners, threshold: 2, revoked: [<<7::256>>]}
       iex> {:ok, charter} = Cambrian.Charter.seal(draft, a)
       iex> Cambrian.Trust.amend(realm, charter)

@@ -19,8 +19,8 @@ defmodule Cambrian.Dashboard do
   ## Options
 
     * `:port` - 4040 by default; 0 takes a free one.
-    * `:address` - where to listen, a tuple or a text; by default this machine only, `{127, 0, 0, 1}`.
-      `"0.0.0.0"` is everywhere.
+    * `:address` - where to listen, a tuple or a text; by default this machine only,
+      `{127, 0, 0, 1}`. `"0.0.0.0"` is everywhere.
     * `:token` - at least 16 characters out of letters, digits and `-._~`. Whoever has it may see
       and change everything. On an address that others can reach there is always a token: if you
       give none, the dashboard makes one and logs it once.

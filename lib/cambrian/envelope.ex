@@ -3,8 +3,8 @@ defmodule Cambrian.Envelope do
   Writes and reads envelopes: genotypes signed for travel, to be read by strangers.
 
       iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
-      iex> claims = [realm: "org.example.lab", task: :xor, fitness: 2.87, generation: 0, sequence: 1]
-      iex> {:ok, bytes} = Cambrian.Envelope.seal(genotype, <<1::256>>, claims)
+      iex> claims = [realm: "org.example.lab", task: :xor, fitness: 2.87, generation: 0]
+      iex> {:ok, bytes} = Cambrian.Envelope.seal(genotype, <<1::256>>, [sequence: 1] ++ claims)
       iex> {:ok, envelope, %{fitness: 2.87, parents: []}} = Cambrian.Envelope.read(bytes)
       iex> {:ok, copy} = Cambrian.Envelope.open(envelope)
       iex> Cambrian.Genotype.id(copy) == Cambrian.Genotype.id(genotype)

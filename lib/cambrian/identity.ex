@@ -8,7 +8,8 @@ defmodule Cambrian.Identity do
       iex> path = Path.join(System.tmp_dir!(), "cambrian_docs_identity")
       iex> {:ok, identity} = Cambrian.Identity.load_or_new(path)
       iex> {:ok, next} = Cambrian.Identity.rotate(path)
-      iex> {:ok, succession} = next.successions |> List.last() |> Cambrian.Identity.read_succession()
+      iex> certificate = List.last(next.successions)
+      iex> {:ok, succession} = Cambrian.Identity.read_succession(certificate)
       iex> succession.old == identity.key and succession.new == next.key
       true
       iex> for file <- [path, path <> ".copy"], do: File.rm!(file)
@@ -168,7 +169,8 @@ defmodule Cambrian.Identity do
       iex> key = Cambrian.Identity.public_key(<<2::256>>)
       iex> tomorrow = System.system_time(:millisecond) + 86_400_000
       iex> {:ok, grant} = Cambrian.Identity.grant(<<1::256>>, "org.example.docs", key, tomorrow)
-      iex> {:ok, %{realm: "org.example.docs", key: ^key, until: until}} = Cambrian.Identity.read_grant(grant)
+      iex> {:ok, read} = Cambrian.Identity.read_grant(grant)
+      iex> %{realm: "org.example.docs", key: ^key, until: until} = read
       iex> until == tomorrow
       true
       iex> Cambrian.Identity.grant(<<1::256>>, "org.example.docs", key, 4_102_444_800_000)
@@ -187,7 +189,8 @@ defmodule Cambrian.Identity do
   Adds the signature of one more owner to a grant.
 
       iex> tomorrow = System.system_time(:millisecond) + 86_400_000
-      iex> {:ok, grant} = Cambrian.Identity.grant(<<1::256>>, "org.example.docs", <<7::256>>, tomorrow)
+      iex> realm = "org.example.docs"
+      iex> {:ok, grant} = Cambrian.Identity.grant(<<1::256>>, realm, <<7::256>>, tomorrow)
       iex> {:ok, grant} = Cambrian.Identity.cosign(<<2::256>>, grant)
       iex> {:ok, %{by: by}} = Cambrian.Identity.read_grant(grant)
       iex> length(by)
@@ -201,7 +204,8 @@ defmodule Cambrian.Identity do
   same time. An owner that rotated needs this, because signatures of its retired key are refused.
 
       iex> tomorrow = System.system_time(:millisecond) + 86_400_000
-      iex> {:ok, grant} = Cambrian.Identity.grant(<<1::256>>, "org.example.docs", <<7::256>>, tomorrow)
+      iex> realm = "org.example.docs"
+      iex> {:ok, grant} = Cambrian.Identity.grant(<<1::256>>, realm, <<7::256>>, tomorrow)
       iex> {:ok, again} = Cambrian.Identity.reissue(<<2::256>>, grant)
       iex> {:ok, %{by: [by]}} = Cambrian.Identity.read_grant(again)
       iex> by == Cambrian.Identity.public_key(<<2::256>>)

@@ -132,7 +132,8 @@ defmodule Cambrian.Network do
       iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
       iex> network = Cambrian.Network.compile(genotype)
       iex> [output] = Cambrian.Network.activate(network, [1, 0])
-      iex> bytes = Cambrian.Network.activate(network, <<1.0::float-32-little, 0.0::float-32-little>>)
+      iex> inputs = <<1.0::float-32-little, 0.0::float-32-little>>
+      iex> bytes = Cambrian.Network.activate(network, inputs)
       iex> bytes == <<output::float-32-little>>
       true
       iex> Cambrian.Network.activate(network, [1])
@@ -222,7 +223,7 @@ defmodule Cambrian.Network do
       iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 1, outputs: 1, seed: 7)
       iex> network = Cambrian.Network.compile(genotype)
       iex> outputs = Cambrian.Network.activate_batch(network, [[0], [1]])
-      iex> outputs == [Cambrian.Network.activate(network, [0]), Cambrian.Network.activate(network, [1])]
+      iex> outputs == Enum.map([[0], [1]], &Cambrian.Network.activate(network, &1))
       true
   """
   @spec activate_batch(t, [numbers] | [tensor] | binary | tensor) ::

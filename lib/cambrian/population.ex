@@ -309,7 +309,8 @@ defmodule Cambrian.Population do
       iex> Cambrian.Population.best(population)
       {:error, :not_evaluated}
       iex> {:ok, %{best: best}} = Cambrian.Population.step(population, 1)
-      iex> {:ok, %{champion: %Cambrian.Genotype{}, fitness: ^best}} = Cambrian.Population.best(population)
+      iex> {:ok, %{champion: champion, fitness: ^best}} = Cambrian.Population.best(population)
+      iex> %Cambrian.Genotype{} = champion
   """
   @spec best(t) :: {:ok, champion} | {:error, :not_evaluated}
   def best(population), do: champion(:cambrian_population.best(population))
@@ -341,7 +342,8 @@ defmodule Cambrian.Population do
   which no other is as good in every objective and better in one. The first objective descends.
   Empty in other searches.
 
-      iex> {:ok, population} = Cambrian.Population.start_link(task: :zdt1, search: :pareto, seed: 42)
+      iex> options = [task: :zdt1, search: :pareto, seed: 42]
+      iex> {:ok, population} = Cambrian.Population.start_link(options)
       iex> {:ok, _} = Cambrian.Population.step(population, 5)
       iex> {:ok, [%{genotype: %Cambrian.Genotype{}, objectives: objectives} | _]} =
       ...>   Cambrian.Population.front(population)

@@ -43,7 +43,8 @@ defmodule Cambrian.Program do
   @doc """
   Makes a task of an environment of Gymnasium.
 
-      iex> {:program, options} = Cambrian.Program.gymnasium("Pendulum-v1", episodes: 3, range: {-1, 1})
+      iex> task = Cambrian.Program.gymnasium("Pendulum-v1", episodes: 3, range: {-1, 1})
+      iex> {:program, options} = task
       iex> Map.delete(options, :args)
       %{command: "python3", episodes: 3, name: :"Pendulum-v1"}
 

@@ -79,7 +79,8 @@ defmodule Cambrian.Substrate do
   200 ns and 53 bytes.
 
       iex> field = Cambrian.Substrate.grid([3, 3])
-      iex> {:ok, substrate} = Cambrian.Substrate.new(inputs: field, hidden: [field], outputs: [[0, 0]])
+      iex> layers = [inputs: field, hidden: [field], outputs: [[0, 0]]]
+      iex> {:ok, substrate} = Cambrian.Substrate.new(layers)
       iex> inspect(substrate)
       "#Cambrian.Substrate<9 -> 1 in 2 dimensions, up to 90 connections>"
 
@@ -87,7 +88,8 @@ defmodule Cambrian.Substrate do
       ...> |> elem(1)
       ...> |> Cambrian.Error.exception()
       ...> |> Exception.message()
-      "invalid substrate: point 0 of layer 1: expected as many coordinates as the first, which has 2 of 1 to 3, each within ±1000000"
+      "invalid substrate: point 0 of layer 1: expected as many coordinates as the first, " <>
+        "which has 2 of 1 to 3, each within ±1000000"
 
       iex> Cambrian.Substrate.new(inputs: [[0, 0]])
       {:error, {:missing_options, [:outputs]}}
@@ -155,7 +157,8 @@ defmodule Cambrian.Substrate do
   The inputs are the source's coordinates, the target's, their distance, and 1.0. The outputs are
   the weight, the bias if the substrate has `:bias`, and, if it has `:leo`, whether to connect.
 
-      iex> substrate = Cambrian.Substrate.new!(inputs: [[-1, 0], [1, 0]], outputs: [[0, 1]], bias: true)
+      iex> layers = [inputs: [[-1, 0], [1, 0]], outputs: [[0, 1]]]
+      iex> substrate = Cambrian.Substrate.new!(layers ++ [bias: true])
       iex> Cambrian.Substrate.shape(substrate)
       %{inputs: 6, outputs: 2}
   """
@@ -168,7 +171,8 @@ defmodule Cambrian.Substrate do
 
       iex> field = Cambrian.Substrate.grid([4, 4])
       iex> substrate = Cambrian.Substrate.new!(inputs: field, outputs: [[0, 0]], threshold: 0)
-      iex> {:ok, cppn} = Cambrian.Genotype.new(inputs: 6, outputs: 1, seed: 7, output_activation: :tanh)
+      iex> options = [inputs: 6, outputs: 1, seed: 7, output_activation: :tanh]
+      iex> {:ok, cppn} = Cambrian.Genotype.new(options)
       iex> {:ok, genotype} = Cambrian.Substrate.express(substrate, cppn)
       iex> Map.take(Cambrian.Genotype.info(genotype), [:inputs, :outputs, :connections])
       %{inputs: 16, outputs: 1, connections: 16}

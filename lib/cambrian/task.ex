@@ -76,8 +76,9 @@ defmodule Cambrian.Task do
   @doc """
   Returns the fitness of a network, or a map that has it as `:fitness`.
 
-  `:cases` are its results in each case, for the selection `:lexicase`. `:behaviour` tells in numbers
-  what the network did, for searches that compare behaviours: as many numbers for every network.
+  `:cases` are its results in each case, for the selection `:lexicase`. `:behaviour` tells in
+  numbers what the network did, for searches that compare behaviours: as many numbers for every
+  network.
   `:objectives` are several goals for the search `:pareto`, in each of which more is better. With
   objectives and that search, a fitness is not needed; without one it is their sum.
 
@@ -141,7 +142,8 @@ defmodule Cambrian.Task do
       {true, [:squared_error]}
 
       iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 1, outputs: 2, seed: 7)
-      iex> data = [inputs: for(x <- 1..20, do: x / 10), targets: for(x <- 1..20, do: rem(x, 2) == 1)]
+      iex> inputs = for(x <- 1..20, do: x / 10)
+      iex> data = [inputs: inputs, targets: for(x <- 1..20, do: rem(x, 2) == 1)]
       iex> dataset = {:dataset, [kind: :classification, validation: 0.2] ++ data}
       iex> {:ok, trial} = Cambrian.Task.trial(dataset, Cambrian.Network.compile(genotype))
       iex> {is_float(trial.validation), Keyword.keys(trial.facts), trial.classes}

@@ -40,7 +40,7 @@ defmodule Cambrian.Tensor do
   @spec vector(binary) :: t
   def vector(bytes), do: nx(:from_binary, [bytes, {:f, 32}])
 
-  @doc "Returns the outputs for many inputs as a tensor of two dimensions; the argument is the second."
+  @doc "Returns the outputs for many inputs as a tensor of two dimensions; so is the argument."
   @spec matrix(binary, width :: pos_integer) :: t
   def matrix(bytes, width),
     do: nx(:reshape, [vector(bytes), {div(byte_size(bytes), width * 4), width}])

@@ -56,7 +56,9 @@ defmodule Cambrian.Trust do
           optional(:name) => Identity.name()
         }
 
-  @typedoc "Origin and genotype as claimed, and the name of the origin's key; `:time` in ms since 1970."
+  @typedoc """
+  Origin and genotype as claimed, and the name of the origin's key; `:time` in ms since 1970.
+  """
   @type refusal :: %{
           required(:reason) => atom,
           required(:origin) => Identity.key() | nil,
@@ -164,10 +166,11 @@ defmodule Cambrian.Trust do
       iex> owner = Cambrian.Identity.public_key(<<1::256>>)
       iex> realm = "org.example.docs.amend"
       iex> :ok = Cambrian.Trust.open(realm, capability: {:signed_by, owner})
-      iex> {:ok, charter} = Cambrian.Charter.seal(%{realm: realm, number: 2, owners: [owner]}, <<1::256>>)
+      iex> second = %{realm: realm, number: 2, owners: [owner]}
+      iex> {:ok, charter} = Cambrian.Charter.seal(second, <<1::256>>)
       iex> Cambrian.Trust.amend(realm, charter)
       :ok
-      iex> {:ok, older} = Cambrian.Charter.seal(%{realm: realm, number: 1, owners: [owner]}, <<1::256>>)
+      iex> {:ok, older} = Cambrian.Charter.seal(%{second | number: 1}, <<1::256>>)
       iex> Cambrian.Trust.amend(realm, older)
       {:error, :superseded}
   """
@@ -211,8 +214,9 @@ defmodule Cambrian.Trust do
   (`Cambrian.Population.purge/2`), unless the bridge's option `:purge` is `false`.
 
       iex> :ok = Cambrian.Trust.open("org.example.docs.bans")
-      iex> :ok = Cambrian.Trust.ban("org.example.docs.bans", {:genotype, <<7::256>>}, "it shakes the arm")
-      iex> [%{what: {:genotype, <<7::256>>}, reason: reason}] = Cambrian.Trust.bans("org.example.docs.bans")
+      iex> realm = "org.example.docs.bans"
+      iex> :ok = Cambrian.Trust.ban(realm, {:genotype, <<7::256>>}, "it shakes the arm")
+      iex> [%{what: {:genotype, <<7::256>>}, reason: reason}] = Cambrian.Trust.bans(realm)
       iex> reason
       "it shakes the arm"
       iex> Cambrian.Trust.ban("org.example.docs.bans", {:key, "lusab-bovik"})
@@ -288,7 +292,8 @@ defmodule Cambrian.Trust do
   newest first. Raises `Cambrian.Error` if the realm was not opened here.
 
       iex> :ok = Cambrian.Trust.open("org.example.docs.refusals")
-      iex> {:error, :malformed} = Cambrian.Trust.check("org.example.docs.refusals", "from a stranger")
+      iex> realm = "org.example.docs.refusals"
+      iex> {:error, :malformed} = Cambrian.Trust.check(realm, "from a stranger")
       iex> [refusal] = Cambrian.Trust.refusals("org.example.docs.refusals")
       iex> {refusal.reason, refusal.origin, refusal.genotype}
       {:malformed, nil, nil}
