@@ -36,10 +36,9 @@
 %% @doc Makes a first genotype: inputs joined to outputs, with random weights and no hidden node.
 %%
 %% `inputs' and `outputs' are from 1 to 10,000; all other keys are parameters, as
-%% {@link cambrian:parameters/0} lists them.
-%%
-%% An unknown key, or a value out of its range, is an error that says what was expected. Here and
-%% in every other function, a seed that is not an integer from 0 to 2^64 - 1 raises `badarg'.
+%% {@link cambrian:parameters/0} lists them. An unknown key, or a value out of its range, is an
+%% error that says what was expected. In every function, a seed that is not an integer from 0 to
+%% 2^64 - 1 raises `badarg'.
 %%
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 3, outputs => 2, output_activation => tanh}, 7).
@@ -519,7 +518,7 @@ from_neat_python(Text) ->
 %%   "float *outputs);">>
 %% '''
 -spec to_c(genotype()) -> binary().
-to_c(Genotype) -> to_c_named(Genotype, <<"cambrian">>).
+to_c(Genotype) -> to_c(Genotype, #{}).
 
 %% @doc The same with another prefix than `cambrian' for the names in the file; constants have the
 %% prefix in capitals.
@@ -536,24 +535,23 @@ to_c(Genotype) -> to_c_named(Genotype, <<"cambrian">>).
 %%   "and no keyword of Rust">>
 %% '''
 -spec to_c(genotype(), #{name => binary()}) -> binary() | {error, cambrian_options:error()}.
-to_c(Genotype, Options) -> with_name(Options, fun(Name) -> to_c_named(Genotype, Name) end).
+to_c(Genotype, Options) ->
+    with_name(Options, <<"cambrian_genotype:to_c/2">>, fun(Name) ->
+        ?NORMAL_OR_DIRTY(cambrian_nif:genotype_to_c(Genotype, Name),
+                         cambrian_nif:genotype_to_c_dirty(Genotype, Name))
+    end).
 
-with_name(Options, Export) ->
+with_name(Options, See, Export) ->
     Table = #{name => {fun is_binary/1, <<"a binary">>, <<"cambrian">>}},
-    case cambrian_options:check(Options, Table, <<"cambrian_genotype:to_c/2">>) of
+    case cambrian_options:check(Options, Table, See) of
         {ok, #{name := Name}} -> Export(Name);
         Error -> Error
     end.
-
-to_c_named(Genotype, Name) ->
-    ?NORMAL_OR_DIRTY(cambrian_nif:genotype_to_c(Genotype, Name),
-                     cambrian_nif:genotype_to_c_dirty(Genotype, Name)).
 
 %% @doc Writes the network as one file of Rust, a module for a program or a device without Cambrian.
 %%
 %% The file uses only `core', does not allocate and has no unsafe code. Its outputs and its memory
 %% are those of {@link to_c/1}; the top of the file says how to call it.
-%%
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
 %% 2> File = cambrian_genotype:to_rust(G).
@@ -562,7 +560,7 @@ to_c_named(Genotype, Name) ->
 %% <<"pub fn step(&mut self, inputs: &[f32; INPUTS]) -> [f32; OUTPUTS] {">>
 %% '''
 -spec to_rust(genotype()) -> binary().
-to_rust(Genotype) -> to_rust_named(Genotype, <<"cambrian">>).
+to_rust(Genotype) -> to_rust(Genotype, #{}).
 
 %% @doc The same with another name than `cambrian' for the module, in the example at its top.
 %%
@@ -573,11 +571,11 @@ to_rust(Genotype) -> to_rust_named(Genotype, <<"cambrian">>).
 %% {match,[<<"mod pole;">>]}
 %% '''
 -spec to_rust(genotype(), #{name => binary()}) -> binary() | {error, cambrian_options:error()}.
-to_rust(Genotype, Options) -> with_name(Options, fun(Name) -> to_rust_named(Genotype, Name) end).
-
-to_rust_named(Genotype, Name) ->
-    ?NORMAL_OR_DIRTY(cambrian_nif:genotype_to_rust(Genotype, Name),
-                     cambrian_nif:genotype_to_rust_dirty(Genotype, Name)).
+to_rust(Genotype, Options) ->
+    with_name(Options, <<"cambrian_genotype:to_rust/2">>, fun(Name) ->
+        ?NORMAL_OR_DIRTY(cambrian_nif:genotype_to_rust(Genotype, Name),
+                         cambrian_nif:genotype_to_rust_dirty(Genotype, Name))
+    end).
 
 %% @doc Writes the network as an ONNX model of opset 17, for any runtime that reads it.
 %%

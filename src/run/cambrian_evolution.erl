@@ -58,9 +58,9 @@
                 | {score, reference(), [cambrian_genotype:genotype()],
                    infinity | {Ms :: non_neg_integer(), nothing | fitness}}
                 | {examine | measure, reference(), [cambrian_genotype:genotype()], timeout()}
-                | {'try', reference(), cambrian_genotype:genotype(), timeout()}
+                | {'try', reference(), cambrian_genotype:genotype(), timeout()} | postpone
                 | {breed, reference(), timeout()} | {drop, job | measurement}
-                | {reply, cambrian_run:caller(), Answer :: term()} | postpone
+                | {reply, cambrian_run:caller(), Answer :: term()}
                 | {notify, cambrian_population:event()}
                 | {account, cambrian_standing:worked()}
                 | {save, memory | due | file, cambrian_store:checkpoint()}
