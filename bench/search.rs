@@ -1,15 +1,19 @@
 //! How many evaluations a task takes, over a range of seeds: raw samples, and a table of them.
 //!
-//! `search NAME TASK SEEDS [rule=half] [limit=EVALUATIONS] [seconds=SECONDS] [PARAMETER=VALUE ...]`
-//! writes `samples/NAME.csv`; `search table` makes `RESULTS.md` of all samples. Both are in the
-//! folder that `BENCH_INTO` names, else in `_build/bench`.
+//! `search NAME TASK SEEDS [rule=half] [fitness=random] [limit=EVALUATIONS] [seconds=SECONDS]
+//! [PARAMETER=VALUE ...]` writes `samples/NAME.csv`; `search table` makes `RESULTS.md` of all
+//! samples. Both are in the folder that `BENCH_INTO` names, else in `_build/bench`.
 
+use cambrian_core::base::rng::{Purpose, Stream};
+use cambrian_core::genome::genotype::Genotype;
 use cambrian_core::genome::parameters::{Parameters, Value};
 use cambrian_core::phenotype::network::Network;
 use cambrian_core::search::population::{Evaluated, Population};
-use cambrian_core::task::{self, Task};
+use cambrian_core::task::{self, Score, Task};
+use rayon::prelude::*;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
@@ -51,6 +55,8 @@ enum Rule {
     Trial,
     /// XOR as in the NEAT paper: a genotype has all four outputs on the right side of a half.
     Half,
+    /// The task's own criterion, for any genotype, while fitness is a random number.
+    Random,
 }
 
 /// How one seed went.
@@ -102,6 +108,8 @@ impl Settings {
                 "seconds" => settings.seconds = number()?,
                 "rule" if text == "half" => settings.rule = Rule::Half,
                 "rule" => return Err(format!("{arg}: expected half")),
+                "fitness" if text == "random" => settings.rule = Rule::Random,
+                "fitness" => return Err(format!("{arg}: expected random")),
                 _ => {
                     let other =
                         || number().map_or_else(|_| Value::Name(text.into()), Value::Number);
@@ -119,12 +127,11 @@ fn search(task: &dyn Task, settings: &Settings, seed: u64) -> Sample {
     let parameters = settings.parameters.clone();
     let mut population = Population::new(parameters, task.shape(), seed).expect("a task's shape");
     loop {
-        let mut evaluated = population.evaluate(task, &GO).expect("nobody stops it");
+        let (evaluated, solved, generalisation) = settings.rule.evaluate(task, population);
         let evaluations = evaluated.stats().evaluations;
-        let (solved, generalisation) = settings.rule.met(task, &mut evaluated);
         let elapsed = started.elapsed().as_secs_f64();
         if solved || evaluations >= settings.limit || elapsed >= settings.seconds {
-            let best = evaluated.population().champion().map_or(f64::NAN, |c| c.fitness);
+            let best = settings.rule.best(&evaluated);
             return Sample { solved, evaluations, ms: 1e3 * elapsed, best, generalisation };
         }
         population = evaluated.next(&GO).expect("nobody stops it");
@@ -132,10 +139,27 @@ fn search(task: &dyn Task, settings: &Settings, seed: u64) -> Sample {
 }
 
 impl Rule {
+    /// A generation with its fitness, whether it solves the task, and what a trial says of that.
+    fn evaluate(&self, task: &dyn Task, population: Population) -> (Evaluated, bool, Option<f64>) {
+        if let Rule::Random = self {
+            let (evaluated, solved) = at_random(task, population);
+            return (evaluated, solved, None);
+        }
+        let mut evaluated = population.evaluate(task, &GO).expect("nobody stops it");
+        let (solved, generalisation) = self.met(task, &mut evaluated);
+        (evaluated, solved, generalisation)
+    }
+
+    /// The highest fitness, which says nothing if it is random.
+    fn best(&self, evaluated: &Evaluated) -> f64 {
+        let known = evaluated.population().champion().filter(|_| !matches!(self, Rule::Random));
+        known.map_or(f64::NAN, |champion| champion.fitness)
+    }
+
     fn met(&self, task: &dyn Task, evaluated: &mut Evaluated) -> (bool, Option<f64>) {
         match self {
             Rule::Half => (some_on_the_right_side(evaluated), None),
-            Rule::Trial => {
+            Rule::Trial | Rule::Random => {
                 let Some(at) = evaluated.contender() else { return (false, None) };
                 let trial = task.trial(&Network::new(evaluated.tuned(at)));
                 let starts =
@@ -144,6 +168,17 @@ impl Rule {
             }
         }
     }
+}
+
+/// A generation with random fitness: what selection does is chance. Every new genotype undergoes
+/// the task's trial.
+fn at_random(task: &dyn Task, population: Population) -> (Evaluated, bool) {
+    let waiting: Vec<Arc<Genotype>> = population.waiting().cloned().collect();
+    let solves = |genotype: &Arc<Genotype>| task.trial(&Network::new(genotype)).solved;
+    let solved = waiting.par_iter().any(solves);
+    let mut rng = Stream::new(population.seed(), Purpose::Sample, population.generation(), 0);
+    let scores = waiting.iter().map(|_| Score::from(f64::from(rng.unit()))).collect();
+    (population.with_scores(scores).expect("a number for each"), solved)
 }
 
 /// Only those are looked at whose 4 − Σe² is over 3, as it is where no error reaches a half.

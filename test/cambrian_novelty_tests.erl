@@ -2,7 +2,7 @@
 -module(cambrian_novelty_tests).
 -include_lib("eunit/include/eunit.hrl").
 
--define(SEARCHES, [novelty, dominated_novelty]).
+-define(SEARCHES, [novelty, dominated_novelty, local_competition]).
 
 %% The same task in Rust and in Erlang, which gives the same behaviours, has the same champion.
 a_task_in_erlang_searches_as_one_in_rust_test_() ->
@@ -51,8 +51,29 @@ a_behaviour_of_another_length_is_said_test() ->
     ok = cambrian_population:stop(Population).
 
 a_population_too_large_to_be_compared_is_refused_test() ->
-    ?assertMatch({error, {bad_parameter, {population, 10_001, <<"at most 10000 with a search", _/binary>>}}},
-                 cambrian:evolve(maze_hard, #{search => novelty, population => 10_001})).
+    [?assertMatch({error, {bad_parameter, {population, 10_001, <<"at most 10000 with a search", _/binary>>}}},
+                  cambrian:evolve(maze_hard, #{search => Search, population => 10_001})) || Search <- ?SEARCHES].
+
+an_unknown_distance_or_archive_is_refused_test() ->
+    Refused = fun(Params) ->
+                  {error, {bad_parameter, Fault}} = cambrian:evolve(maze_medium, #{search => novelty, params => Params}),
+                  Fault
+              end,
+    ?assertEqual({distance, cosine, <<"one of euclidean, squared_euclidean, manhattan, hamming">>},
+                 Refused(#{distance => cosine})),
+    ?assertEqual({novelty_archive, all, <<"one of sample, threshold">>}, Refused(#{novelty_archive => all})),
+    ?assertMatch({novelty_threshold, 0, _}, Refused(#{novelty_threshold => 0})).
+
+%% Local competition has the fittest of all as its champion, and no front.
+local_competition_has_a_champion_and_no_front_test() ->
+    Options = #{search => local_competition, seed => 3, population => 40, generations => 6, target => 1000},
+    {ok, #{fitness := Fitness} = Result} = cambrian:evolve(maze_medium, Options#{progress => best_to(self())}),
+    ?assertEqual(false, is_map_key(front, Result)),
+    ?assertEqual(Fitness, lists:max(bests())).
+
+best_to(Self) -> fun(#{best := Best}) -> Self ! {best, Best} end.
+
+bests() -> receive {best, Best} -> [Best | bests()] after 0 -> [] end.
 
 what_is_no_score_is_said_test_() ->
     [{lists:flatten(io_lib:format("~0p", [Score])), ?_assertEqual(Fault, fault(Score))}
@@ -78,13 +99,14 @@ network() ->
 
 %% A newcomer of the mesh or of `inject/2' is compared by its behaviour.
 a_newcomer_is_taken_in_test_() ->
-    {timeout, 60, fun() ->
-        {ok, #{champion := Champion}} = cambrian:evolve(maze_medium, #{search => novelty, seed => 3, generations => 30}),
-        {ok, Population} = cambrian_population:start(#{task => maze_medium, search => novelty, seed => 4, population => 30}),
-        {ok, _} = cambrian_population:step(Population, 1),
-        ok = cambrian_population:subscribe(Population),
-        ok = cambrian_population:inject(Population, Champion),
-        {ok, _} = cambrian_population:step(Population, 1),
-        receive {cambrian, _, {received, #{outcome := Outcome}}} -> ?assertEqual(accepted, Outcome) after 5000 -> error(no_event) end,
-        ok = cambrian_population:stop(Population)
-    end}.
+    [{timeout, 60, fun() -> a_newcomer_is_taken_in(Search) end} || Search <- [novelty, local_competition]].
+
+a_newcomer_is_taken_in(Search) ->
+    {ok, #{champion := Champion}} = cambrian:evolve(maze_medium, #{search => novelty, seed => 3, generations => 30}),
+    {ok, Population} = cambrian_population:start(#{task => maze_medium, search => Search, seed => 4, population => 30}),
+    {ok, _} = cambrian_population:step(Population, 1),
+    ok = cambrian_population:subscribe(Population),
+    ok = cambrian_population:inject(Population, Champion),
+    {ok, _} = cambrian_population:step(Population, 1),
+    receive {cambrian, _, {received, #{outcome := Outcome}}} -> ?assertEqual(accepted, Outcome) after 5000 -> error(no_event) end,
+    ok = cambrian_population:stop(Population).

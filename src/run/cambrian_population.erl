@@ -25,7 +25,8 @@
                      inputs => pos_integer(), outputs => pos_integer(),
                      substrate => cambrian_substrate:substrate(), name => atom() | reference(),
                      seed => cambrian_genotype:seed(), population => pos_integer(), params => map(),
-                     search => neat | novelty | dominated_novelty | map_elites | pareto,
+                     search => neat | novelty | dominated_novelty | local_competition |
+                               map_elites | pareto,
                      from => cambrian_genotype:genotype() | [cambrian_genotype:genotype(), ...],
                      run => boolean(), resume => boolean(),
                      checkpoint_interval => non_neg_integer(), checkpoints => pos_integer(),
@@ -44,7 +45,8 @@
 %% or what suits the task; 2 to 1,000,000) is short for the parameter of that name, and must fit
 %% into the memory that the application's `memory_limit' allows. `search' (`neat', or what suits the
 %% task) says what selection compares: fitness (`neat'), how unlike a behaviour is all others
-%% (`novelty'), or how unlike it is those of the fitter ones (`dominated_novelty'); or that the
+%% (`novelty'), how unlike it is those of the fitter ones (`dominated_novelty'), or both how unlike
+%% it is all others and how many of the nearest are less fit (`local_competition'); or that the
 %% fittest of each cell of behaviours is kept (`map_elites'), or several objectives are pursued side
 %% by side (`pareto'). The options may hold everything of {@link goal()} as well.
 %%

@@ -31,7 +31,8 @@ common() ->
      #{name => search, flag => {search, word, "NAME"},
        %% checked as a parameter
        check => fun(_) -> true end,
-       expected => <<"one of neat, novelty, dominated_novelty, map_elites, pareto">>,
+       expected => <<"one of neat, novelty, dominated_novelty, local_competition, map_elites, "
+                     "pareto">>,
        default => {words, <<"neat, or what suits the task">>},
        text => <<"what selection compares">>,
        more => <<"It is short for the parameter of that name">>,

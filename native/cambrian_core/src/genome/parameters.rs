@@ -6,8 +6,8 @@ mod options;
 
 pub use bounds::Bounds;
 pub use options::{
-    Emitter, Inheritance, Objective, Pareto, Partition, Perturbation, Search, Selection, Tuner,
-    TuningSelection,
+    Admission, Distance, Emitter, Inheritance, Objective, Pareto, Partition, Perturbation, Search,
+    Selection, Tuner, TuningSelection,
 };
 
 use crate::base::choice::Choice;
@@ -200,13 +200,19 @@ parameters! {
     population: u32 = 150, (2, 1_000_000), "genotypes in a generation";
 
     search: Search = Search::Neat, (),
-        "what selection compares: fitness, the novelty of behaviours, novelty among the fitter, or \
-         several objectives";
+        "what selection compares: fitness, the novelty of behaviours, novelty among the fitter, \
+         novelty beside fitness among the nearest, or several objectives";
     objectives: Vec<Objective> = vec![Objective::Task], (), "pareto: what it pursues side by side";
-    pareto: Pareto = Pareto::Nsga2, (), "pareto: which of the undominated survive";
+    pareto: Pareto = Pareto::Nsga2, (),
+        "pareto, local_competition: which of the undominated survive";
+    distance: Distance = Distance::Euclidean, (), "novelty: how far two behaviours are apart";
     neighbours: u32 = 15, (1, 10_000), "novelty: the nearest behaviours that one is compared with";
+    novelty_archive: Admission = Admission::Sample, (),
+        "novelty: which behaviours of a generation are kept";
     archive_share: f32 = 0.02, (0.0, 1.0),
-        "novelty: share of each generation whose behaviours are kept, drawn at random";
+        "sample: share of each generation whose behaviours are kept, drawn at random";
+    novelty_threshold: f32 = 6.0, (1.0e-6, 1.0e9),
+        "threshold: the novelty above which a behaviour is kept, at first";
     archive_size: u32 = 10_000, (0, 1_000_000),
         "novelty: most behaviours that are kept; the oldest give way";
 

@@ -1,113 +1,45 @@
 //! Searches that compare what networks do: novelty search (Lehman & Stanley, "Abandoning
-//! Objectives", 2011) and dominated novelty search (Bahlous-Boldi and others 2025,
+//! Objectives", 2011), novelty search with local competition (the same, "Evolving a diversity of
+//! virtual creatures", 2011) and dominated novelty search (Bahlous-Boldi and others 2025,
 //! arXiv:2502.00593).
 //!
-//! Both keep NEAT's breeding. They only replace the number by which selection compares.
+//! All keep NEAT's breeding. They only replace the number by which selection compares.
+
+mod archive;
+mod competition;
+mod distance;
+
+pub use archive::{Archive, Found, Place, Threshold};
+pub use competition::{Neighbourhood, neighbourhoods};
 
 use crate::base::cancel::CancelToken;
-use crate::base::rng::{Purpose, Stream};
 use crate::genome::parameters::{Objective, Parameters, Search};
 use rayon::prelude::*;
-use std::collections::VecDeque;
-use std::sync::Arc;
-
-/// Behaviours of earlier generations, the oldest first. New behaviours are compared with them too,
-/// so that no place is novel twice.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Archive {
-    behaviours: VecDeque<Arc<[f64]>>,
-}
-
-/// The most numbers in an archive, which take 32 MiB.
-const MAX_NUMBERS: usize = 1 << 22;
 
 /// The largest generation whose behaviours are compared, each with each.
 pub const MAX_POPULATION: u32 = 10_000;
 
 /// What a search compares of a generation; one entry for each genotype.
+#[derive(Clone, Copy)]
 pub struct Generation<'a> {
-    /// Fitness less the cost of size.
+    /// Fitness less the cost of size; `None` where the evaluation failed.
     pub merit: &'a [Option<f64>],
     /// Empty where the evaluation failed.
     pub behaviours: &'a [Vec<f64>],
 }
 
-impl Archive {
-    pub fn len(&self) -> usize {
-        self.behaviours.len()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.behaviours.is_empty()
-    }
-
-    pub fn iter(&self) -> impl Iterator<Item = &[f64]> {
-        self.behaviours.iter().map(|one| &**one)
-    }
-
-    /// How many numbers a behaviour has, if one is known.
-    pub fn dimensions(&self) -> Option<usize> {
-        self.behaviours.front().map(|one| one.len())
-    }
-
-    fn capacity(length: usize, p: &Parameters) -> usize {
-        (p.archive_size as usize).min(MAX_NUMBERS / length.max(1))
-    }
-
-    /// Whether it is one that a run can have: behaviours of the same length and finite numbers, and
-    /// not too many.
-    pub fn is_sound(&self, p: &Parameters) -> bool {
-        let length = self.dimensions().unwrap_or(1);
-        let is_sound = |one: &[f64]| one.len() == length && one.iter().all(|x| x.is_finite());
-        length > 0
-            && self.len() <= Archive::capacity(length, p)
-            && (self.is_empty() || keeps_archive(p))
-            && self.iter().all(is_sound)
-    }
-
-    /// Adds some behaviours of a generation in novelty search, drawn at random (Lehman & Stanley
-    /// 2010, "Efficiently evolving programs through the search for novelty"). The oldest give way
-    /// in a full archive.
-    pub fn grow(&mut self, behaviours: &[Vec<f64>], p: &Parameters, seed: u64, generation: u64) {
-        if !keeps_archive(p) {
-            return;
-        }
-        let mut known: Vec<&Vec<f64>> = behaviours.iter().filter(|one| !one.is_empty()).collect();
-        let mut rng = Stream::new(seed, Purpose::Archive, generation, 0);
-        rng.shuffle(&mut known);
-        let share = (p.archive_share * behaviours.len() as f32).ceil() as usize;
-        self.behaviours.extend(known.into_iter().take(share).map(|one| Arc::from(&one[..])));
-        let capacity = Archive::capacity(self.dimensions().unwrap_or(1), p);
-        self.behaviours.drain(..self.len().saturating_sub(capacity));
-    }
-}
-
-impl FromIterator<Vec<f64>> for Archive {
-    fn from_iter<I: IntoIterator<Item = Vec<f64>>>(behaviours: I) -> Archive {
-        Archive { behaviours: behaviours.into_iter().map(Arc::from).collect() }
-    }
-}
-
 /// Whether a search looks at behaviours.
 pub fn needs_behaviours(p: &Parameters) -> bool {
-    matches!(p.search, Search::DominatedNovelty | Search::MapElites) || keeps_archive(p)
+    p.search == Search::MapElites || compares_all(p)
 }
 
 /// Whether a search compares behaviours with those of earlier generations.
-fn keeps_archive(p: &Parameters) -> bool {
-    let is_objective = p.search == Search::Pareto && p.objectives.contains(&Objective::Novelty);
-    p.search == Search::Novelty || is_objective
-}
-
-/// How novel each behaviour is; `None` if it was cancelled.
-pub fn novelty(
-    generation: &Generation,
-    archive: &Archive,
-    p: &Parameters,
-    token: &dyn CancelToken,
-) -> Option<Vec<Option<f64>>> {
-    let k = p.neighbours as usize;
-    generation.each(&|at| generation.novelty(at, archive, k), token)
+pub fn keeps_archive(p: &Parameters) -> bool {
+    match p.search {
+        Search::Novelty | Search::LocalCompetition => true,
+        Search::Pareto => p.objectives.contains(&Objective::Novelty),
+        Search::Neat | Search::DominatedNovelty | Search::MapElites => false,
+    }
 }
 
 /// Whether it compares all behaviours of a generation with each other.
@@ -115,51 +47,66 @@ pub fn compares_all(p: &Parameters) -> bool {
     p.search == Search::DominatedNovelty || keeps_archive(p)
 }
 
-/// What selection compares; `None` if it was cancelled.
-pub fn merit(
+/// How novel each behaviour is: the mean distance from the nearest of the others and of the
+/// archive. `None` if it was cancelled.
+pub fn novelty(
     generation: &Generation,
     archive: &Archive,
     p: &Parameters,
     token: &dyn CancelToken,
 ) -> Option<Vec<Option<f64>>> {
-    let k = p.neighbours as usize;
-    match p.search {
-        Search::Neat | Search::MapElites | Search::Pareto => Some(generation.merit.to_vec()),
-        Search::Novelty => novelty(generation, archive, p, token),
-        Search::DominatedNovelty => {
-            generation.each(&|at| generation.dominated_novelty(at, k), token).map(with_leaders)
-        }
-    }
+    let novelty = |at: usize| {
+        generation.merit[at]?;
+        let own = &generation.behaviours[at];
+        let known = generation.known(at, archive);
+        let distances = known.map(|(theirs, _)| distance::between(own, theirs, p.distance));
+        Some(mean_of_nearest(distances.collect(), p.neighbours as usize).unwrap_or(0.0))
+    };
+    each(generation.merit.len(), &novelty, token)
+}
+
+/// The mean distance of each behaviour from the nearest of those that are fitter. `None` if it was
+/// cancelled.
+pub fn dominated_novelty(
+    generation: &Generation,
+    p: &Parameters,
+    token: &dyn CancelToken,
+) -> Option<Vec<Option<f64>>> {
+    let novelty = |at: usize| {
+        let (merit, own) = (generation.merit[at]?, &generation.behaviours[at]);
+        let fitter = generation.others(at).filter(|(_, theirs)| *theirs > merit);
+        let distances = fitter.map(|(theirs, _)| distance::between(own, theirs, p.distance));
+        let mean = mean_of_nearest(distances.collect(), p.neighbours as usize);
+        Some(mean.unwrap_or(f64::INFINITY))
+    };
+    each(generation.merit.len(), &novelty, token).map(with_leaders)
+}
+
+/// What belongs to each place, on all threads; `None` if it was cancelled.
+fn each<T: Send>(
+    count: usize,
+    of: &(dyn Fn(usize) -> Option<T> + Sync),
+    token: &dyn CancelToken,
+) -> Option<Vec<Option<T>>> {
+    let each = |at| token.should_continue().then(|| of(at));
+    (0..count).into_par_iter().map(each).collect()
 }
 
 impl Generation<'_> {
-    fn each(
-        &self,
-        merit: &(dyn Fn(usize) -> Option<f64> + Sync),
-        token: &dyn CancelToken,
-    ) -> Option<Vec<Option<f64>>> {
-        let each = |at| token.should_continue().then(|| merit(at));
-        (0..self.merit.len()).into_par_iter().map(each).collect()
+    /// Behaviour and merit of each other that has a fitness.
+    fn others(&self, at: usize) -> impl Iterator<Item = (&[f64], f64)> {
+        let all = self.behaviours.iter().zip(self.merit).enumerate();
+        let others = all.filter(move |(other, _)| *other != at);
+        others.filter_map(|(_, (behaviour, merit))| Some((&behaviour[..], (*merit)?)))
     }
 
-    /// The mean distance from the k nearest behaviours of the others and of the archive.
-    fn novelty(&self, at: usize, archive: &Archive, k: usize) -> Option<f64> {
-        self.merit[at]?;
-        let own = &self.behaviours[at];
-        let others = self.behaviours.iter().enumerate().filter(|(other, _)| *other != at);
-        let others = others.map(|(_, one)| &one[..]).filter(|one| !one.is_empty());
-        let known = others.chain(archive.iter());
-        Some(mean_of_nearest(known.map(|one| distance(own, one)).collect(), k).unwrap_or(0.0))
-    }
-
-    /// The mean distance from the k nearest behaviours of those that are fitter; infinite where
-    /// nobody is.
-    fn dominated_novelty(&self, at: usize, k: usize) -> Option<f64> {
-        let (merit, own) = (self.merit[at]?, &self.behaviours[at]);
-        let is_fitter = |other: &usize| self.merit[*other].is_some_and(|theirs| theirs > merit);
-        let fitter = (0..self.merit.len()).filter(is_fitter);
-        let distances = fitter.map(|other| distance(own, &self.behaviours[other])).collect();
-        Some(mean_of_nearest(distances, k).unwrap_or(f64::INFINITY))
+    /// The same of each other and of the archive.
+    fn known<'a>(
+        &'a self,
+        at: usize,
+        archive: &'a Archive,
+    ) -> impl Iterator<Item = (&'a [f64], f64)> {
+        self.others(at).chain(archive.iter().map(|place| (&place.behaviour[..], place.merit)))
     }
 }
 
@@ -179,28 +126,25 @@ fn mean_of_nearest(mut distances: Vec<f64>, k: usize) -> Option<f64> {
     }
     distances.select_nth_unstable_by(k - 1, f64::total_cmp);
     distances[..k].sort_unstable_by(f64::total_cmp);
-    let mean = distances[..k].iter().map(|distance| distance / k as f64).sum::<f64>();
-    Some(mean.min(f64::MAX))
+    Some(mean(&distances[..k]))
 }
 
-/// Euclidean. Of numbers so large that their squares overflow, it is the largest finite number.
-fn distance(a: &[f64], b: &[f64]) -> f64 {
-    let squares = a.iter().zip(b).map(|(x, y)| (x - y) * (x - y)).sum::<f64>();
-    squares.sqrt().min(f64::MAX)
+/// Each is divided before it is added, so that the sum does not overflow.
+fn mean(distances: &[f64]) -> f64 {
+    let count = distances.len() as f64;
+    distances.iter().map(|distance| distance / count).sum::<f64>().min(f64::MAX)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::base::cancel::NeverCancelled;
+    use crate::genome::parameters::Distance;
+    use proptest::prelude::*;
     use std::sync::atomic::AtomicBool;
 
     fn generation<'a>(merit: &'a [Option<f64>], behaviours: &'a [Vec<f64>]) -> Generation<'a> {
         Generation { merit, behaviours }
-    }
-
-    fn measured(generation: &Generation, archive: &Archive, p: &Parameters) -> Vec<Option<f64>> {
-        super::merit(generation, archive, p, &NeverCancelled).expect("nobody cancels it")
     }
 
     fn parameters(search: Search, neighbours: u32) -> Parameters {
@@ -212,12 +156,14 @@ mod tests {
         let behaviours = [vec![0.0, 0.0], vec![3.0, 4.0], vec![0.0, 1.0], vec![]];
         let merit = [Some(1.0), Some(2.0), Some(3.0), None];
         let p = parameters(Search::Novelty, 2);
-        let found = measured(&generation(&merit, &behaviours), &Archive::default(), &p);
+        let measured = |archive: &Archive| {
+            novelty(&generation(&merit, &behaviours), archive, &p, &NeverCancelled).unwrap()
+        };
+        let found = measured(&Archive::default());
         assert_eq!(found[0], Some((1.0 + 5.0) / 2.0));
         assert_eq!(found[3], None);
-        let archive = Archive::from_iter([vec![0.0, 0.5]]);
-        let found = measured(&generation(&merit, &behaviours), &archive, &p);
-        assert_eq!(found[0], Some((0.5 + 1.0) / 2.0));
+        let kept = Place { behaviour: vec![0.0, 0.5].into(), merit: 0.0 };
+        assert_eq!(measured(&Archive::from_iter([kept]))[0], Some((0.5 + 1.0) / 2.0));
     }
 
     #[test]
@@ -225,48 +171,51 @@ mod tests {
         let behaviours = [vec![0.0], vec![1.0], vec![5.0]];
         let merit = [Some(1.0), Some(2.0), Some(3.0)];
         let p = parameters(Search::DominatedNovelty, 1);
-        let found = measured(&generation(&merit, &behaviours), &Archive::default(), &p);
-        assert_eq!(found, [Some(1.0), Some(4.0), Some(8.0)]);
-    }
-
-    #[test]
-    fn the_archive_takes_a_share_of_each_generation_and_forgets_the_oldest() {
-        let behaviours: Vec<Vec<f64>> = (0..100).map(|n| vec![f64::from(n)]).collect();
-        let p =
-            Parameters { archive_share: 0.05, archive_size: 12, ..parameters(Search::Novelty, 15) };
-        let mut archive = Archive::default();
-        (0..2).for_each(|generation| archive.grow(&behaviours, &p, 7, generation));
-        let first = archive.clone();
-        assert_eq!(archive.len(), 10);
-        archive.grow(&behaviours, &p, 7, 2);
-        assert_eq!(archive.len(), 12);
-        assert_eq!(archive.behaviours[0], first.behaviours[3]);
-    }
-
-    #[test]
-    fn an_archive_of_long_behaviours_has_a_bounded_size() {
-        let behaviours = vec![vec![1.0; MAX_NUMBERS / 4]; 3];
-        let p = Parameters { archive_share: 1.0, ..parameters(Search::Novelty, 15) };
-        let mut archive = Archive::default();
-        (0..2).for_each(|generation| archive.grow(&behaviours, &p, 7, generation));
-        assert_eq!(archive.len(), 4);
-        assert!(archive.is_sound(&p));
+        let found = dominated_novelty(&generation(&merit, &behaviours), &p, &NeverCancelled);
+        assert_eq!(found, Some(vec![Some(1.0), Some(4.0), Some(8.0)]));
     }
 
     #[test]
     fn it_stops_when_it_is_cancelled() {
         let (behaviours, merit) = ([vec![0.0], vec![1.0]], [Some(1.0), Some(2.0)]);
-        for search in [Search::Novelty, Search::DominatedNovelty] {
-            let p = parameters(search, 1);
-            let token = AtomicBool::new(true);
-            let found =
-                super::merit(&generation(&merit, &behaviours), &Archive::default(), &p, &token);
-            assert_eq!(found, None);
-        }
+        let (generation, archive) = (generation(&merit, &behaviours), Archive::default());
+        let (p, token) = (Parameters::default(), AtomicBool::new(true));
+        assert_eq!(novelty(&generation, &archive, &p, &token), None);
+        assert_eq!(dominated_novelty(&generation, &p, &token), None);
+        assert_eq!(neighbourhoods(&generation, &archive, &p, &token), None);
     }
 
-    #[test]
-    fn huge_behaviours_have_finite_distances() {
-        assert_eq!(distance(&[f64::MAX], &[-f64::MAX]), f64::MAX);
+    proptest! {
+        #![proptest_config(ProptestConfig {
+            cases: 100, failure_persistence: None, ..ProptestConfig::default()
+        })]
+
+        #[test]
+        fn dominated_novelty_agrees_with_the_definition(
+            found in prop::collection::vec((-3i32..3, -3i32..3, 0i32..4), 1..30),
+            k in 1u32..6,
+        ) {
+            let behaviours: Vec<Vec<f64>> =
+                found.iter().map(|(x, y, _)| vec![f64::from(*x), f64::from(*y)]).collect();
+            let merit: Vec<Option<f64>> =
+                found.iter().map(|(_, _, merit)| Some(f64::from(*merit))).collect();
+            let p = Parameters { distance: Distance::Manhattan, neighbours: k, ..Parameters::default() };
+            let all = dominated_novelty(&generation(&merit, &behaviours), &p, &NeverCancelled);
+            let mut expected = Vec::new();
+            for (x, y, merit) in &found {
+                let fitter = found.iter().filter(|other| other.2 > *merit);
+                let mut far: Vec<i32> =
+                    fitter.map(|other| (other.0 - x).abs() + (other.1 - y).abs()).collect();
+                far.sort_unstable();
+                far.truncate(k as usize);
+                let count = far.len() as f64;
+                let mean = far.iter().map(|one| f64::from(*one) / count).sum::<f64>();
+                expected.push(Some(mean).filter(|_| !far.is_empty()));
+            }
+            let highest = expected.iter().flatten().copied().fold(0.0, f64::max);
+            let lead = if highest > 0.0 { 2.0 * highest } else { 1.0 };
+            let expected = expected.into_iter().map(|mean| Some(mean.unwrap_or(lead))).collect();
+            prop_assert_eq!(all, Some(expected));
+        }
     }
 }

@@ -3,7 +3,8 @@
 //! reference-point-based nondominated sorting approach"), with the variation of NEAT.
 //!
 //! All genotypes are of one species. The best of parents and children together are the parents of
-//! the next generation. This module says which are the best.
+//! the next generation. This module says which are the best. Novelty search with local competition
+//! selects in the same way, by two objectives of its own.
 
 mod niching;
 
@@ -11,12 +12,17 @@ pub use niching::directions;
 
 use crate::base::rng::{Purpose, Stream};
 use crate::genome::genotype::Genotype;
-use crate::genome::parameters::{Objective, Parameters, Pareto};
+use crate::genome::parameters::{Objective, Parameters, Pareto, Search};
 use crate::search::fronts::{self, Points};
 use crate::wire::codec::{self, GenotypeId};
 use rayon::prelude::*;
 use std::cmp::Ordering;
 use std::sync::{Arc, OnceLock};
+
+/// Whether a search sorts parents and children into fronts, of which the best survive.
+pub(crate) fn has_fronts(p: &Parameters) -> bool {
+    matches!(p.search, Search::Pareto | Search::LocalCompetition)
+}
 
 /// The largest population: fronts of more would take minutes, and directions are compared with all.
 pub(crate) fn max_population(p: &Parameters) -> u32 {
@@ -104,9 +110,11 @@ impl<'a> Ids<'a> {
 }
 
 impl Standing {
-    /// `stream` is the seed and the generation.
+    /// Those that reach the same are copies of one another, unless `behaviours` has different ones
+    /// for them. `stream` is the seed and the generation.
     pub fn new(
         goals: Vec<Option<Vec<f64>>>,
+        behaviours: &[Vec<f64>],
         genotypes: &[Arc<Genotype>],
         p: &Parameters,
         (seed, generation): (u64, u64),
@@ -115,7 +123,7 @@ impl Standing {
         let is_fit: Vec<bool> = goals.iter().map(Option::is_some).collect();
         let goals: Vec<Vec<f64>> = goals.into_iter().map(Option::unwrap_or_default).collect();
         let fit: Vec<u32> = (0..goals.len() as u32).filter(|at| is_fit[*at as usize]).collect();
-        let (distinct, mut copies) = copies(&fit, &goals, |a, b| ids.compare(a, b));
+        let (distinct, mut copies) = copies(&fit, &goals, behaviours, |a, b| ids.compare(a, b));
         let width = fit.first().map_or(1, |at| goals[*at as usize].len());
         let numbers: Vec<f64> =
             distinct.iter().flat_map(|at| goals[*at as usize].iter().copied()).collect();
@@ -178,7 +186,7 @@ impl Standing {
     }
 }
 
-/// A genotype that reaches the same as an earlier one.
+/// A genotype that is a copy of an earlier one.
 #[derive(Debug, PartialEq)]
 struct Duplicate {
     at: u32,
@@ -187,16 +195,17 @@ struct Duplicate {
     nth: u32,
 }
 
-/// One of those that reach the same, in the order of their places, and its copies. Where objectives
-/// are counts, as connections are, a front would be full of copies otherwise.
+/// One of those that are copies of one another, in the order of their places, and the others. Where
+/// objectives are counts, as connections are, a front would be full of copies otherwise.
 fn copies(
     fit: &[u32],
     goals: &[Vec<f64>],
+    behaviours: &[Vec<f64>],
     tie: impl Fn(u32, u32) -> Ordering,
 ) -> (Vec<u32>, Vec<Duplicate>) {
-    let of = |at: u32| &goals[at as usize];
+    let of = |at: u32| (&goals[at as usize], behaviours.get(at as usize));
     let mut order = fit.to_vec();
-    let by_goals = |a: u32, b: u32| of(a).partial_cmp(of(b)).unwrap_or(Ordering::Equal);
+    let by_goals = |a: u32, b: u32| of(a).partial_cmp(&of(b)).unwrap_or(Ordering::Equal);
     order.sort_unstable_by(|a, b| by_goals(*a, *b).then_with(|| tie(*a, *b)));
     let (mut distinct, mut copies): (Vec<u32>, Vec<Duplicate>) = (Vec::new(), Vec::new());
     let mut nth = 0;
@@ -275,9 +284,12 @@ mod tests {
     fn of_those_that_reach_the_same_one_is_first_and_the_others_come_last() {
         let goals = [[1.0, 0.0], [0.0, 1.0], [1.0, 0.0], [0.0, 0.0], [1.0, -0.0]];
         let goals = goals.map(|one| one.to_vec());
-        let found = copies(&[0, 1, 2, 3, 4], &goals, |a, b| b.cmp(&a));
+        let found = copies(&[0, 1, 2, 3, 4], &goals, &[], |a, b| b.cmp(&a));
         let copy = |at, nth| Duplicate { at, of: 4, nth };
         assert_eq!(found, (vec![1, 3, 4], vec![copy(2, 1), copy(0, 2)]));
+        let behaviours = [vec![1.0], vec![], vec![2.0], vec![], vec![2.0]];
+        let found = copies(&[0, 1, 2, 3, 4], &goals, &behaviours, |a, b| b.cmp(&a));
+        assert_eq!(found, (vec![0, 1, 3, 4], vec![copy(2, 1)]));
     }
 
     #[test]

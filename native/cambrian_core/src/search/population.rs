@@ -9,15 +9,15 @@ mod evaluation;
 pub mod migration;
 mod newcomers;
 pub mod purge;
+mod ranking;
 mod reproduction;
 
 pub use evaluation::{BadFitness, EvaluationError, GRACE, Limits};
 
-use crate::base::cancel::{CancelToken, Cancelled};
 use crate::base::memory;
 use crate::base::rng::{Purpose, Stream};
 use crate::genome::genotype::{Genotype, GenotypeError, Shape};
-use crate::genome::parameters::{Objective, ParameterError, Parameters, Search};
+use crate::genome::parameters::{ParameterError, Parameters};
 use crate::phenotype::encoding::Encoding;
 use crate::search::ancestry::{Ancestry, Mark, Source};
 use crate::search::archive::Elite;
@@ -71,7 +71,7 @@ pub struct Population {
     species: Vec<Species>,
     next_species: u64,
     threshold: f32,
-    /// Of novelty search; empty in other searches.
+    /// Of searches for novelty; empty in others.
     archive: Archive,
     /// Of MAP-Elites; with those of the last generation that was evaluated.
     elites: Option<Arc<Elites>>,
@@ -95,6 +95,8 @@ pub struct Evaluated {
     work_of: Vec<u64>,
     /// Of a Pareto search.
     standing: Standing,
+    /// Empty in searches that keep no archive of behaviours.
+    novelty: Vec<Option<f64>>,
     ranking: Ranking,
     /// The one that solved the task while it was tuned.
     solved: Option<u32>,
@@ -173,10 +175,10 @@ impl Population {
     /// A parameter that the search cannot have; or the size of the population, with the bytes that
     /// it would take.
     pub fn check_memory(parameters: &Parameters, like: &Genotype) -> Result<(), ParameterError> {
-        let is_pareto = parameters.search == Search::Pareto;
+        let by_fronts = pareto::has_fronts(parameters);
         let bounds = [
             (novelty::compares_all(parameters), novelty::MAX_POPULATION, "compares behaviours"),
-            (is_pareto, pareto::max_population(parameters), "has several objectives"),
+            (by_fronts, pareto::max_population(parameters), "has several objectives"),
         ];
         for (applies, most, what) in bounds {
             if applies && parameters.population > most {
@@ -187,7 +189,7 @@ impl Population {
         let elites = Elites::new(parameters, like.outputs())?;
         let elites = elites.map_or(0, |elites| elites.bytes(like, like.bytes() + OVERHEAD));
         // parents and children in one generation, and children in the next
-        let generations = if is_pareto { 3 } else { 2 };
+        let generations = if by_fronts { 3 } else { 2 };
         let each = generations * (like.bytes() + OVERHEAD) + tuning::bytes(parameters, like);
         let all = memory::product(&[parameters.population as usize, each]).saturating_add(elites);
         memory::check(all).map_err(|error| {
@@ -378,85 +380,6 @@ impl Evaluated {
     /// Fitness to sort by; one that has none comes last.
     pub(crate) fn order(&self, at: u32) -> f64 {
         self.fitness[at as usize].unwrap_or(f64::NEG_INFINITY)
-    }
-
-    /// Sorts the members of each species, and notes which species and which champion have improved.
-    ///
-    /// # Errors
-    /// [`Cancelled`]; then it must not be used.
-    pub(crate) fn rank(&mut self, token: &dyn CancelToken) -> Result<(), Cancelled> {
-        let population = &mut self.population;
-        let cost = |g: &Genotype| {
-            f64::from(population.parameters.parsimony) * g.connections().len() as f64
-        };
-        let merit: Vec<Option<f64>> = population
-            .genotypes
-            .iter()
-            .zip(&self.fitness)
-            .map(|(g, fit)| Some((*fit)? - cost(g)))
-            .collect();
-        let generation = novelty::Generation { merit: &merit, behaviours: &self.behaviours };
-        let (archive, p) = (&population.archive, &population.parameters);
-        let merit = match p.search {
-            Search::Pareto => {
-                let scored = pareto::Scored {
-                    fitness: &self.fitness,
-                    objectives: &self.objectives,
-                    work: &self.work_of,
-                    genotypes: &population.genotypes,
-                };
-                let novelty = match p.objectives.contains(&Objective::Novelty) {
-                    true => novelty::novelty(&generation, archive, p, token).ok_or(Cancelled)?,
-                    false => Vec::new(),
-                };
-                let goals = scored.goals(&novelty, p);
-                let stream = (population.seed, population.generation);
-                self.standing = Standing::new(goals, &population.genotypes, p, stream);
-                self.standing.merit()
-            }
-            _ => novelty::merit(&generation, archive, p, token).ok_or(Cancelled)?,
-        };
-        let cases = std::mem::take(&mut self.ranking.cases);
-        self.ranking = Ranking::new(merit, cases, population.generation);
-        for species in &mut population.species {
-            let rank = |at: u32| self.ranking.rank(at);
-            species.members.sort_by(|&a, &b| rank(b).total_cmp(&rank(a)).then(a.cmp(&b)));
-            let best = rank(species.members[0]);
-            // nobody stays novel, or ahead of all others, so no species could improve for long
-            if best > species.best || population.parameters.search != Search::Neat {
-                (species.best, species.improved) = (best, population.generation);
-            }
-        }
-        self.crown();
-        Ok(())
-    }
-
-    /// Notes the champion: the fittest of all generations, or the knee of the present front.
-    fn crown(&mut self) {
-        let knee = self.standing.knee();
-        let (best, fitness) = knee
-            .and_then(|at| Some((at, self.fitness[at as usize]?)))
-            .unwrap_or_else(|| self.best());
-        let population = &mut self.population;
-        let is_better = population.champion.as_ref().is_none_or(|champion| match knee {
-            Some(_) => champion.genotype != *population.tuned(best),
-            None => fitness > champion.fitness,
-        });
-        if is_better {
-            population.champion = Some(Champion {
-                genotype: Arc::clone(population.tuned(best)),
-                fitness,
-                generation: population.generation,
-                birth: population.birth(best),
-                ancestry: population.ancestry[best as usize].clone(),
-            });
-        }
-    }
-
-    /// The first front of a Pareto search, in descending order of the first objective: places and
-    /// what they reach in each objective. Empty in other searches.
-    pub fn front(&self) -> Vec<(u32, &[f64])> {
-        self.standing.front()
     }
 
     pub fn population(&self) -> &Population {

@@ -1,7 +1,8 @@
 //! Selection: which genotypes breed, and how many offspring each species has.
 
 use crate::base::rng::Stream;
-use crate::genome::parameters::{Parameters, Pareto, Search, Selection};
+use crate::genome::parameters::{Parameters, Pareto, Selection};
+use crate::search::pareto;
 use crate::search::speciation::Species;
 
 /// Fitness of an evaluated generation, as selection compares it.
@@ -211,7 +212,7 @@ impl<'a> ParentSelector<'a> {
         let worth = || parents.iter().map(|&at| ranking.above_floor(at)).collect::<Vec<f64>>();
         let method = match p.selection {
             // parents have survived already (Deb & others 2002; Deb & Jain 2014)
-            _ if p.search == Search::Pareto => match p.pareto {
+            _ if pareto::has_fronts(p) => match p.pareto {
                 Pareto::Nsga2 => Method::BestOf(2),
                 Pareto::Nsga3 => Method::Even,
             },

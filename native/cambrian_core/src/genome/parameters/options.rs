@@ -13,10 +13,39 @@ choices! {
         /// How unlike a behaviour is those of fitter ones: the mean distance from the nearest
         /// (Bahlous-Boldi and others 2025).
         DominatedNovelty = "dominated_novelty",
+        /// Novelty, and how many of the nearest are less fit, side by side: novelty search with
+        /// local competition (Lehman & Stanley 2011, "Evolving a diversity of virtual creatures
+        /// through novelty search and local competition").
+        LocalCompetition = "local_competition",
         /// Fitness within each cell of a box of behaviours: MAP-Elites (Mouret & Clune 2015).
         MapElites = "map_elites",
         /// Several objectives side by side: who is dominated by nobody comes first.
         Pareto = "pareto",
+    }
+}
+
+choices! {
+    /// How far two behaviours are apart.
+    pub enum Distance {
+        /// The root of the sum of squared differences.
+        Euclidean = "euclidean",
+        /// The sum of squared differences (Lehman & Stanley 2011, both papers).
+        SquaredEuclidean = "squared_euclidean",
+        /// The sum of differences.
+        Manhattan = "manhattan",
+        /// In how many places they differ (Hamming 1950).
+        Hamming = "hamming",
+    }
+}
+
+choices! {
+    /// Which behaviours of a generation novelty search keeps.
+    pub enum Admission {
+        /// Some, drawn at random (Lehman & Stanley 2010).
+        Sample = "sample",
+        /// Those whose novelty exceeds a threshold (Lehman & Stanley 2011, "Abandoning
+        /// objectives").
+        Threshold = "threshold",
     }
 }
 

@@ -9,7 +9,8 @@ use crate::phenotype::encoding::Encoding;
 use crate::phenotype::substrate::{Plan, Substrate};
 use crate::search::archive::Elite;
 use crate::search::map_elites::{self, Elites, Learnt, Member};
-use crate::search::novelty::{self, Archive};
+use crate::search::novelty::{self, Archive, Place, Threshold};
+use crate::search::pareto;
 use crate::search::population::{Champion, Population};
 use crate::search::speciation::{self, Species};
 use crate::task::{Outcome, Score};
@@ -67,9 +68,15 @@ struct Saved {
     species: Vec<SavedSpecies>,
     next_species: u64,
     threshold: f32,
-    /// Of novelty search, the oldest behaviour first.
+    /// Of searches for novelty, the oldest behaviour first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     archive: Vec<Vec<f64>>,
+    /// Merit of each of them, with local competition.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    archive_merit: Vec<f64>,
+    /// If it decides what the archive takes in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    novelty_threshold: Option<Threshold>,
     /// Genotype, fitness and behaviour of each elite of MAP-Elites, by their cells, and of those
     /// around which distributions started.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -139,7 +146,9 @@ pub fn encode(population: &Population) -> Vec<u8> {
         species: species.collect(),
         next_species: population.next_species,
         threshold: population.threshold,
-        archive: population.archive.iter().map(<[f64]>::to_vec).collect(),
+        archive: population.archive.iter().map(|place| place.behaviour.to_vec()).collect(),
+        archive_merit: saved_merit(population),
+        novelty_threshold: population.archive.threshold(),
         elites: members(population)
             .map(|Member { elite: one, .. }| {
                 (genes(&one.genotype), one.fitness, one.behaviour.clone())
@@ -157,6 +166,13 @@ pub fn encode(population: &Population) -> Vec<u8> {
 
 fn members(population: &Population) -> impl Iterator<Item = &Member> {
     population.elites.iter().flat_map(|elites| elites.members())
+}
+
+fn saved_merit(population: &Population) -> Vec<f64> {
+    match population.parameters.search {
+        Search::LocalCompetition => population.archive.iter().map(|place| place.merit).collect(),
+        _ => Vec::new(),
+    }
 }
 
 fn saved_score(outcome: &Option<Outcome>) -> Option<(f64, Vec<f64>)> {
@@ -237,7 +253,9 @@ impl Saved {
             elites.collect(),
             self.learnt,
         )?;
-        let archive: Archive = self.archive.into_iter().collect();
+        let places = places(self.archive, self.archive_merit, &self.parameters)?;
+        let moment = (self.generation, self.evaluations);
+        let archive = Archive::of(places, self.novelty_threshold, &self.parameters, moment)?;
         let mut behaviours = self.behaviours;
         if !are_behaviours(&behaviours, &self.scores, &archive, &self.parameters) {
             return None;
@@ -348,6 +366,16 @@ fn is_tuned(tuned: &Genotype, genotype: &Genotype) -> bool {
     tuned.topology.ids == genotype.topology.ids && tuned.neurons.len() == genotype.neurons.len()
 }
 
+/// What an archive holds, of behaviours and, with local competition, the merit of each.
+fn places(archive: Vec<Vec<f64>>, merit: Vec<f64>, p: &Parameters) -> Option<Vec<Place>> {
+    let merits = if p.search == Search::LocalCompetition { archive.len() } else { 0 };
+    let place = |(at, behaviour): (usize, Vec<f64>)| Place {
+        behaviour: behaviour.into(),
+        merit: merit.get(at).copied().unwrap_or(0.0),
+    };
+    (merit.len() == merits).then(|| archive.into_iter().enumerate().map(place).collect())
+}
+
 /// Whether exactly those that have a score have a behaviour, all of one length, if the search
 /// compares behaviours; none if not. The numbers are checked with the scores.
 fn are_behaviours(
@@ -357,7 +385,7 @@ fn are_behaviours(
     p: &Parameters,
 ) -> bool {
     if !novelty::needs_behaviours(p) {
-        return behaviours.is_empty() && archive.is_empty();
+        return behaviours.is_empty();
     }
     let known = behaviours.iter().map(Vec::len).find(|length| *length > 0);
     let length = map_elites::dimensions(p).or(archive.dimensions()).or(known).unwrap_or(0);
@@ -365,8 +393,7 @@ fn are_behaviours(
         Some(_) => behaviour.len() == length && length > 0,
         None => behaviour.is_empty(),
     };
-    archive.is_sound(p)
-        && (p.population <= novelty::MAX_POPULATION || !novelty::compares_all(p))
+    (p.population <= novelty::MAX_POPULATION || !novelty::compares_all(p))
         && behaviours.len() == scores.len()
         && behaviours.iter().zip(scores).all(fits)
 }
@@ -392,10 +419,11 @@ fn are_objectives(
         && objectives.iter().zip(work).zip(scores).all(fits)
 }
 
-/// Whether a generation may have so many genotypes. In a Pareto search it has parents and children.
+/// Whether a generation may have so many genotypes. In a search with fronts it has parents and
+/// children.
 fn is_size(genotypes: usize, p: &Parameters) -> bool {
     let size = p.population as usize;
-    let most = if p.search == Search::Pareto { 2 * size } else { size };
+    let most = if pareto::has_fronts(p) { 2 * size } else { size };
     (size..=most).contains(&genotypes)
 }
 

@@ -366,6 +366,7 @@ impl Evaluated {
             objectives,
             work_of,
             standing: Standing::default(),
+            novelty: Vec::new(),
             ranking,
             solved,
             is_incomplete,

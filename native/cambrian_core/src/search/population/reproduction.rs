@@ -4,11 +4,13 @@ use crate::base::cancel::CancelToken;
 use crate::base::memory::{self, TooLarge};
 use crate::base::rng::{Purpose, Stream};
 use crate::genome::genotype::Genotype;
-use crate::genome::parameters::{Search, Tuner};
+use crate::genome::parameters::Tuner;
 use crate::search::ancestry::Ancestry;
 use crate::search::breeding::{self, Parent};
 use crate::search::lineage::{Ancestor, Birth, WINDOW, truncate};
 use crate::search::map_elites::{Elites, Offspring};
+use crate::search::novelty::{self, Archive, Found, Generation};
+use crate::search::pareto;
 use crate::search::population::OVERHEAD;
 use crate::search::population::{Evaluated, Population};
 use crate::search::selection::{
@@ -131,8 +133,6 @@ impl Evaluated {
     /// The next generation, without genotypes.
     fn successors(&self) -> Population {
         let old = &self.population;
-        let mut archive = old.archive.clone();
-        archive.grow(&self.behaviours, &old.parameters, old.seed, old.generation);
         Population {
             parameters: Arc::clone(&old.parameters),
             encoding: old.encoding.clone(),
@@ -150,16 +150,34 @@ impl Evaluated {
             species: Vec::new(),
             next_species: old.next_species,
             threshold: old.threshold,
-            archive,
+            archive: self.grown_archive(),
             elites: old.elites.clone(),
             champion: old.champion.clone(),
             tried: old.tried.clone(),
         }
     }
 
+    /// The archive with some behaviours of this generation.
+    fn grown_archive(&self) -> Archive {
+        let old = &self.population;
+        let mut archive = old.archive.clone();
+        if novelty::keeps_archive(&old.parameters) {
+            let is_new = |birth: &Birth| birth.generation == old.generation;
+            let found = Found {
+                generation: Generation { merit: &self.merit(), behaviours: &self.behaviours },
+                novelty: &self.novelty,
+                is_new: &old.births.iter().map(is_new).collect::<Vec<bool>>(),
+                evaluations: old.tally.evaluations,
+            };
+            let mut rng = Stream::new(old.seed, Purpose::Archive, old.generation, 0);
+            archive.grow(&found, &old.parameters, &mut rng);
+        }
+        archive
+    }
+
     fn replacement(&self) -> Replacement<'_> {
         let (old, p) = (&self.population, &*self.population.parameters);
-        if p.search == Search::Pareto {
+        if pareto::has_fronts(p) {
             return self.best_of_both();
         }
         let size = old.genotypes.len();
@@ -181,7 +199,7 @@ impl Evaluated {
         Replacement { survivors: allotments.iter().flat_map(elite).collect(), allotments }
     }
 
-    /// In a Pareto search the best of parents and children together survive, and as many children
+    /// In a search with fronts the best of parents and children together survive, and as many children
     /// are born.
     fn best_of_both(&self) -> Replacement<'_> {
         let old = &self.population;

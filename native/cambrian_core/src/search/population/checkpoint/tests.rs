@@ -1,7 +1,7 @@
 //! What a checkpoint must be, to be read.
 
 use super::*;
-use crate::genome::parameters::{Emitter, Tuner};
+use crate::genome::parameters::{Admission, Emitter, Tuner};
 use crate::task;
 use serde_bytes::ByteArray;
 use std::sync::atomic::AtomicBool;
@@ -133,6 +133,54 @@ fn every_field_of_novelty_is_checked() {
     let mut neat = saved_of_novelty();
     neat.parameters.search = Search::Neat;
     assert!(neat.population().is_none(), "an archive in another search");
+}
+
+/// With local competition, and a threshold that decides what is kept.
+fn saved_of_local_competition() -> Saved {
+    let (task, go) = (task::named("maze_medium").unwrap(), AtomicBool::new(false));
+    let p = Parameters {
+        population: 20,
+        search: Search::LocalCompetition,
+        novelty_archive: Admission::Threshold,
+        ..task.parameters()
+    };
+    let mut population = Population::new(p, task.shape(), 3).unwrap();
+    for _ in 0..3 {
+        population = population.evaluate(task, &go).unwrap().next(&go).unwrap();
+    }
+    let (_, saved): (u64, Saved) = rmp_serde::from_slice(&encode(&population)).unwrap();
+    assert!(saved.archive_merit.len() > 1 && saved.genotypes.len() == 40);
+    saved
+}
+
+#[test]
+fn every_field_of_local_competition_is_checked() {
+    let corruptions: [Corruption; 6] = [
+        ("a merit", |s| s.archive_merit[0] = f64::NAN),
+        ("a merit too few", |s| s.archive_merit.truncate(1)),
+        ("no merits", |s| s.archive_merit.clear()),
+        ("no threshold", |s| s.novelty_threshold = None),
+        ("a threshold that decides nothing", |s| {
+            s.parameters.novelty_archive = Admission::Sample;
+        }),
+        ("another search", |s| s.parameters.search = Search::Novelty),
+    ];
+    assert!(saved_of_local_competition().population().is_some());
+    for (what, spoil) in corruptions {
+        let mut saved = saved_of_local_competition();
+        spoil(&mut saved);
+        assert!(saved.population().is_none(), "{what}");
+    }
+    let is_read = |novelty: f64, since: u64| {
+        let mut saved = saved_of_local_competition();
+        let bytes = rmp_serde::to_vec(&(novelty, since)).unwrap();
+        saved.novelty_threshold = Some(rmp_serde::from_slice(&bytes).unwrap());
+        saved.population().is_some()
+    };
+    assert!(is_read(6.0, 60), "of three generations of 20");
+    for (novelty, since) in [(0.0, 0), (-1.0, 0), (f64::NAN, 0), (f64::INFINITY, 0), (6.0, 61)] {
+        assert!(!is_read(novelty, since), "{novelty}, {since}");
+    }
 }
 
 fn saved_of_elites() -> Saved {
