@@ -56,6 +56,9 @@ gymnasium(Environment) -> gymnasium(Environment, #{}).
 %% <li>`scale' (`auto'): which observations are scaled to -1..1. `auto' scales those with bounds
 %% within -10..10, `true' all with bounds, `false' none;</li>
 %% <li>`kwargs' (#{}): the keyword arguments of `gymnasium.make';</li>
+%% <li>`score': what an episode gives besides its rewards. `observation' gives the last observation
+%% as the behaviour, as the network sees it; a text as `"module:function"' names a function in
+%% Python, which docs/programs.md describes;</li>
 %% <li>`command': `python3' by default.</li>
 %% </ul>
 %%
@@ -69,18 +72,23 @@ gymnasium(Environment) -> gymnasium(Environment, #{}).
 %% '''
 -spec gymnasium(unicode:chardata(),
                 #{seed => non_neg_integer(), range => {number(), number()},
-                  scale => boolean() | auto, kwargs => #{atom() => term()}, atom() => term()}) ->
+                  scale => boolean() | auto, kwargs => #{atom() => term()},
+                  score => observation | unicode:chardata(), atom() => term()}) ->
           task().
 gymnasium(Environment, Options) ->
     Id = unicode:characters_to_binary(Environment),
-    OfGymnasium = maps:with([seed, range, scale, kwargs], Options),
-    OfProgram = maps:without([seed, range, scale, kwargs], Options),
+    Known = [seed, range, scale, kwargs, score],
+    {OfGymnasium, OfProgram} = {maps:with(Known, Options), maps:without(Known, Options)},
     {Low, High} = maps:get(range, OfGymnasium, {0, 1}),
-    Settings = maps:merge(#{seed => 0, scale => auto, kwargs => #{}},
-                          OfGymnasium#{range => [Low, High]}),
+    Score = maps:map(fun(score, Name) -> score_name(Name) end, maps:with([score], OfGymnasium)),
+    Settings = maps:merge(maps:merge(#{seed => 0, scale => auto, kwargs => #{}}, OfGymnasium),
+                          Score#{range => [Low, High]}),
     Defaults = #{command => "python3", name => binary_to_atom(Id),
                  args => [python_script(), Id, cambrian_json:encode(Settings)]},
     {program, maps:merge(Defaults, OfProgram)}.
+
+score_name(observation) -> observation;
+score_name(Name) -> unicode:characters_to_binary(Name).
 
 python_script() -> filename:join([code:priv_dir(cambrian), "native", "cambrian_gym.py"]).
 
