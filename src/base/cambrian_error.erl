@@ -201,8 +201,12 @@ evaluation({evaluation_failed, memory}) ->
     ["the evaluation took too much memory, or its process was killed"];
 evaluation({evaluation_failed, {bad_fitness, Fitness}}) ->
     ["the evaluation gave no number: ", {term, Fitness}];
-evaluation({evaluation_failed, {bad_score, {Key, Got, Expected}}}) ->
-    ["the evaluation gave ", {term, Got}, " as ", {term, Key}, ", expected ", {text, Expected}];
+evaluation({evaluation_failed, {bad_score, {Key, Got, Expected} = Fault}}) ->
+    Given = case cambrian_fault:is_length(Fault) of
+                true -> {words, cambrian_text:counted(Got, "number")};
+                false -> {term, Got}
+            end,
+    ["the evaluation gave ", Given, " as ", {term, Key}, ", expected ", {text, Expected}];
 evaluation({evaluation_failed, {crashed, _} = Fault}) ->
     ["the evaluation failed: ", {fault, Fault}];
 evaluation({evaluation_failed, Fault}) -> ["the evaluation failed: ", {fault, {crashed, Fault}}];
@@ -245,7 +249,7 @@ genotype(incompatible) -> ["the genotypes differ in inputs or outputs"];
 genotype({different_archives, Why}) -> ["these archives cannot be merged: ", {text, Why}];
 genotype({invalid_archive, Why}) -> ["not an archive: ", {text, Why}];
 genotype(malformed) -> ["these bytes are malformed"];
-genotype(not_canonical) -> ["these bytes are not the canonical bytes of their genotype"];
+genotype(not_canonical) -> ["these bytes are not in canonical form"];
 genotype({unknown_operator, Name, #{see := _} = Hint}) ->
     ["unknown operator ", {term, Name}, {hint, Hint}];
 genotype({unknown_gene, Gene, Name}) -> ["unknown ", {text, Gene}, " ", {term, Name}];

@@ -5,7 +5,7 @@
 
 -export([crashed/3, crashed/1, bad_fitness/1, bad_score/3, counted/1, text/1, text/2,
          expected_return/2, kind/1, is_missing_code/1]).
--export([printable/1, is_small/2]).
+-export([printable/1, is_small/2, is_length/1]).
 -export_type([fault/0]).
 
 -type fault() :: timeout | memory | {bad_fitness, term()}
@@ -195,10 +195,17 @@ in_words(Fault, Face) ->
 
 words_of(timeout, _) -> "it took longer than evaluation_timeout";
 words_of(memory, _) -> "it took more memory than evaluation_memory, or was killed";
+words_of({bad_fitness, Term}, Face) when is_map(Term) ->
+    ["it gave ", shown(Term, Face), ", expected a finite number, or a map with fitness or "
+     "objectives"];
 words_of({bad_fitness, Term}, Face) ->
     ["it gave ", shown(Term, Face), ", expected a finite number"];
-words_of({bad_score, {Key, Got, Expected}}, Face) ->
-    ["it gave ", shown(Got, Face), " as ", shown(Key, Face), ", expected ", Expected];
+words_of({bad_score, {Key, Got, Expected} = Fault}, Face) ->
+    Given = case is_length(Fault) of
+                true -> cambrian_text:counted(Got, "number");
+                false -> shown(Got, Face)
+            end,
+    ["it gave ", Given, " as ", shown(Key, Face), ", expected ", Expected];
 words_of({crashed, {Class, Reason, [_ | _] = Stack}}, _)
   when Class =:= error; Class =:= exit; Class =:= throw ->
     exception(Class, Reason, Stack);
@@ -226,10 +233,16 @@ words_of({crashed, Reason}, Face) ->
         Did -> ["the program ", Did]
     end.
 
-shown(Term, erlang) -> io_lib:format("~0tp", [Term]);
+shown(Term, erlang) -> io_lib:format("~0tp", [printable(Term)]);
 shown(Term, elixir) ->
     Kernel = 'Elixir.Kernel',
-    Kernel:inspect(Term).
+    Kernel:inspect(printable(Term)).
+
+%% @doc Whether a score's fault names the length of a list, which is too long or unlike others.
+-spec is_length({Key :: term(), Got :: term(), Expected :: binary()}) -> boolean().
+is_length({Key, Got, Expected}) ->
+    is_integer(Got) andalso lists:member(Key, [behaviour, objectives, cases])
+        andalso Expected =/= <<"a list of finite numbers">>.
 
 %% @doc Describes what a callback of a task must return; empty for any other function.
 -spec expected_return(mfa() | term(), erlang | elixir) -> iodata().

@@ -13,6 +13,7 @@
                             Objectives :: [float()], Work :: non_neg_integer()}.
 -type fault() :: {bad_fitness, term()}
                | {bad_score, {Key :: term(), Got :: term(), Expected :: binary()}}.
+%% `Got' is the length of a list that is too long, or not as long as others.
 %% How many numbers a behaviour and objectives have, once one is known, as the score before said or
 %% the parameter `bounds'.
 -type lengths() :: {Behaviour :: known(), Objectives :: known()}.
@@ -36,11 +37,11 @@ check({measured, Score} = Answer) ->
     end;
 check(#{} = Map) when is_map_key(fitness, Map); is_map_key(objectives, Map) ->
     Lists = [{Key, maps:get(Key, Map, [])} || Key <- tl(?FIELDS)],
-    case {maps:keys(maps:without(?FIELDS, Map)), [Wrong || {Key, List} <- Lists,
-                                                           Wrong <- wrong(Key, List)]} of
+    case {maps:keys(maps:without(?FIELDS, Map)), lists:append([wrong(Key, List)
+                                                               || {Key, List} <- Lists])} of
         {[Unknown | _], _} ->
             bad(Unknown, Map, <<"only fitness, cases, behaviour and objectives">>);
-        {[], [{Key, Expected} | _]} -> bad(Key, Map, Expected);
+        {[], [Wrong | _]} -> {fault, {bad_score, Wrong}};
         {[], []} -> checked(Map, [floats(List) || {_, List} <- Lists])
     end;
 check(Fitness) -> checked(#{fitness => Fitness}, [[], [], []]).
@@ -100,13 +101,14 @@ bad(Key, Map, Expected) -> {fault, {bad_score, {Key, map_get(Key, Map), Expected
 
 number(Number) -> try {ok, float(Number)} catch error:badarg -> error end.
 
+%% A list that is too long is named by its length.
 wrong(Key, List) ->
     case {floats(List), Key} of
-        {error, _} -> [{Key, <<"a list of finite numbers">>}];
+        {error, _} -> [{Key, List, <<"a list of finite numbers">>}];
         {Floats, behaviour} when length(Floats) > ?MAX_BEHAVIOUR ->
-            [{Key, <<"at most 1,000 numbers">>}];
+            [{Key, length(Floats), <<"at most 1,000 numbers">>}];
         {Floats, objectives} when length(Floats) > ?MAX_OBJECTIVES ->
-            [{Key, <<"at most 100 numbers">>}];
+            [{Key, length(Floats), <<"at most 100 numbers">>}];
         _ -> []
     end.
 
