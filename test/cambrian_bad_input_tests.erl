@@ -104,6 +104,7 @@ a_length_that_changes_test_() ->
          Fault = receive {cambrian, Name, {evaluations_failed, #{first := First}}} -> First after 5000 -> none end,
          {ok, #{failures := Failures, evaluations := Evaluations}} = cambrian_population:await(P, 30_000),
          ok = cambrian_population:stop(P),
+         ok = forget(Name),
          ?assertEqual(Text, unicode:characters_to_binary(cambrian_fault:text(Fault))),
          ?assert(Failures > 0 andalso Failures < Evaluations)
      end} || {Given, Score, Text} <-
@@ -172,6 +173,8 @@ parameters_on_the_command_line_test_() ->
                 {"xor", "--search", "novel", [], "one of neat, novelty, dominated_novelty, map_elites, pareto"}]].
 
 %%% ---- what they have in common -----------------------------------------------------------
+
+forget(Name) -> receive {cambrian, Name, _} -> forget(Name) after 0 -> ok end.
 
 ones(_Network) -> #{fitness => 1, behaviour => [1]}.
 

@@ -218,9 +218,9 @@ episodes_must_agree_test_() ->
          [?assertEqual(Text, text(Fault)) || {_, {fault, Fault}} <- lifted(Args, lifts(2))]
      end} || {Score, Text} <- [
         {fun(Episode) -> #{behaviour => lists:duplicate(Episode + 1, 1)} end,
-         "it gave 2 as behaviour, expected 1 number, as in episodes before"},
+         "it gave 2 numbers as behaviour, expected 1 number, as in episodes before"},
         {fun(Episode) -> #{behaviour => [1, 1], objectives => lists:duplicate(2 - Episode, 1)} end,
-         "it gave 1 as objectives, expected 2 numbers, as in episodes before"},
+         "it gave 1 number as objectives, expected 2 numbers, as in episodes before"},
         {fun(_) -> #{behaviour => [1.5e308, 0]} end,
          "it gave [1.5e308,0.0] as behaviour, expected numbers with a finite sum over episodes"}]].
 

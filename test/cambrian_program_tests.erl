@@ -372,3 +372,50 @@ is_evaluated_alone() ->
     ?assertMatch({ok, F} when is_float(F), cambrian_task:evaluate(task("none"), Network)),
     ?assertEqual({error, {program, "no_such", program_not_found}},
                  cambrian_task:evaluate({program, #{command => "no_such"}}, Network)).
+
+%% ---- what a person reads
+
+%% Of a program that does not start, and of one that answers wrongly.
+faults_have_words_test_() ->
+    [{Text, ?_assertEqual(Text, words(Fault, start))}
+     || {Fault, Text} <-
+            [{program_not_found, "the program \"x\" is not on the PATH"},
+             {{program_not_started, enoent}, "the program \"x\" did not start: no such file or directory"},
+             {{program_exited, 1}, "the program \"x\" ended with status 1 before its first message; its standard error goes to "
+                                   "that of this VM"},
+             {{program_exited, unknown}, "the program \"x\" ended"},
+             {{program_hangs, 1500}, "the program \"x\" sent no first message within 1500 ms"},
+             {{program_failed, <<"no such world">>}, "the program \"x\" says: no such world"},
+             {{bad_answer, {unsupported_protocol, 2, 1}},
+              "the program \"x\" speaks protocol 2, but Cambrian speaks 1; see docs/programs.md"},
+             {{bad_answer, {hello, <<"{\"inputs\":0}">>}},
+              "the program \"x\" began with {\"inputs\":0}, expected protocol, inputs and outputs in range; "
+              "see docs/programs.md"}]]
+    ++ [{Text, ?_assertEqual(Text, words(Fault, evaluation))}
+        || {Fault, Text} <-
+               [{{program_exited, 3}, "the program ended with status 3"},
+                {{program_exited, 137}, "the program ended with status 137, by signal 9"},
+                {{program_hangs, 300}, "the program sent no answer within 300 ms"},
+                {{program_failed, <<"no more">>}, "the program says: no more"},
+                {{bad_reward, nan}, "a reward was nan, expected a number within plus and minus 1.0e12"},
+                {{bad_observation, {out_of_range, inputs}},
+                 "an observation had a number out of range, expected numbers within plus and minus 1.0e12"}]
+               ++ [{{bad_answer, Answer}, "the program " ++ Text ++ "; see docs/programs.md"}
+                   || {Answer, Text} <-
+                          [{{text, <<"Loading">>}, "printed \"Loading\" where an answer was expected; its text must go to "
+                                                   "standard error"},
+                           {{text, <<"a\e[31m\xc3">>}, "printed \"a\\e[31m\" where an answer was expected; its text must go to "
+                                                       "standard error"},
+                           {{unasked, <<0, 0, 0, 1, 16#80>>}, "sent the bytes 00 00 00 01 80 without a question"},
+                           {{too_large, 16#ffffffff, 16#4000000},
+                            "announced an answer of 4294967295 bytes, expected at most 67108864"},
+                           {{no_messagepack, binary:copy(<<16#c1>>, 17)},
+                            "sent the bytes c1 c1 c1 c1 c1 c1 c1 c1 c1 c1 c1 c1 c1 c1 c1 c1 ..., expected a map in MessagePack"},
+                           {{no_messagepack, <<>>}, "sent an empty message, expected a map in MessagePack"},
+                           {{no_map, <<"[]">>}, "sent [], expected a map"},
+                           {{no_bytes, <<"rewards">>}, "sent an answer without rewards as bytes"},
+                           {{wrong_size, <<"rewards">>, 8, 0}, "sent 0 bytes of rewards, expected 8"},
+                           {{another_hello, #{}}, "announced other numbers when it was started again"}]]].
+
+words(Fault, start) -> unicode:characters_to_list(cambrian_error:format_error({program, "x", Fault}));
+words(Fault, evaluation) -> unicode:characters_to_list(cambrian_fault:text({crashed, Fault})).

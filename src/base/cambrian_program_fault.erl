@@ -16,10 +16,9 @@ did(program_not_found, _) -> "is not on the PATH";
 did({program_not_started, Why}, _) -> ["did not start: ", reason(Why)];
 did({program_exited, unknown}, _) -> "ended";
 did({program_exited, Status}, start) when is_integer(Status) ->
-    io_lib:format("ended with status ~b before its first message; its standard error goes to that "
-                  "of this VM", [Status]);
-did({program_exited, Status}, evaluation) when is_integer(Status) ->
-    io_lib:format("ended with status ~b", [Status]);
+    ["ended with ", status(Status), " before its first message; its standard error goes to that of "
+     "this VM"];
+did({program_exited, Status}, evaluation) when is_integer(Status) -> ["ended with ", status(Status)];
 did({program_hangs, Ms}, start) when is_integer(Ms) ->
     io_lib:format("sent no first message within ~b ms", [Ms]);
 did({program_hangs, Ms}, evaluation) when is_integer(Ms) ->
@@ -41,6 +40,7 @@ answer({unasked, Start}) when is_binary(Start) ->
     ["sent ", bytes(Start), " without a question"];
 answer({too_large, Size, Most}) when is_integer(Size), is_integer(Most) ->
     io_lib:format("announced an answer of ~b bytes, expected at most ~b", [Size, Most]);
+answer({no_messagepack, <<>>}) -> "sent an empty message, expected a map in MessagePack";
 answer({no_messagepack, Start}) when is_binary(Start) ->
     ["sent ", bytes(Start), ", expected a map in MessagePack"];
 answer({no_map, Shown}) when is_binary(Shown) ->
@@ -56,23 +56,26 @@ answer({wrong_size, Key, Expected, Got}) when is_binary(Key), is_integer(Expecte
     io_lib:format("sent ~b bytes of ~ts, expected ~b", [Got, Key, Expected]);
 answer(_) -> none.
 
+%% A shell adds 128 to the number of the signal that ended a program.
+status(Status) when Status > 128, Status =< 128 + 64 ->
+    io_lib:format("status ~b, by signal ~b", [Status, Status - 128]);
+status(Status) -> io_lib:format("status ~b", [Status]).
+
 reason(Posix) when is_atom(Posix) -> file:format_error(Posix);
 reason(Other) -> io_lib:format("~0tP", [Other, 20], [{chars_limit, ?MAX_TEXT}]).
 
-%% A text as it is, other bytes as hexadecimal numbers.
+%% A text in quotation marks, with escapes; other bytes as hexadecimal numbers. A cut may be within a
+%% character.
 bytes(Bytes) ->
-    case io_lib:printable_unicode_list(characters(Bytes)) of
-        true -> ["\"", Bytes, "\""];
-        false ->
-            Start = binary:part(Bytes, 0, min(?MAX_BYTES, byte_size(Bytes))),
-            ["the bytes ", lists:join($\s, [io_lib:format("~2.16.0b", [B]) || <<B>> <= Start]),
-             [" ..." || byte_size(Bytes) > ?MAX_BYTES]]
+    Text = case unicode:characters_to_list(Bytes) of
+               {incomplete, Start, _} -> Start;
+               {error, _, _} -> none;
+               Whole -> Whole
+           end,
+    case io_lib:printable_unicode_list(Text) of
+        true -> io_lib:write_string(Text);
+        false -> ["the bytes ", hexadecimal(Bytes)]
     end.
 
-%% A cut may be within a character.
-characters(Bytes) ->
-    case unicode:characters_to_list(Bytes) of
-        {incomplete, Start, _} -> Start;
-        {error, _, _} -> none;
-        Text -> Text
-    end.
+hexadecimal(<<First:?MAX_BYTES/binary, _, _/binary>>) -> [hexadecimal(First), " ..."];
+hexadecimal(Bytes) -> lists:join($\s, [io_lib:format("~2.16.0b", [Byte]) || <<Byte>> <= Bytes]).
