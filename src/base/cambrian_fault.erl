@@ -253,8 +253,8 @@ expected_return({_, init, 1}, elixir) ->
 expected_return({_, reset, 2}, erlang) -> ", expected {Observation, State}";
 expected_return({_, reset, 2}, elixir) -> ", expected {observation, state}";
 expected_return({_, step, 2}, erlang) ->
-    ", expected {Observation, Reward, State}, {done, Reward} or {done, Reward, State}, with a number "
-    "as Reward";
+    ", expected {Observation, Reward, State}, {done, Reward} or {done, Reward, State}, with a "
+    "number as Reward";
 expected_return({_, step, 2}, elixir) ->
     ", expected {observation, reward, state}, {:done, reward} or {:done, reward, state}, with a "
     "number as reward";

@@ -18,7 +18,8 @@ did({program_exited, unknown}, _) -> "ended";
 did({program_exited, Status}, start) when is_integer(Status) ->
     ["ended with ", status(Status), " before its first message; its standard error goes to that of "
      "this VM"];
-did({program_exited, Status}, evaluation) when is_integer(Status) -> ["ended with ", status(Status)];
+did({program_exited, Status}, evaluation) when is_integer(Status) ->
+    ["ended with ", status(Status)];
 did({program_hangs, Ms}, start) when is_integer(Ms) ->
     io_lib:format("sent no first message within ~b ms", [Ms]);
 did({program_hangs, Ms}, evaluation) when is_integer(Ms) ->
@@ -64,8 +65,8 @@ status(Status) -> io_lib:format("status ~b", [Status]).
 reason(Posix) when is_atom(Posix) -> file:format_error(Posix);
 reason(Other) -> io_lib:format("~0tP", [Other, 20], [{chars_limit, ?MAX_TEXT}]).
 
-%% A text in quotation marks, with escapes; other bytes as hexadecimal numbers. A cut may be within a
-%% character.
+%% A text in quotation marks, with escapes; other bytes as hexadecimal numbers. A cut may be within
+%% a character.
 bytes(Bytes) ->
     Text = case unicode:characters_to_list(Bytes) of
                {incomplete, Start, _} -> Start;

@@ -40,9 +40,9 @@
 %% `cases'. After `{done, Reward}' it gets the state that `step/2' got.</li>
 %% </ul>
 %% Fitness is the sum of rewards of an episode, averaged over the episodes; so are the numbers of
-%% behaviours and objectives, and a list has as many numbers in every episode of every network. Cases
-%% are those of the first episode, then those of the second. A reward lies within plus and minus
-%% 1.0e12. An observation is a list of numbers or a binary of little-endian 32-bit floats; the
+%% behaviours and objectives, and a list has as many numbers in every episode of every network.
+%% Cases are those of the first episode, then those of the second. A reward lies within plus and
+%% minus 1.0e12. An observation is a list of numbers or a binary of little-endian 32-bit floats; the
 %% outputs have the same form as the observation. A network begins each episode from rest, and keeps
 %% its memory from step to step.
 %%
@@ -114,8 +114,8 @@
 %% The documentation that an error names.
 -define(SEE, <<"cambrian_environment:init/1">>).
 
-%% One network: its memory, observation and state in this episode, the sum of the rewards so far, and
-%% what each episode gave besides, the latest first.
+%% One network: its memory, observation and state in this episode, the sum of the rewards so far,
+%% and what each episode gave besides, the latest first.
 -record(life, {index, network, memory, observation, state, total = 0.0, scores = []}).
 
 -define(IS_COUNT(N), (is_integer(N) andalso N >= 1)).

@@ -1,5 +1,5 @@
-%% @private Reads the answers of a program, as docs/programs.md describes them, for a world of {@link
-%% cambrian_environment}. A wrong answer breaks the program: it throws `{broken, Fault}'.
+%% @private Reads the answers of a program, as docs/programs.md describes them, for a world of
+%% {@link cambrian_environment}. A wrong answer breaks the program: it throws `{broken, Fault}'.
 -module(cambrian_program_answer).
 
 -export([starts/3, outcomes/3, scores/3]).
