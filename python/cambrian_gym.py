@@ -1,11 +1,14 @@
 """An environment of Gymnasium as a program for Cambrian: cambrian_gym.py ENVIRONMENT [SETTINGS]
 
-SETTINGS is JSON: {"seed": 0, "range": [0, 1], "scale": "auto", "kwargs": {}}. docs/programs.md in Cambrian has the
-protocol. Wants gymnasium, numpy and msgpack. An observation is flattened, part by part: discrete values are one-hot, and
+SETTINGS is JSON: {"seed": 0, "range": [0, 1], "scale": "auto", "kwargs": {}, "score": null}. docs/programs.md in Cambrian
+has the protocol. Wants gymnasium, numpy and msgpack. An observation is flattened, part by part: discrete values are one-hot, and
 numbers with bounds are mapped to -1..1 if these lie within -10..10; with "scale": true all that have bounds, with false
 none. Of an action's outputs the largest is a discrete action's choice; between bounds the range is mapped to them, and
-where there are none outputs are taken as they are; binary ones are on above the middle of the range.
+where there are none outputs are taken as they are; binary ones are on above the middle of the range. With "score":
+"observation" the last observation of an episode, as a network sees it, is its behaviour; with "module:function" that function
+gets the environment after an episode, and returns a dict of lists of numbers: "behaviour", "objectives", "cases".
 """
+import importlib
 import json
 import os
 import sys
@@ -40,7 +43,7 @@ def main(name, settings="{}"):
         question = msgpack.unpackb(questions.read(size))
         if question["do"] == "close":
             return
-        tell(world.reset(**question) if question["do"] == "reset" else world.step(**question))
+        tell({"reset": world.reset, "step": world.step, "score": world.score}[question["do"]](**question))
 
 
 def frame(message):
@@ -55,7 +58,7 @@ def text(message):
 class World:
     """As many environments of one kind as there are slots."""
 
-    def __init__(self, name, seed=0, range=(0, 1), scale="auto", kwargs={}):
+    def __init__(self, name, seed=0, range=(0, 1), scale="auto", kwargs={}, score=None):
         import gymnasium
         import numpy
 
@@ -73,9 +76,16 @@ class World:
         self.middle, self.factor = self.scales(self.space, "observation", scale)
         self.inputs = len(self.middle)
         self.outputs, self.act = self.actor(env.action_space, "action")
+        self.seen = {}  # the last observation of each slot, as a network sees it
+        self.score_of, self.counts = self.scorer(score), {}
+        if score:  # the start of an episode shows how many numbers there are
+            first = self.reset([0], 0)["faults"] or self.score([0])["faults"]
+            if first:
+                raise ValueError(f"score {score} at the start of an episode: {first[0]}")
 
     def hello(self):
-        return {"protocol": 1, "inputs": int(self.inputs), "outputs": int(self.outputs), "steps": self.steps}
+        shape = {"protocol": 1, "inputs": int(self.inputs), "outputs": int(self.outputs), "steps": self.steps}
+        return shape | self.counts
 
     def env(self, slot):
         if slot not in self.slots:
@@ -105,8 +115,41 @@ class World:
             except Exception as e:
                 faults[slot] = f"{type(e).__name__}: {e}"
         seen = (seen - self.middle) * self.factor
+        self.seen.update(zip(slots, seen))
         return {"observations": seen.astype("<f4").tobytes(), "rewards": rewards.astype("<f8").tobytes(),
                 "done": bytes(done), "faults": faults}
+
+    def score(self, slots, **_):
+        """What an episode gave besides its rewards. The first one says how many numbers there are."""
+        parts, faults = [], {}
+        for slot in slots:
+            try:
+                part = {key: self.vector(key, numbers) for key, numbers in self.score_of(slot).items()}
+                counts = {key: len(numbers) for key, numbers in part.items()}
+                self.counts = self.counts or counts
+                if counts != self.counts:
+                    raise ValueError(f"score gave {counts}, and {self.counts} before")
+            except Exception as e:
+                faults[slot] = f"{type(e).__name__}: {e}"
+                part = {key: self.np.zeros(count) for key, count in self.counts.items()}
+            parts.append(part)
+        columns = {key: b"".join(part[key].astype("<f8").tobytes() for part in parts) for key in self.counts}
+        return columns | {"faults": faults}
+
+    def vector(self, key, numbers):
+        if key not in ("behaviour", "objectives", "cases"):
+            raise ValueError(f"score gave {key!r}, expected behaviour, objectives or cases")
+        return self.np.ravel(self.np.asarray(numbers, float))
+
+    def scorer(self, score):
+        """A function from a slot to its score."""
+        if score in (None, "observation"):
+            return lambda slot: {"behaviour": self.seen[slot]}
+        module, _, name = score.partition(":")
+        if not name:
+            raise ValueError(f"score must be observation or MODULE:FUNCTION, got {score!r}")
+        function = getattr(importlib.import_module(module), name)
+        return lambda slot: function(self.slots[slot])
 
     def scales(self, space, path, scale):
         """For each number of a flattened observation, what is taken from it and what it is multiplied with then."""

@@ -123,7 +123,7 @@ a_bad_description_of_an_archive_is_refused_test_() ->
             [{bounds, [{5, 2}, {0, 1}], <<"a list of pairs of a lower and a higher number">>},
              {bounds, [{0, 1}, {0, left}], <<"a list of pairs of a lower and a higher number">>},
              {bounds, [1, 2], <<"a list of pairs of a lower and a higher number">>},
-             {bounds, lists:duplicate(17, {0, 1}), <<"at most 16 pairs">>},
+             {bounds, lists:duplicate(17, {0, 1}), <<"2 pairs, as many as the behaviour of maze_medium has numbers">>},
              {cells, 1_000_000_000_000, <<"an integer from 1 to 1000000">>},
              {cells, 3, <<"at least 4: a grid of this many dimensions needs two places along each">>},
              {emitters, lists:duplicate(17, neat), <<"at most 16">>},

@@ -33,7 +33,7 @@ text() -> iolist_to_binary([[Name, " ", What, "\n"] || {Name, What} <- lines()])
 
 lines() ->
     {ok, _} = application:ensure_all_started(cambrian),
-    lists:append([choices(), grown(), operators(), pairs(), evolved(), tuned(), others(), [{"traveller", whole_run()}], envelopes()]).
+    lists:append([choices(), grown(), operators(), pairs(), evolved(), tuned(), others(), searches(), [{"traveller", whole_run()}], envelopes()]).
 
 %% A run whose last checkpoint, of 7 generations, is in the data_dir, and which another machine may end.
 begin_run(Name) ->
@@ -177,6 +177,34 @@ run(Name, Task, Options) ->
         cambrian:evolve(Task, Options#{target => 1.0e9}),
     {["champion ", Name],
      [hex(cambrian_genotype:id(Champion)), " ", hex(<<Fitness:64/float>>), " ", integer_to_list(Evaluations)]}.
+
+%% The other searches, each with its archive or its front: every emitter in a grid and around centroids, behaviours of a task
+%% and of probes.
+searches() ->
+    Emitters = [neat, iso_line, cma_me, cma_mae],
+    Elites = fun(Params) -> #{search => map_elites, params => Params#{emitter_batch => 10}} end,
+    [search(Name, Task, Options#{seed => 9, generations => 8, population => 60})
+     || {Name, Task, Options} <-
+            [{"novelty", maze_medium, #{search => novelty}}, {"novelty of probes", 'xor', #{search => novelty}},
+             {"dominated_novelty", maze_medium, #{search => dominated_novelty}},
+             {"nsga2", zdt1, #{search => pareto}},
+             {"nsga2 of energy, connections and novelty", maze_medium,
+              #{search => pareto, params => #{objectives => [fitness, energy, connections, novelty]}}},
+             {"nsga3", dtlz2, #{search => pareto, params => #{pareto => nsga3}}},
+             {"map_elites of probes", 'xor', Elites(#{})},
+             {"map_elites all emitters", maze_medium, Elites(#{emitters => Emitters, emitter_step => 0.3})},
+             {"map_elites cvt", maze_medium, Elites(#{emitters => Emitters, partition => cvt, cells => 500})}]
+            ++ [{["map_elites ", atom_to_list(Emitter)], linear_projection, Elites(#{emitters => [Emitter]})}
+                || Emitter <- Emitters]].
+
+search(Name, Task, Options) ->
+    {ok, #{champion := Champion, fitness := Fitness, evaluations := Evaluations} = Result} =
+        cambrian:evolve(Task, Options#{target => 1.0e9}),
+    {["search ", Name],
+     [hex(cambrian_genotype:id(Champion)), " ", hex(<<Fitness:64/float>>), " ", integer_to_list(Evaluations),
+      [[" ", hex(cambrian_archive:id(Archive))] || #{archive := Archive} <- [Result]],
+      [[" ", hash([[cambrian_genotype:id(Genotype) | [<<Objective:64/float>> || Objective <- Objectives]]
+                   || #{genotype := Genotype, objectives := Objectives} <- Front])] || #{front := Front} <- [Result]]]}.
 
 %% ---- what travels ------------------------------------------------------------------------
 

@@ -121,7 +121,8 @@ what_a_callback_must_return_is_told_test() ->
     Text = fun(Fault) -> unicode:characters_to_binary(cambrian_fault:text(Fault)) end,
     ?assertEqual(<<"lamp:reset/2 returned no, expected {Observation, State}">>,
                  Text({crashed, {bad_return, {lamp, reset, 2}, no}})),
-    ?assertEqual(<<"lamp:step/2 returned [1|2], expected {Observation, Reward, State} or {done, Reward}, with a number as Reward">>,
+    ?assertEqual(<<"lamp:step/2 returned [1|2], expected {Observation, Reward, State}, {done, Reward} or {done, Reward, State}, "
+                   "with a number as Reward">>,
                  Text({crashed, {bad_return, {lamp, step, 2}, [1 | 2]}})),
     ?assertEqual(<<"an observation was [0|on], expected a list of numbers or a binary of 32-bit floats">>,
                  Text({crashed, {bad_observation, {no_numbers, [0 | on]}}})),
@@ -151,3 +152,93 @@ an_environment_that_always_fails_is_an_error_test_() ->
          {#{step => fun(_, State) -> {[1, 2], 1, State} end}, bad_observation},
          {#{step => fun(_, _) -> error(no_motor) end}, no_motor},
          {#{reset => fun(_) -> error(no_start) end}, no_start}]].
+
+%% ---- a score besides the rewards
+
+lifts(Count) -> networks(Count, #{inputs => 1, outputs => 2}).
+
+lifted(Args, Networks) ->
+    {ok, #{evaluate := {together, Together}}} = cambrian_task:prepare({cambrian_lift, Args}, #{}),
+    Together(Networks, fun(_) -> ok end).
+
+%% The same, with one network that lives alone.
+height(Network, Episode, Steps) ->
+    Step = fun(_, {Memory, Seen, Height, Used}) ->
+               {[Up, Down], Next} = cambrian_network:step(Network, Memory, [Seen]),
+               {Next, Height / 10, Height + Up - Down, Used + Up + Down}
+           end,
+    Start = {cambrian_network:initial_state(Network), Episode, float(Episode), 0.0},
+    {_, _, Height, Used} = lists:foldl(Step, Start, lists:seq(1, Steps)),
+    {Height, Used}.
+
+a_score_is_the_mean_over_episodes_test() ->
+    Networks = lifts(12),
+    Close = fun({I, Network}, {I, {measured, {Fitness, Cases, [Height, Used], [Goal, Cost], 0}}}) ->
+                Ends = [height(Network, Episode, 10) || Episode <- [0, 1, 2]],
+                ?assert(abs(Height - lists:sum([H || {H, _} <- Ends]) / 3) < 1.0e-9),
+                ?assert(abs(Used - lists:sum([U || {_, U} <- Ends]) / 3) < 1.0e-9),
+                ?assert(abs(Fitness + Used) < 1.0e-9),
+                ?assertEqual({Height, -Used}, {Goal, Cost}),
+                ?assertEqual([0.0, 1.0, 2.0], Cases)
+            end,
+    lists:zipwith(Close, Networks, lifted(#{episodes => 3}, Networks)).
+
+an_episode_that_ends_early_is_scored_by_its_last_state_test() ->
+    Networks = lifts(12),
+    Heights = fun(Done) ->
+                  [Height || {_, {measured, {_, _, [Height, _], _, _}}}
+                                 <- lifted(#{top => 0.25, done => Done}, Networks)]
+              end,
+    After = Heights(fun(Next) -> {done, 1, Next} end),
+    Before = Heights(fun(_) -> {done, 1} end),
+    ?assertEqual({12, 12}, {length(After), length(Before)}),
+    ?assert(lists:any(fun(Height) -> Height > 0.25 end, After)),
+    ?assertNot(lists:any(fun(Height) -> Height > 0.25 end, Before)).
+
+what_is_wrong_with_a_score_is_the_fault_of_that_network_test_() ->
+    [{Text, fun() ->
+         Score = fun(_, Height, _) when Height > 0 -> Wrong;
+                    (_, Height, Used) -> #{behaviour => [Height, Used]}
+                 end,
+         {Faults, Sound} = lists:partition(fun({_, S}) -> element(1, S) =:= fault end,
+                                           lifted(#{score => Score}, lifts(12))),
+         ?assert(length(Faults) > 1 andalso length(Sound) > 1),
+         [?assertEqual(Text, text(Fault)) || {_, {fault, Fault}} <- Faults]
+     end} || {Wrong, Text} <- [
+        {[1, 2], "cambrian_lift:score/1 returned [1,2], expected a map with behaviour, objectives or cases"},
+        {#{behaviour => [up, 1]}, "it gave [up,1] as behaviour, expected a list of finite numbers"},
+        {#{behaviour => [1 | 2]}, "it gave [1|2] as behaviour, expected a list of finite numbers"},
+        {#{fitness => 3}, "it gave 3 as fitness, expected none from score/1, as the fitness of an environment is its sum "
+                          "of rewards"},
+        {#{behavior => [1]}, "it gave [1] as behavior, expected only fitness, cases, behaviour and objectives"}]].
+
+episodes_must_agree_test_() ->
+    [{Text, fun() ->
+         Args = #{score => fun(Episode, _, _) -> Score(Episode) end, episodes => 2},
+         [?assertEqual(Text, text(Fault)) || {_, {fault, Fault}} <- lifted(Args, lifts(2))]
+     end} || {Score, Text} <- [
+        {fun(Episode) -> #{behaviour => lists:duplicate(Episode + 1, 1)} end,
+         "it gave 2 numbers as behaviour, expected 1 number, as in episodes before"},
+        {fun(Episode) -> #{behaviour => [1, 1], objectives => lists:duplicate(2 - Episode, 1)} end,
+         "it gave 1 number as objectives, expected 2 numbers, as in episodes before"},
+        {fun(_) -> #{behaviour => [1.5e308, 0]} end,
+         "it gave [1.5e308,0.0] as behaviour, expected numbers with a finite sum over episodes"}]].
+
+text({crashed, {error, _, _}} = Fault) -> unicode:characters_to_list(cambrian_fault:text(Fault));
+text({Known, _} = Fault) when Known =:= bad_score -> unicode:characters_to_list(cambrian_fault:text(Fault));
+text(Fault) -> unicode:characters_to_list(cambrian_fault:text({crashed, Fault})).
+
+an_environment_is_searched_test_() ->
+    {timeout, 60, fun() ->
+        Evolve = fun(Options) ->
+                     {ok, Result} = cambrian:evolve({cambrian_lift, #{episodes => 2}},
+                                                    Options#{seed => 1, generations => 5, target => 99}),
+                     Result
+                 end,
+        #{archive := Archive, failures := 0} =
+            Evolve(#{search => map_elites, params => #{bounds => [{-10, 10}, {0, 20}], cells => 100}}),
+        ?assert(maps:get(filled, cambrian_archive:stats(Archive)) > 10),
+        #{front := Front, failures := 0} = Evolve(#{search => pareto}),
+        ?assert(length(Front) > 3),
+        [#{failures := 0} = Evolve(#{search => Search}) || Search <- [novelty, dominated_novelty]]
+    end}.

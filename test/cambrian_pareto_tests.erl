@@ -35,7 +35,7 @@ what_is_no_score_is_said_test_() ->
      || {Score, Fault} <- [{#{objectives => [1, nan]}, {objectives, [1, nan], <<"a list of finite numbers">>}},
                            {#{objectives => []}, {objectives, [], <<"one number at least, without a fitness">>}},
                            {#{objectives => lists:duplicate(101, 0)},
-                            {objectives, lists:duplicate(101, 0), <<"at most 100 numbers">>}},
+                            {objectives, 101, <<"at most 100 numbers">>}},
                            {#{objective => [1], fitness => 1},
                             {objective, [1], <<"only fitness, cases, behaviour and objectives">>}}]].
 

@@ -1,68 +1,104 @@
-%% Killed at fifty random moments, in four ways, a population ends with the bytes of one that never died.
+%% Killed at fifty random moments, in four ways, a population ends with the bytes of one that never died. So do two with an
+%% archive and a front, in a VM that is killed at twenty.
 -module(cambrian_power_cut_SUITE).
 -include_lib("stdlib/include/assert.hrl").
 -compile([export_all, nowarn_export_all]).
 
-all() -> [fifty_random_moments].
+all() -> [fifty_random_moments, an_archive_and_a_front].
 
 suite() -> [{timetrap, {minutes, 5}}].
 
 %% How each VM dies: it is killed from outside, it halts while threads of the library work, or it is killed when for some
 %% time none of its files could be written. In all of them the population's process is killed before.
--define(DEATHS, [kill, halt, full_disk]).
--define(MOMENTS, 50).
+deaths(victim) -> [kill, halt, full_disk];
+deaths(searches) -> [kill].
 
-options() ->
-    #{task => double_pole_novel, name => victim, seed => 5, population => 400, generations => 60, target => 99,
-      checkpoint_interval => 0}.
+moments(victim) -> 50;
+moments(searches) -> 20.
 
-fifty_random_moments(Config) ->
+%% How often the process dies before its VM does, at most.
+before(victim) -> 2;
+before(searches) -> 0.
+
+%% How long a VM lives after that, in ms, at most.
+lives(victim) -> 100;
+lives(searches) -> 300.
+
+options(victim) ->
+    [#{task => double_pole_novel, name => victim, seed => 5, population => 400, generations => 60, target => 99,
+       checkpoint_interval => 0}];
+options(searches) ->
+    Emitters = #{emitters => [neat, iso_line, cma_me, cma_mae], emitter_batch => 20},
+    [#{task => maze_medium, name => elites, search => map_elites, seed => 5, population => 100, generations => 40,
+       target => 1000, params => Emitters, checkpoint_interval => 0},
+     #{task => zdt1, name => front, search => pareto, seed => 5, population => 100, generations => 80, target => 99,
+       checkpoint_interval => 0}].
+
+fifty_random_moments(Config) -> dies_at_random_moments(victim, Config).
+
+an_archive_and_a_front(Config) -> dies_at_random_moments(searches, Config).
+
+dies_at_random_moments(Case, Config) ->
     Seed = case os:getenv("SEED") of false -> erlang:system_time(); Set -> list_to_integer(Set) end,
     ct:pal("SEED=~b", [Seed]),
     _ = rand:seed(exsss, Seed),
-    Whole = undisturbed(),
-    Endings = die(Config, 0, 0, []),
+    Whole = undisturbed(Case),
+    Endings = die(Case, Config, 0, 0, []),
     ?assertEqual([Whole], lists:usort(Endings)).
 
-undisturbed() ->
+undisturbed(Case) ->
     {ok, _} = application:ensure_all_started(cambrian),
-    {ok, P} = cambrian_population:start(maps:without([name, checkpoint_interval], options())),
-    ok = cambrian_population:run(P),
-    {ok, Result} = cambrian_population:await(P, infinity),
+    Results = [begin
+                   {ok, P} = cambrian_population:start(maps:without([name, checkpoint_interval], Options)),
+                   ok = cambrian_population:run(P),
+                   {ok, Result} = cambrian_population:await(P, infinity),
+                   Result
+               end || Options <- options(Case)],
     ok = application:stop(cambrian),
-    fingerprint(Result).
+    fingerprint(Results).
 
-fingerprint(#{champion := Champion, evaluations := Evaluations, generations := Generations}) ->
-    Bytes = cambrian_genotype:to_binary(Champion),
-    binary_to_list(iolist_to_binary([binary:encode_hex(crypto:hash(sha256, Bytes)),
-                                     io_lib:format(" ~b ~b", [Evaluations, Generations])])).
+%% What the results are, with the ids of an archive and of all that is in a front.
+fingerprint(Results) -> binary_to_list(iolist_to_binary(lists:join($\s, lists:map(fun one/1, Results)))).
+
+one(#{champion := Champion, evaluations := Evaluations, generations := Generations} = Result) ->
+    Fronts = [[cambrian_genotype:id(Genotype) || #{genotype := Genotype} <- Front] || #{front := Front} <- [Result]],
+    Ids = [cambrian_archive:id(Archive) || #{archive := Archive} <- [Result]] ++ Fronts,
+    Bytes = [cambrian_genotype:to_binary(Champion) | Ids],
+    [binary:encode_hex(crypto:hash(sha256, Bytes)), io_lib:format(" ~b ~b", [Evaluations, Generations])].
 
 %% One VM after the other on the same directory; once it has ended, the next begins afresh.
-die(Config, Run, Moments, Endings) when Moments < ?MOMENTS; Endings =:= [] ->
-    Dir = filename:join([proplists:get_value(priv_dir, Config), integer_to_list(Run)]),
-    Last = Moments >= ?MOMENTS,
-    Death = case Last of true -> none; false -> lists:nth(rand:uniform(length(?DEATHS)), ?DEATHS) end,
-    Kills = [20 + rand:uniform(150) || not Last, _ <- lists:seq(1, rand:uniform(2))],
-    Before = generation(Dir),
-    case live(Dir, Death, Kills) of
+die(Case, Config, Run, Moments, Endings) ->
+    case moments(Case) of
+        Most when Moments >= Most, Endings =/= [] -> Endings;
+        Most -> die(Case, Config, Run, Moments, Moments >= Most, Endings)
+    end.
+
+die(Case, Config, Run, Moments, Last, Endings) ->
+    Dir = filename:join([proplists:get_value(priv_dir, Config), Case, integer_to_list(Run)]),
+    Deaths = deaths(Case),
+    Death = case Last of true -> none; false -> lists:nth(rand:uniform(length(Deaths)), Deaths) end,
+    Kills = [20 + rand:uniform(150) || not Last, Most <- [before(Case)], Most > 0, _ <- lists:seq(1, rand:uniform(Most))],
+    Before = generations(Case, Dir),
+    case live(Case, Dir, Death, Kills) of
         {ended, Ending} ->
             ct:pal("run ~b ended after ~b deaths in all", [Run, Moments]),
-            die(Config, Run + 1, Moments, [Ending | Endings]);
+            die(Case, Config, Run + 1, Moments, [Ending | Endings]);
         {died, Count} ->
-            ct:pal("~p: from generation ~b to ~b on disk", [Death, Before, generation(Dir)]),
-            ?assert(generation(Dir) =:= Before orelse Death =/= full_disk),
-            die(Config, Run, Moments + Count, Endings)
-    end;
-die(_Config, _Run, _Moments, Endings) -> Endings.
+            ct:pal("~p: from generation ~w to ~w on disk", [Death, Before, generations(Case, Dir)]),
+            ?assert(generations(Case, Dir) =:= Before orelse Death =/= full_disk),
+            die(Case, Config, Run, Moments + Count, Endings)
+    end.
 
-generation(Dir) ->
-    Files = filelib:wildcard(filename:join([Dir, "populations", "victim", "*.checkpoint"])),
+generations(Case, Dir) -> [generation(Dir, atom_to_list(Name)) || #{name := Name} <- options(Case)].
+
+generation(Dir, Name) ->
+    Files = filelib:wildcard(filename:join([Dir, "populations", Name, "*.checkpoint"])),
     lists:max([-1 | [list_to_integer(filename:basename(File, ".checkpoint")) || File <- Files]]).
 
 %% Until it has ended or died.
-live(Dir, Death, Kills) ->
+live(Case, Dir, Death, Kills) ->
     Paths = [filename:dirname(code:which(Module)) || Module <- [cambrian, ?MODULE]],
-    Call = io_lib:format("~s:child(~0p, ~w, ~w).", [?MODULE, Dir, Death, Kills]),
+    Call = io_lib:format("~s:child(~w, ~0p, ~w, ~w).", [?MODULE, Case, Dir, Death, Kills]),
     Limit = case Death of full_disk -> "trap '' XFSZ; ulimit -f 2; "; _ -> "" end,
     Erl = ["exec ", os:find_executable("erl"), " -noinput", [[" -pa ", Path] || Path <- Paths],
            " -eval '", Call, "'"],
@@ -88,38 +124,40 @@ watch(Port, OsPid, Death, Count, Said) ->
 
 %%% ---- in the other VM ---------------------------------------------------------------------
 
-child(Dir, Death, Kills) ->
+child(Case, Dir, Death, Kills) ->
     logger:set_primary_config(level, critical),
     ok = application:load(cambrian),
     ok = application:set_env(cambrian, data_dir, Dir),
     {ok, _} = application:ensure_all_started(cambrian),
-    {ok, _} = supervisor:start_link({local, keeper}, ?MODULE, cambrian_population:child_spec(options())),
-    ok = cambrian_population:run(victim),
-    _ = spawn_link(fun() -> strike(Death, Kills) end),
-    io:format("ended ~s~n", [await()]),
+    Names = [Name || #{name := Name} <- options(Case)],
+    Children = lists:map(fun cambrian_population:child_spec/1, options(Case)),
+    {ok, _} = supervisor:start_link({local, keeper}, ?MODULE, Children),
+    _ = [ok = cambrian_population:run(Name) || Name <- Names],
+    _ = spawn_link(fun() -> strike(Death, Case, [{hd(Names), Delay} || Delay <- Kills]) end),
+    io:format("ended ~s~n", [fingerprint(lists:map(fun await/1, Names))]),
     halt(0).
 
-init(Child) -> {ok, {#{intensity => 1000, period => 1}, [Child]}}.
+init(Children) -> {ok, {#{intensity => 1000, period => 1}, Children}}.
 
-await() ->
-    try cambrian_population:await(victim, infinity) of
-        {ok, Result} -> fingerprint(Result)
-    catch exit:_ -> await()
+await(Name) ->
+    try cambrian_population:await(Name, infinity) of
+        {ok, Result} -> Result
+    catch exit:_ -> await(Name)
     end.
 
-strike(Death, [Delay | Kills]) ->
+strike(Death, Case, [{Name, Delay} | Kills]) ->
     timer:sleep(Delay),
-    case whereis(victim) of
+    case whereis(Name) of
         undefined -> ok;
         Victim ->
             exit(Victim, kill),
             io:format("killed the process~n")
     end,
-    strike(Death, Kills);
-strike(none, []) -> ok;
-strike(halt, []) ->
-    timer:sleep(rand:uniform(100)),
+    strike(Death, Case, Kills);
+strike(none, _Case, []) -> ok;
+strike(halt, Case, []) ->
+    timer:sleep(rand:uniform(lives(Case))),
     erlang:halt(7, [{flush, false}]);
-strike(_, []) ->
-    timer:sleep(rand:uniform(100)),
+strike(_, Case, []) ->
+    timer:sleep(rand:uniform(lives(Case))),
     io:format("kill me~n").

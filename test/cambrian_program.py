@@ -50,7 +50,9 @@ def tell(answer):
     answers.flush()
 
 
-def reset(slots, **_):
+def reset(slots, **question):
+    global episode
+    episode = question["episode"]
     for slot in slots:
         left[slot] = 5
     if FAULT == "step_only":
@@ -60,8 +62,9 @@ def reset(slots, **_):
 
 def step(slots, outputs, **_):
     says = [x for x, in struct.iter_unpack("<f", outputs)]
-    for slot in slots:
+    for slot, output in zip(slots, says):
         left[slot] -= 1
+        said[slot] = output
     answer = {"observations": struct.pack("<f", 1) * len(slots), "rewards": struct.pack(f"<{len(says)}d", *says),
               "done": bytes(left[slot] == 0 for slot in slots)}
     if max(says) > 0.8 and min(left[slot] for slot in slots) < 4:
@@ -69,10 +72,32 @@ def step(slots, outputs, **_):
     return answer
 
 
+def score(slots, **_):
+    """The last output, and the steps that are left; the output as a goal and against it; the number of the episode."""
+    loud = [slot for slot in slots if said[slot] > 0.8]
+    answer = {"behaviour": b"".join(struct.pack("<2d", said[slot], left[slot]) for slot in slots),
+              "objectives": b"".join(struct.pack("<2d", said[slot], -said[slot]) for slot in slots),
+              "cases": struct.pack("<d", episode) * len(slots)}
+    if loud and FAULT == "scored_short": answer["behaviour"] = answer["behaviour"][8:]
+    if loud and FAULT == "scored_none": del answer["objectives"]
+    if loud and FAULT == "scored_faults": answer["faults"] = {slot: "no behaviour" for slot in loud}
+    if FAULT in WRONG:
+        wrong = [struct.pack("<d", WRONG[FAULT]) if slot in loud else answer["behaviour"][16 * i:16 * i + 8]
+                 for i, slot in enumerate(slots)]
+        answer["behaviour"] = b"".join(first + answer["behaviour"][16 * i + 8:16 * i + 16] for i, first in enumerate(wrong))
+    return answer
+
+
+WRONG = {"scored_nan": float("nan"), "scored_infinity": float("inf"), "scored_minus_infinity": float("-inf")}
+
+
 def misbehave(answer, slots, says):
     if FAULT == "exit": sys.exit(3)
     if FAULT == "killed": os.kill(os.getpid(), signal.SIGKILL)
     if FAULT == "hang": time.sleep(1000)
+    if FAULT == "close": os.close(1), time.sleep(1000)
+    if FAULT == "twice": tell(answer), tell(answer), time.sleep(1000)
+    if FAULT == "list": answers.write(b"\0\0\0\1\x90"), answers.flush(), time.sleep(1000)
     if FAULT == "rubbish": answers.write(b"\0\0\0\3\xc1\xc1\xc1"), answers.flush(), time.sleep(1000)
     if FAULT == "print": print("I did not know that this is no place to print"), sys.stdout.flush(), time.sleep(1000)
     if FAULT == "huge": answers.write(b"\xff\xff\xff\xff"), answers.flush(), time.sleep(1000)
@@ -92,8 +117,10 @@ if FAULT == "mute": time.sleep(1000)
 if FAULT == "at_once": sys.exit(7)
 if FAULT == "deaf": signal.signal(signal.SIGTERM, signal.SIG_IGN)
 if FAULT == "hello_error": tell({"error": "no such world"})
-left = {}
+left, said, episode = {}, {}, 0
 hello = {"protocol": 2 if FAULT == "newer" else 1, "inputs": 0 if FAULT == "empty" else 1, "outputs": 1}
+if FAULT.startswith("scored"): hello.update(behaviour=2, objectives=2, cases=1)
+if FAULT == "too_many": hello.update(behaviour=1001)
 pids = [os.getpid()]
 if sys.argv[1].startswith("parent_"):
     quiet = subprocess.DEVNULL
@@ -108,4 +135,4 @@ while True:
     if question["do"] == "close":
         if FAULT == "deaf": continue
         break
-    tell(reset(**question) if question["do"] == "reset" else step(**question))
+    tell({"reset": reset, "step": step, "score": score}[question["do"]](**question))

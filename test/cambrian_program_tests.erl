@@ -7,7 +7,7 @@
          its_children_end_when_it_is_idle/0, its_children_end_with_the_application/0, its_children_end_with_the_vm/0,
          its_children_end_when_all_that_watches_them_is_killed/0,
          ends_with_the_application/0, options_are_checked/0, a_large_batch/0, is_evaluated_alone/0,
-         that_hangs_holds_no_run_beyond_its_timeout/0]).
+         that_hangs_holds_no_run_beyond_its_timeout/0, gives_a_score/0, is_searched/0]).
 
 %% A program in Python without packages; where there is no Python there is nothing to try.
 program_test_() ->
@@ -17,7 +17,7 @@ program_test_() ->
             {setup,
              fun() -> {ok, _} = application:ensure_all_started(cambrian) end,
              fun(_) -> application:stop(cambrian) end,
-             [{atom_to_list(Name), {timeout, 60, fun ?MODULE:Name/0}} || Name <- cases()] ++ [startup(), faults()]}
+             [{atom_to_list(Name), {timeout, 60, fun ?MODULE:Name/0}} || Name <- cases()] ++ [startup(), faults(), faults_of_scores()]}
     end.
 
 cases() ->
@@ -26,7 +26,7 @@ cases() ->
      may_be_gone_the_next_time, ends_when_nobody_needs_it, its_children_end_when_it_is_killed, its_children_end_when_it_ends,
      its_children_end_when_it_is_idle, its_children_end_with_the_application, its_children_end_with_the_vm,
      its_children_end_when_all_that_watches_them_is_killed, ends_with_the_application, options_are_checked,
-     a_large_batch, is_evaluated_alone, that_hangs_holds_no_run_beyond_its_timeout].
+     a_large_batch, is_evaluated_alone, that_hangs_holds_no_run_beyond_its_timeout, gives_a_score, is_searched].
 
 %% ---- what they have in common
 
@@ -114,12 +114,66 @@ faults() ->
         {"rubbish", {bad_answer, {no_messagepack, <<16#c1, 16#c1, 16#c1>>}}},
         {"print", {bad_answer, {text, <<"I did not know that this is no place to print">>}}},
         {"huge", {bad_answer, {too_large, 16#ffffffff, 16#4000000}}},
-        {"short", {bad_answer, {wrong_size, observations, 4, 3}}},
-        {"few", {bad_answer, {expected, <<"rewards of 8 bytes and done of 1 byte a slot">>}}},
+        {"list", {bad_answer, {no_map, <<"[]">>}}},
+        {"close", {program_hangs, 300}},
+        {"short", {bad_answer, {wrong_size, <<"observations">>, 4, 3}}},
+        {"few", {bad_answer, {wrong_size, <<"rewards">>, 8, 0}}},
         {"error", {program_failed, <<"no more">>}},
-        {"nan", {bad_reward, <<0, 0, 0, 0, 0, 0, 16#f8, 16#7f>>}},
+        {"nan", {bad_reward, nan}},
         {"blind", {bad_observation, {out_of_range, inputs}}},
         {"faults", {program_failed, <<"too loud">>}}]].
+
+%% Besides the rewards: a score after each episode.
+gives_a_score() ->
+    Networks = networks(8),
+    Score = fun(N, Left, Cases) ->
+                {measured, {sum(N, 5 - Left), Cases, [says(N), float(Left)], [says(N), -says(N)], 0}}
+            end,
+    ?assertEqual([{I, Score(N, 0, [0.0])} || {I, N} <- Networks], scores(task("scored"), Networks)),
+    ?assertEqual([{I, Score(N, 2, [0.0])} || {I, N} <- Networks], scores(task("scored", #{steps => 3}), Networks)),
+    ?assertEqual([{I, Score(N, 0, [0.0, 1.0])} || {I, N} <- Networks], scores(task("scored", #{episodes => 2}), Networks)),
+    [{1, Network} | _] = Networks,
+    Fitness = sum(Network, 5),
+    ?assertEqual({ok, Fitness}, cambrian_task:evaluate(task("scored"), Network)).
+
+%% Who gives a wrong score pays alone.
+faults_of_scores() ->
+    [{Fault, {timeout, 60, fun() ->
+         Networks = networks(8),
+         Loud = loud(Networks),
+         [case lists:member(Index, Loud) of
+              true -> ?assertEqual({Index, Expected(says(Network))}, {Index, Score});
+              false -> ?assertMatch({measured, _}, Score)
+          end || {{Index, Network}, {Index, Score}} <- lists:zip(Networks, scores(task(Fault), Networks))]
+     end}} || {Fault, Expected} <-
+        [{"scored_" ++ Fault, fun(_) -> {fault, Expected} end}
+         || {Fault, Expected} <- [{"short", {bad_answer, {wrong_size, <<"behaviour">>, 16, 8}}},
+                                  {"none", {bad_answer, {no_bytes, <<"objectives">>}}},
+                                  {"faults", {program_failed, <<"no behaviour">>}}]]
+        ++ [{Fault, fun(_) -> {fault, {bad_score, {behaviour, [Number, 0.0], <<"a list of finite numbers">>}}} end}
+            || {Fault, Number} <- [{"scored_nan", nan}, {"scored_infinity", infinity},
+                                   {"scored_minus_infinity", '-infinity'}]]].
+
+%% The searches that need more than a fitness, over a port.
+is_searched() ->
+    Evolve = fun(Options) -> cambrian:evolve(task("scored", #{name => scored}), Options#{seed => 1, generations => 4, target => 99}) end,
+    Params = #{population => 30},
+    {ok, #{archive := Archive}} =
+        Evolve(#{search => map_elites, params => Params#{bounds => [{0, 1}, {0, 5}], cells => 100}}),
+    #{filled := Filled} = cambrian_archive:stats(Archive),
+    ?assert(Filled > 3),
+    [?assertEqual(0.0, lists:last(Behaviour)) || #{behaviour := Behaviour} <- cambrian_archive:elites(Archive)],
+    {ok, #{front := Front}} = Evolve(#{search => pareto, params => Params}),
+    [?assertEqual(Goal, -Against) || #{objectives := [Goal, Against]} <- Front],
+    {ok, #{failures := 0}} = Evolve(#{search => novelty, params => Params}),
+    {ok, #{failures := 0}} = Evolve(#{search => dominated_novelty, params => Params}),
+    %% the front and the archive do not depend on how many copies run
+    {ok, #{archive := Same}} =
+        cambrian:evolve(task("scored", #{name => scored, processes => 2}),
+                        #{search => map_elites, seed => 1, generations => 4, target => 99,
+                          params => Params#{bounds => [{0, 1}, {0, 5}], cells => 100}}),
+    Ids = fun(Elites) -> [cambrian_genotype:id(Genotype) || #{genotype := Genotype} <- Elites] end,
+    ?assertEqual(Ids(cambrian_archive:elites(Archive)), Ids(cambrian_archive:elites(Same))).
 
 startup() ->
     [{Name, {timeout, 60, fun() ->
@@ -135,7 +189,9 @@ startup() ->
         {"prints", {program, #{command => "echo", args => ["Loading the world"]}},
          {bad_answer, {text, <<"Loading the world">>}}},
         {"newer", task("newer"), {bad_answer, {unsupported_protocol, 2, 1}}},
-        {"no inputs", task("empty"), {bad_answer, {hello, <<"#{<<\"inputs\">> => 0,<<\"outputs\">> => 1,<<\"protocol\">> => 1}">>}}}]].
+        {"no inputs", task("empty"), {bad_answer, {hello, <<"{\"inputs\":0,\"outputs\":1,\"protocol\":1}">>}}},
+        {"too long a behaviour", task("too_many"),
+         {bad_answer, {hello, <<"{\"behaviour\":1001,\"inputs\":1,\"outputs\":1,\"protocol\":1}">>}}}]].
 
 is_kept_and_shared() ->
     with_pids(fun(File) ->
@@ -316,3 +372,50 @@ is_evaluated_alone() ->
     ?assertMatch({ok, F} when is_float(F), cambrian_task:evaluate(task("none"), Network)),
     ?assertEqual({error, {program, "no_such", program_not_found}},
                  cambrian_task:evaluate({program, #{command => "no_such"}}, Network)).
+
+%% ---- what a person reads
+
+%% Of a program that does not start, and of one that answers wrongly.
+faults_have_words_test_() ->
+    [{Text, ?_assertEqual(Text, words(Fault, start))}
+     || {Fault, Text} <-
+            [{program_not_found, "the program \"x\" is not on the PATH"},
+             {{program_not_started, enoent}, "the program \"x\" did not start: no such file or directory"},
+             {{program_exited, 1}, "the program \"x\" ended with status 1 before its first message; its standard error goes to "
+                                   "that of this VM"},
+             {{program_exited, unknown}, "the program \"x\" ended"},
+             {{program_hangs, 1500}, "the program \"x\" sent no first message within 1500 ms"},
+             {{program_failed, <<"no such world">>}, "the program \"x\" says: no such world"},
+             {{bad_answer, {unsupported_protocol, 2, 1}},
+              "the program \"x\" speaks protocol 2, but Cambrian speaks 1; see docs/programs.md"},
+             {{bad_answer, {hello, <<"{\"inputs\":0}">>}},
+              "the program \"x\" began with {\"inputs\":0}, expected protocol, inputs and outputs in range; "
+              "see docs/programs.md"}]]
+    ++ [{Text, ?_assertEqual(Text, words(Fault, evaluation))}
+        || {Fault, Text} <-
+               [{{program_exited, 3}, "the program ended with status 3"},
+                {{program_exited, 137}, "the program ended with status 137, by signal 9"},
+                {{program_hangs, 300}, "the program sent no answer within 300 ms"},
+                {{program_failed, <<"no more">>}, "the program says: no more"},
+                {{bad_reward, nan}, "a reward was nan, expected a number within plus and minus 1.0e12"},
+                {{bad_observation, {out_of_range, inputs}},
+                 "an observation had a number out of range, expected numbers within plus and minus 1.0e12"}]
+               ++ [{{bad_answer, Answer}, "the program " ++ Text ++ "; see docs/programs.md"}
+                   || {Answer, Text} <-
+                          [{{text, <<"Loading">>}, "printed \"Loading\" where an answer was expected; its text must go to "
+                                                   "standard error"},
+                           {{text, <<"a\e[31m\xc3">>}, "printed \"a\\e[31m\" where an answer was expected; its text must go to "
+                                                       "standard error"},
+                           {{unasked, <<0, 0, 0, 1, 16#80>>}, "sent the bytes 00 00 00 01 80 without a question"},
+                           {{too_large, 16#ffffffff, 16#4000000},
+                            "announced an answer of 4294967295 bytes, expected at most 67108864"},
+                           {{no_messagepack, binary:copy(<<16#c1>>, 17)},
+                            "sent the bytes c1 c1 c1 c1 c1 c1 c1 c1 c1 c1 c1 c1 c1 c1 c1 c1 ..., expected a map in MessagePack"},
+                           {{no_messagepack, <<>>}, "sent an empty message, expected a map in MessagePack"},
+                           {{no_map, <<"[]">>}, "sent [], expected a map"},
+                           {{no_bytes, <<"rewards">>}, "sent an answer without rewards as bytes"},
+                           {{wrong_size, <<"rewards">>, 8, 0}, "sent 0 bytes of rewards, expected 8"},
+                           {{another_hello, #{}}, "announced other numbers when it was started again"}]]].
+
+words(Fault, start) -> unicode:characters_to_list(cambrian_error:format_error({program, "x", Fault}));
+words(Fault, evaluation) -> unicode:characters_to_list(cambrian_fault:text({crashed, Fault})).

@@ -26,6 +26,29 @@ defmodule Cambrian.Environment do
   of `init/1`. Fitness is the mean over the episodes of the sum of rewards. A network begins each
   episode from rest and remembers its state from one step to the next.
 
+  With a behaviour, a search compares what networks do. An optional `score/1` gives it, at the end of
+  each episode. Here it is the last height of a lift, which gets a reward for little power:
+
+      iex> defmodule Lift do
+      ...>   use Cambrian.Environment
+      ...>
+      ...>   @impl true
+      ...>   def init(_args), do: {:ok, %{inputs: 1, outputs: 2, steps: 20}, nil}
+      ...>
+      ...>   @impl true
+      ...>   def reset(_episode, nil), do: {[0], 0}
+      ...>
+      ...>   @impl true
+      ...>   def step([up, down], height), do: {[height / 20], -(up + down), height + up - down}
+      ...>
+      ...>   @impl true
+      ...>   def score(height), do: %{behaviour: [height]}
+      ...> end
+      iex> params = [bounds: [{-20, 20}], cells: 40]
+      iex> result = Cambrian.evolve!(Lift, search: :map_elites, seed: 1, generations: 20, params: params)
+      iex> Enum.count(result.archive) > 20
+      true
+
   An observation is a list of numbers or a little-endian 32-bit float binary, such as the result
   of `Nx.to_binary/1`; the outputs come in the same form.
 
@@ -64,11 +87,28 @@ defmodule Cambrian.Environment do
 
   @doc """
   Takes a network's outputs, and returns its next observation, a reward and the state; or `{:done,
-  reward}`, which ends the episode.
+  reward}` or `{:done, reward, state}`, which end the episode.
   """
   @callback step(outputs :: Network.numbers(), state :: term) ::
               {observation :: Network.numbers(), reward :: number, state :: term}
               | {:done, reward :: number}
+              | {:done, reward :: number, state :: term}
+
+  @doc """
+  Returns what an episode gave besides its rewards, as in `c:Cambrian.Task.evaluate/2`.
+
+  The argument is the last state of the episode; after `{:done, reward}` it is the state that
+  `c:step/2` got. Behaviours and objectives are averaged over the episodes, number by number: a list
+  has as many numbers in every episode of every network. Cases are those of the first episode, then
+  those of the second.
+  """
+  @callback score(state :: term) :: %{
+              optional(:behaviour) => [number],
+              optional(:objectives) => [number],
+              optional(:cases) => [number]
+            }
+
+  @optional_callbacks score: 1
 
   @doc false
   defmacro __using__(_opts) do

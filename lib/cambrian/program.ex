@@ -56,6 +56,9 @@ defmodule Cambrian.Program do
     * `:scale` - which observations are mapped to -1..1: with `:auto`, the default, those with
       bounds within -10..10, with `true` all with bounds, with `false` none.
     * `:kwargs` - the keyword arguments of `gymnasium.make`.
+    * `:score` - what an episode gives besides its rewards: `:observation` gives the last
+      observation as the behaviour, as the network sees it; `"module:function"` names a function in
+      Python, which `docs/programs.md` describes.
   """
   @spec gymnasium(String.t(), keyword) :: task
   def gymnasium(environment, opts \\ []) do

@@ -201,38 +201,26 @@ evaluation({evaluation_failed, memory}) ->
     ["the evaluation took too much memory, or its process was killed"];
 evaluation({evaluation_failed, {bad_fitness, Fitness}}) ->
     ["the evaluation gave no number: ", {term, Fitness}];
-evaluation({evaluation_failed, {bad_score, {Key, Got, Expected}}}) ->
-    ["the evaluation gave ", {term, Got}, " as ", {term, Key}, ", expected ", {text, Expected}];
+evaluation({evaluation_failed, {bad_score, {Key, Got, Expected} = Fault}}) ->
+    Given = case cambrian_fault:is_length(Fault) of
+                true -> {words, cambrian_text:counted(Got, "number")};
+                false -> {term, Got}
+            end,
+    ["the evaluation gave ", Given, " as ", {term, Key}, ", expected ", {text, Expected}];
 evaluation({evaluation_failed, {crashed, _} = Fault}) ->
     ["the evaluation failed: ", {fault, Fault}];
-evaluation({evaluation_failed, Fault}) -> ["the evaluation failed: ", {term, Fault}];
+evaluation({evaluation_failed, Fault}) -> ["the evaluation failed: ", {fault, {crashed, Fault}}];
 evaluation({evaluations_failed, #{count := Count, first := First}}) ->
     ["no network of the first generation has a fitness, as all ", {term, Count},
      " evaluations failed; the first: ", {fault, First}];
 evaluation(_) -> none.
 
 program({program, Command, Why}) ->
-    case program_failure(Why) of
+    case cambrian_program_fault:did(Why, start) of
         none -> ["the program ", {term, Command}, " failed: ", {term, Why}];
-        Text -> ["the program ", {term, Command} | Text]
+        Words -> ["the program ", {term, Command}, " ", {words, Words}]
     end;
 program(_) -> none.
-
-program_failure(program_not_found) -> [" is not on the PATH"];
-program_failure({program_not_started, Why}) -> [" did not start: ", {term, Why}];
-program_failure({program_exited, Status}) ->
-    [" ended with status ", {term, Status}, " before its first message; its standard error goes "
-     "to that of this VM"];
-program_failure({program_hangs, Ms}) -> [" sent no first message within ", {term, Ms}, " ms"];
-program_failure({program_failed, Message}) -> [" says: ", {text, Message}];
-program_failure({bad_answer, {unsupported_protocol, Got, Expected}}) ->
-    [" speaks protocol ", {term, Got}, ", but Cambrian speaks ", {term, Expected}];
-program_failure({bad_answer, {text, Start}}) ->
-    [" printed ", {term, Start}, " where an answer was expected; its text must go to standard "
-     "error: see docs/programs.md"];
-program_failure({bad_answer, Answer}) ->
-    [" answered ", {term, Answer}, "; see docs/programs.md"];
-program_failure(_) -> none.
 
 population(not_started) ->
     ["the application does not run: ", {named, <<"application:ensure_all_started(cambrian)">>}];
@@ -261,7 +249,7 @@ genotype(incompatible) -> ["the genotypes differ in inputs or outputs"];
 genotype({different_archives, Why}) -> ["these archives cannot be merged: ", {text, Why}];
 genotype({invalid_archive, Why}) -> ["not an archive: ", {text, Why}];
 genotype(malformed) -> ["these bytes are malformed"];
-genotype(not_canonical) -> ["these bytes are not the canonical bytes of their genotype"];
+genotype(not_canonical) -> ["these bytes are not in canonical form"];
 genotype({unknown_operator, Name, #{see := _} = Hint}) ->
     ["unknown operator ", {term, Name}, {hint, Hint}];
 genotype({unknown_gene, Gene, Name}) -> ["unknown ", {text, Gene}, " ", {term, Name}];
@@ -404,6 +392,7 @@ part({terms, Terms}, Face) when is_list(Terms) ->
     {First, Rest} = lists:split(?MAX_NAMES, Terms),
     [part({terms, First}, Face), " and ", integer_to_list(length(Rest)), " more"];
 part({text, Text}, _Face) -> text(Text);
+part({words, Words}, _Face) -> Words;
 part({id, Id}, _Face) when byte_size(Id) =< 64 -> cambrian_text:hex(Id);
 part({expected, Expected}, Face) when is_binary(Expected) -> text(named(Expected, Face));
 part({named, Name}, Face) -> named(Name, Face);
@@ -421,7 +410,7 @@ part({exception, Class, Reason, _}, erlang) -> [atom_to_list(Class), $\s, term(R
 part({exception, Class, Reason, Stack}, elixir) ->
     elixir('Elixir.Exception', format_banner, [Class, Reason, Stack]);
 part({expected_return, Function}, Face) -> cambrian_fault:expected_return(Function, Face);
-part({fault, Fault}, _Face) -> cambrian_fault:text(Fault);
+part({fault, Fault}, Face) -> cambrian_fault:text(Fault, Face);
 part({hint, #{see := See} = Hint}, Face) when is_binary(See) ->
     Near = [[" (did you mean ", term(Name, Face), "?)"] || #{did_you_mean := Name} <- [Hint]],
     [Near, "; ", [case named(See, Face) of

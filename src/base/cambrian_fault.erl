@@ -3,9 +3,9 @@
 %% and recognised when it comes again.
 -module(cambrian_fault).
 
--export([crashed/3, crashed/1, bad_fitness/1, bad_score/3, counted/1, text/1, expected_return/2,
-         kind/1, is_missing_code/1]).
--export([printable/1, is_small/2]).
+-export([crashed/3, crashed/1, bad_fitness/1, bad_score/3, counted/1, text/1, text/2,
+         expected_return/2, kind/1, is_missing_code/1]).
+-export([printable/1, is_small/2, is_length/1]).
 -export_type([fault/0]).
 
 -type fault() :: timeout | memory | {bad_fitness, term()}
@@ -163,14 +163,18 @@ words(_, Budget) -> left(Budget - 2).
 left(Budget) when Budget > 0 -> Budget;
 left(_) -> none.
 
-%% @doc Describes a fault. An exception is shown as its language does, with its stack. This calls
-%% code of the user, as `message/1' of an exception in Elixir, so it happens in a process of its
-%% own, within limits of time and memory.
+%% @doc The same as {@link text/2} with terms as Erlang writes them.
 -spec text(fault()) -> unicode:chardata().
-text(Fault) ->
+text(Fault) -> text(Fault, erlang).
+
+%% @doc Describes a fault, with terms as that language writes them. An exception is shown as its own
+%% language does, with its stack. This calls code of the user, as `message/1' of an exception in
+%% Elixir, so it happens in a process of its own, within limits of time and memory.
+-spec text(fault(), erlang | elixir) -> unicode:chardata().
+text(Fault, Face) ->
     {Self, Tag} = {self(), make_ref()},
     Limit = {max_heap_size, #{size => ?MAX_HEAP, kill => true, error_logger => false}},
-    {Pid, Monitor} = spawn_opt(fun() -> Self ! {Tag, in_words(Fault)} end, [monitor, Limit]),
+    {Pid, Monitor} = spawn_opt(fun() -> Self ! {Tag, in_words(Fault, Face)} end, [monitor, Limit]),
     receive {'DOWN', Monitor, process, Pid, _} -> ok
     after ?MAX_MS ->
         exit(Pid, kill),
@@ -182,47 +186,63 @@ text(Fault) ->
     after 0 -> brief(Fault)
     end.
 
-in_words(Fault) ->
-    try unicode:characters_to_list(words_of(Fault)) of
+in_words(Fault, Face) ->
+    try unicode:characters_to_list(words_of(Fault, Face)) of
         Text when is_list(Text) -> unicode:characters_to_binary(lists:sublist(Text, ?MAX_LINES));
         _ -> none
     catch _:_ -> none
     end.
 
-words_of(timeout) -> "it took longer than evaluation_timeout";
-words_of(memory) -> "it took more memory than evaluation_memory, or was killed";
-words_of({bad_fitness, Term}) -> io_lib:format("it gave ~0tp, expected a finite number", [Term]);
-words_of({bad_score, {Key, Got, Expected}}) ->
-    io_lib:format("it gave ~0tp as ~0tp, expected ~ts", [Got, Key, Expected]);
-words_of({crashed, {Class, Reason, [_ | _] = Stack}})
+words_of(timeout, _) -> "it took longer than evaluation_timeout";
+words_of(memory, _) -> "it took more memory than evaluation_memory, or was killed";
+words_of({bad_fitness, Term}, Face) when is_map(Term) ->
+    ["it gave ", shown(Term, Face), ", expected a finite number, or a map with fitness or "
+     "objectives"];
+words_of({bad_fitness, Term}, Face) ->
+    ["it gave ", shown(Term, Face), ", expected a finite number"];
+words_of({bad_score, {Key, Got, Expected} = Fault}, Face) ->
+    Given = case is_length(Fault) of
+                true -> cambrian_text:counted(Got, "number");
+                false -> shown(Got, Face)
+            end,
+    ["it gave ", Given, " as ", shown(Key, Face), ", expected ", Expected];
+words_of({crashed, {Class, Reason, [_ | _] = Stack}}, _)
   when Class =:= error; Class =:= exit; Class =:= throw ->
     exception(Class, Reason, Stack);
-words_of({crashed, {bad_return, {M, F, A}, Value}}) ->
+words_of({crashed, {bad_return, {M, F, A}, Value}}, _) ->
     case is_elixirs({M}) andalso code:ensure_loaded('Elixir.Exception') of
         {module, Exception} ->
-            [Exception:format_mfa(M, F, A), " returned ", inspect(Value),
+            [Exception:format_mfa(M, F, A), " returned ", shown(Value, elixir),
              expected_return({M, F, A}, elixir)];
         _ ->
             [io_lib:format("~tp:~tp/~b returned ~0tp", [M, F, A, Value]),
              expected_return({M, F, A}, erlang)]
     end;
-words_of({crashed, {bad_observation, {wrong_size, inputs, Expected, Got}}}) ->
+words_of({crashed, {bad_observation, {wrong_size, inputs, Expected, Got}}}, _) ->
     io_lib:format("an observation had ~b numbers, expected ~b", [Got, Expected]);
-words_of({crashed, {bad_observation, {no_numbers, Observation}}}) ->
-    io_lib:format("an observation was ~0tp, expected a list of numbers or a binary of 32-bit "
-                  "floats", [Observation]);
-words_of({crashed, {bad_observation, {out_of_range, inputs}}}) ->
-    "an observation had a number out of range";
-words_of({crashed, {program_exited, Status}}) ->
-    io_lib:format("the program ended with status ~tp", [Status]);
-words_of({crashed, {program_hangs, Ms}}) ->
-    io_lib:format("the program sent no answer within ~b ms", [Ms]);
-words_of({crashed, {program_failed, Message}}) when is_binary(Message) ->
-    ["the program says: ", cambrian_text:text(Message)];
-words_of({crashed, {bad_answer, {text, Start}}}) ->
-    io_lib:format("the program printed ~0tp where an answer was expected; its text must go to "
-                  "standard error", [Start]);
-words_of({crashed, Reason}) -> io_lib:format("its process ended: ~0tp", [Reason]).
+words_of({crashed, {bad_observation, {no_numbers, Observation}}}, Face) ->
+    ["an observation was ", shown(Observation, Face), ", expected a list of numbers or a binary of "
+     "32-bit floats"];
+words_of({crashed, {bad_observation, {out_of_range, inputs}}}, _) ->
+    "an observation had a number out of range, expected numbers within plus and minus 1.0e12";
+words_of({crashed, {bad_reward, Reward}}, Face) ->
+    ["a reward was ", shown(Reward, Face), ", expected a number within plus and minus 1.0e12"];
+words_of({crashed, Reason}, Face) ->
+    case cambrian_program_fault:did(Reason, evaluation) of
+        none -> ["its process ended: ", shown(Reason, Face)];
+        Did -> ["the program ", Did]
+    end.
+
+shown(Term, erlang) -> io_lib:format("~0tp", [printable(Term)]);
+shown(Term, elixir) ->
+    Kernel = 'Elixir.Kernel',
+    Kernel:inspect(printable(Term)).
+
+%% @doc Whether a score's fault names the length of a list, which is too long or unlike others.
+-spec is_length({Key :: term(), Got :: term(), Expected :: binary()}) -> boolean().
+is_length({Key, Got, Expected}) ->
+    is_integer(Got) andalso lists:member(Key, [behaviour, objectives, cases])
+        andalso Expected =/= <<"a list of finite numbers">>.
 
 %% @doc Describes what a callback of a task must return; empty for any other function.
 -spec expected_return(mfa() | term(), erlang | elixir) -> iodata().
@@ -233,14 +253,16 @@ expected_return({_, init, 1}, elixir) ->
 expected_return({_, reset, 2}, erlang) -> ", expected {Observation, State}";
 expected_return({_, reset, 2}, elixir) -> ", expected {observation, state}";
 expected_return({_, step, 2}, erlang) ->
-    ", expected {Observation, Reward, State} or {done, Reward}, with a number as Reward";
+    ", expected {Observation, Reward, State}, {done, Reward} or {done, Reward, State}, with a "
+    "number as Reward";
 expected_return({_, step, 2}, elixir) ->
-    ", expected {observation, reward, state} or {:done, reward}, with a number as reward";
+    ", expected {observation, reward, state}, {:done, reward} or {:done, reward, state}, with a "
+    "number as reward";
+expected_return({_, score, 1}, erlang) ->
+    ", expected a map with behaviour, objectives or cases";
+expected_return({_, score, 1}, elixir) ->
+    ", expected a map with :behaviour, :objectives or :cases";
 expected_return(_, _) -> "".
-
-inspect(Value) ->
-    Kernel = 'Elixir.Kernel',
-    Kernel:inspect(Value).
 
 exception(Class, Reason, Stack) ->
     case is_elixirs(Reason, Stack) andalso code:ensure_loaded('Elixir.Exception') of

@@ -4,7 +4,7 @@
 %% task.
 -module(cambrian_preparation).
 
--export([prepare/1, warn/1, parameters/1, understood/1, native/1, founders/1]).
+-export([prepare/1, warn/1, parameters/1, effective/2, understood/1, native/1, founders/1]).
 
 %% The longest text of a task that a checkpoint keeps, in bytes.
 -define(MAX_TEXT, 4096).
@@ -158,9 +158,40 @@ check_parameters(#{task := Task, nodes := Nodes} = Options, _) ->
         {{ok, #{tuning := Tuning}}, Native}
           when Nodes =/= [], Native =/= undefined, Tuning =/= none ->
             bad(nodes, Nodes, "none with a task that runs in Rust and is tuned");
-        {{ok, _}, _} -> ok;
+        {{ok, Parameters}, _} -> check_search(Parameters, Options);
         {Error, _} -> Error
     end.
+
+check_search(#{search := pareto, objectives := Objectives}, _) ->
+    case Objectives -- lists:usort(Objectives) of
+        [] -> ok;
+        [Twice | _] ->
+            Expected = iolist_to_binary(io_lib:format("a list with ~tp once", [Twice])),
+            {error, {bad_parameter, {objectives, Objectives, Expected}}}
+    end;
+check_search(#{search := map_elites, bounds := [_ | _] = Bounds}, #{task := Task} = Options) ->
+    case {native(Task), parameters(Options)} of
+        {Native, #{bounds := _}} when Native =/= undefined -> check_bounds(Bounds, Native, Task);
+        _ -> ok
+    end;
+check_search(_, _) -> ok.
+
+%% What a task in Rust gives as behaviour shows the evaluation of a network.
+check_bounds(Bounds, Native, #{name := Name, inputs := Inputs, outputs := Outputs}) ->
+    {ok, Genotype} = cambrian_genotype:new(#{inputs => Inputs, outputs => Outputs}, 0),
+    Network = cambrian_network:compile(Genotype),
+    case cambrian_job:await(fun(Tag) -> cambrian_nif:task_score(Tag, Native, Network) end) of
+        {ok, {_, _, Behaviour, _, _}} when length(Behaviour) =:= length(Bounds) -> ok;
+        {ok, {_, _, [_ | _] = Behaviour, _, _}} ->
+            bad_bounds(Bounds, "~s, as many as the behaviour of ~ts has numbers",
+                       [cambrian_text:counted(length(Behaviour), "pair"), Name]);
+        {ok, _} -> bad_bounds(Bounds, "left out, as ~ts tells nothing of its behaviour", [Name]);
+        {error, _} -> ok
+    end.
+
+bad_bounds(Bounds, Format, Arguments) ->
+    Expected = unicode:characters_to_binary(io_lib:format(Format, Arguments)),
+    {error, {bad_parameter, {bounds, Bounds, Expected}}}.
 
 check_founders(#{from := From, task := Task} = Options, _) ->
     Founders = listed(From),
@@ -197,6 +228,12 @@ bad(Name, Value, Expected) ->
 %% All parameters, with those that are given in place.
 effective(#{task := Task} = Options) ->
     cambrian_options:parameters(cambrian_nif:task_parameters(native(Task), parameters(Options))).
+
+%% @doc The value of a parameter, which may be a default; `undefined' if the name is none.
+-spec effective(atom(), map()) -> term().
+effective(Name, Options) ->
+    {ok, All} = effective(Options),
+    maps:get(Name, All, undefined).
 
 %% @doc Parameters that override the task's defaults.
 -spec parameters(map()) -> map().

@@ -102,5 +102,9 @@ found(#{seed := Seed, task := #{inputs := Inputs, outputs := Outputs} = Task} = 
         {ok, Population} ->
             {ok, maps:merge(#{population => Population},
                             maps:with([from], maps:get(given, Options)))};
+        {error, {bad_parameter, {Name, undefined, Expected}}} ->
+            %% not given: the value is a default
+            {error, {bad_parameter, {Name, cambrian_preparation:effective(Name, Options),
+                                     Expected}}};
         Error -> Error
     end.

@@ -37,12 +37,19 @@ open(File) ->
         {ok, Bytes} ->
             case cambrian_archive:from_binary(Bytes) of
                 {ok, Archive} -> Archive;
-                {error, Reason} ->
-                    failed([File, ": not an archive: ", cambrian_error:format_error(Reason)])
+                {error, Reason} -> failed([File, ": ", words(Reason, Bytes)])
             end;
         {error, enoent} -> failed([File, ": there is no such file"]);
+        {error, eisdir} -> failed([File, ": a directory, expected an archive"]);
         {error, not_a_file} -> failed([File, ": a device, expected a file"]);
         {error, Reason} -> failed([File, ": ", file:format_error(Reason)])
+    end.
+
+%% A genotype lies beside the archive, and is easily taken for it.
+words(Reason, Bytes) ->
+    case cambrian_genotype:from_binary(Bytes) of
+        {ok, _} -> "a genotype, expected an archive";
+        {error, _} -> ["not an archive: ", cambrian_error:format_error(Reason)]
     end.
 
 show(File, Archive, Given, Context) ->

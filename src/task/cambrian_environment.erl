@@ -34,12 +34,36 @@
 %% same episode: else runs cannot be repeated, and luck decides. The second argument is the
 %% configuration that `init/1' returned; put what a step needs of it into the state.</li>
 %% <li>`step/2' takes the outputs of the network, and returns the next observation, a reward and the
-%% state; or `{done, Reward}', which ends the episode.</li>
+%% state; or `{done, Reward}' or `{done, Reward, State}', which end the episode;</li>
+%% <li>`score/1', which is optional, takes the last state of an episode and returns what the episode
+%% gave besides its rewards, as in {@link cambrian_task}: a map with `behaviour', `objectives' or
+%% `cases'. After `{done, Reward}' it gets the state that `step/2' got.</li>
 %% </ul>
-%% Fitness is the sum of rewards of an episode, averaged over the episodes. A reward lies within
-%% plus and minus 1.0e12. An observation is a list of numbers or a binary of little-endian 32-bit
-%% floats; the outputs have the same form as the observation. A network begins each episode from
-%% rest, and keeps its memory from step to step.
+%% Fitness is the sum of rewards of an episode, averaged over the episodes; so are the numbers of
+%% behaviours and objectives, and a list has as many numbers in every episode of every network.
+%% Cases are those of the first episode, then those of the second. A reward lies within plus and
+%% minus 1.0e12. An observation is a list of numbers or a binary of little-endian 32-bit floats; the
+%% outputs have the same form as the observation. A network begins each episode from rest, and keeps
+%% its memory from step to step.
+%%
+%% With a behaviour, a search compares what networks do. Here it is the last height of a lift, which
+%% gets a reward for little power:
+%%
+%% ```
+%% 1> Forms = [element(2, erl_parse:parse_form(element(2, erl_scan:string(Text)))) || Text <- [
+%%        "-module(lift).", "-export([init/1, reset/2, step/2, score/1]).",
+%%        "init(_Args) -> {ok, #{inputs => 1, outputs => 2, steps => 20}, no_config}.",
+%%        "reset(_Episode, no_config) -> {[0], 0}.",
+%%        "step([Up, Down], Height) -> {[Height / 20], -(Up + Down), Height + Up - Down}.",
+%%        "score(Height) -> #{behaviour => [Height]}."]].
+%% 2> {ok, lift, Code} = compile:forms(Forms).
+%% 3> {module, lift} = code:load_binary(lift, "lift.erl", Code).
+%% 4> {ok, #{archive := Archive}} =
+%%        cambrian:evolve(lift, #{search => map_elites, seed => 1, generations => 20,
+%%                                params => #{bounds => [{-20, 20}], cells => 40}}).
+%% 5> #{filled := Filled} = cambrian_archive:stats(Archive), Filled > 20.
+%% true
+%% '''
 %%
 %% Networks that are evaluated together run in lock-step: one call of the library computes the
 %% outputs of all of them. A network whose environment crashes, or returns something invalid, has no
@@ -57,14 +81,18 @@
      Config :: term()}.
 -callback reset(Episode :: non_neg_integer(), Config :: term()) -> {observation(), State :: term()}.
 -callback step(Outputs :: cambrian_network:numbers(), State :: term()) ->
-    {observation(), Reward :: number(), State :: term()} | {done, Reward :: number()}.
+    {observation(), Reward :: number(), State :: term()}
+    | {done, Reward :: number()} | {done, Reward :: number(), State :: term()}.
+-callback score(State :: term()) ->
+    #{behaviour => [number()], objectives => [number()], cases => [number()]}.
+-optional_callbacks([score/1]).
 
 -type index() :: pos_integer().
 -type mark() :: fun((index() | 0) -> term()).
 %% Called with the index of a network right before its code runs, and with 0 between two steps.
 
 -type fault() :: {crashed, term()} | {bad_return, {module(), atom(), arity()}, term()}
-               | {bad_observation, term()} | term().
+               | {bad_observation, term()} | {bad_reward, term()} | cambrian_score:fault() | term().
 -type episodes() :: (Count :: pos_integer()) | [non_neg_integer(), ...].
 %% The number of episodes, from 0, or a list of episodes.
 
@@ -73,10 +101,12 @@
                                 [{observation(), State :: term()} | {fault, fault()}]),
                    step := fun(([{index(), Outputs :: cambrian_network:numbers(), State :: term()}],
                                 mark()) ->
-                               [{observation(), number(), State :: term()} | {done, number()}
-                                | {fault, fault()}])}.
+                               [{observation() | done, number(), State :: term()}
+                                | {fault, fault()}]),
+                   score => fun(([{index(), State :: term()}], mark()) ->
+                                [#{term() => term()} | {fault, fault()}])}.
 %% Environments that take a step all at once. Each function returns an answer for each element of
-%% the list that it gets, in the same order.
+%% the list that it gets, in the same order. `score' is asked at the end of each episode.
 
 %% The largest reward: the limit of every number that a network gets.
 -define(MAX_REWARD, 1.0e12).
@@ -84,8 +114,9 @@
 %% The documentation that an error names.
 -define(SEE, <<"cambrian_environment:init/1">>).
 
-%% One network in one episode.
--record(life, {index, network, memory, observation, state, total = 0.0}).
+%% One network: its memory, observation and state in this episode, the sum of the rewards so far,
+%% and what each episode gave besides, the latest first.
+-record(life, {index, network, memory, observation, state, total = 0.0, scores = []}).
 
 -define(IS_COUNT(N), (is_integer(N) andalso N >= 1)).
 
@@ -112,14 +143,19 @@ evaluation(Module, Shape, Config) ->
     end.
 
 world(Module, Config, Steps, Episodes) ->
-    #{steps => Steps, episodes => Episodes,
-      reset => fun(Indices, Episode, Mark) ->
-                   [begin Mark(Index), reset(Module, Episode, Config) end || Index <- Indices]
-               end,
-      step => fun(Acts, Mark) ->
-                  [begin Mark(Index), step(Module, Outputs, State) end
-                   || {Index, Outputs, State} <- Acts]
-              end}.
+    Score = [{score, fun(Ended, Mark) ->
+                         [begin Mark(Index), score(Module, State) end || {Index, State} <- Ended]
+                     end} || erlang:function_exported(Module, score, 1)],
+    maps:merge(
+      maps:from_list(Score),
+      #{steps => Steps, episodes => Episodes,
+        reset => fun(Indices, Episode, Mark) ->
+                     [begin Mark(Index), reset(Module, Episode, Config) end || Index <- Indices]
+                 end,
+        step => fun(Acts, Mark) ->
+                    [begin Mark(Index), step(Module, Outputs, State) end
+                     || {Index, Outputs, State} <- Acts]
+                end}).
 
 reset(Module, Episode, Config) ->
     try Module:reset(Episode, Config) of
@@ -131,9 +167,17 @@ reset(Module, Episode, Config) ->
 
 step(Module, Outputs, State) ->
     try Module:step(Outputs, State) of
-        {_Observation, Reward, _State} = Stepped when is_number(Reward) -> Stepped;
-        {done, Reward} = Done when is_number(Reward) -> Done;
+        {done, Reward} when is_number(Reward) -> {done, Reward, State};
+        {_ObservationOrDone, Reward, _State} = Stepped when is_number(Reward) -> Stepped;
         Other -> {fault, {bad_return, {Module, step, 2}, Other}}
+    catch
+        Class:Reason:Stack -> {fault, {crashed, {Class, Reason, Stack}}}
+    end.
+
+score(Module, State) ->
+    try Module:score(State) of
+        #{} = Score -> Score;
+        Other -> {fault, {bad_return, {Module, score, 1}, Other}}
     catch
         Class:Reason:Stack -> {fault, {crashed, {Class, Reason, Stack}}}
     end.
@@ -143,17 +187,16 @@ step(Module, Outputs, State) ->
 %% @private Computes the score of each network. It does not depend on the other networks in the
 %% list.
 -spec evaluate(world(), [{index(), cambrian_network:network()}], mark()) ->
-          [{index(), float() | {fault, fault()}}].
+          [{index(), float() | {measured, cambrian_score:score()} | {fault, fault()}}].
 evaluate(#{episodes := Episodes} = World, Networks, Mark) ->
-    Episode = fun(Number, {Sound, Faulty}) ->
-                  Results = episode(Number, World, Sound, Mark),
-                  {Done, Failed} = lists:partition(fun is_sound/1, Results),
-                  {Done, Failed ++ Faulty}
+    Episode = fun(Number, {Lives, Faulty}) ->
+                  {Sound, Failed} = episode(Number, World, Lives, Mark),
+                  {Sound, Failed ++ Faulty}
               end,
-    Start = [{Index, Network, 0.0} || {Index, Network} <- Networks],
+    Start = [#life{index = Index, network = Network} || {Index, Network} <- Networks],
     {Sound, Faulty} = fold(Episode, {Start, []}, Episodes),
     Count = if is_list(Episodes) -> length(Episodes); true -> Episodes end,
-    lists:sort([{Index, Sum / Count} || {Index, _, Sum} <- Sound] ++ Faulty).
+    lists:keysort(1, [{Life#life.index, total_score(Life, Count)} || Life <- Sound] ++ Faulty).
 
 fold(Episode, State, Numbers) when is_list(Numbers) -> lists:foldl(Episode, State, Numbers);
 fold(Episode, State, Count) -> fold(Episode, State, 0, Count).
@@ -161,32 +204,35 @@ fold(Episode, State, Count) -> fold(Episode, State, 0, Count).
 fold(_Episode, State, Count, Count) -> State;
 fold(Episode, State, Number, Count) -> fold(Episode, Episode(Number, State), Number + 1, Count).
 
-is_sound({_Index, _Network, _Sum}) -> true;
-is_sound({_Index, {fault, _}}) -> false.
+total_score(#life{total = Total, scores = []}, Count) -> Total / Count;
+total_score(#life{total = Total, scores = Scores}, Count) ->
+    case cambrian_score:of_episodes(Total / Count, lists:reverse(Scores)) of
+        {ok, Score} -> {measured, Score};
+        {fault, _} = Fault -> Fault
+    end.
 
-%% Returns each network with its new sum of rewards, or its fault, in the order of indices.
-episode(_, _, [], _) -> [];
-episode(Number, #{reset := Reset, steps := Steps} = World, Networks, Mark) ->
-    Starts = lists:zip(Networks, Reset([Index || {Index, _, _} <- Networks], Number, Mark)),
-    Lives = [#life{index = Index, network = Network, total = Sum,
-                   memory = cambrian_network:initial_state(Network),
-                   observation = Observation, state = State}
-             || {{Index, Network, Sum}, {Observation, State}} <- Starts, Observation =/= fault],
-    Faulty = [{Index, Fault} || {{Index, _, _}, {fault, _} = Fault} <- Starts],
-    lists:keysort(1, run_steps(Steps, World, Lives, Faulty, Mark)).
+%% Returns the networks that lived through the episode, in the order of indices, and the faults of
+%% the others.
+episode(_, _, [], _) -> {[], []};
+episode(Number, #{reset := Reset, steps := Steps} = World, Lives, Mark) ->
+    Starts = lists:zip(Lives, Reset([Life#life.index || Life <- Lives], Number, Mark)),
+    Begun = [Life#life{memory = cambrian_network:initial_state(Life#life.network),
+                       observation = Observation, state = State}
+             || {Life, {Observation, State}} <- Starts, Observation =/= fault],
+    Faulty = [{Life#life.index, Fault} || {Life, {fault, _} = Fault} <- Starts],
+    {Ended, Failed} = run_steps(Steps, World, Begun, {[], Faulty}, Mark),
+    scored(World, lists:keysort(#life.index, Ended), Failed, Mark).
 
-run_steps(Left, #{step := Step} = World, [_ | _] = Lives, Ended, Mark) when Left > 0 ->
+run_steps(Left, #{step := Step} = World, [_ | _] = Lives, Over, Mark) when Left > 0 ->
     Answers = outputs(Lives),
     Outcomes = case acts(Lives, Answers) of
                    [] -> [];
                    Acts -> Step(Acts, Mark)
                end,
-    {Living, NowEnded} = apply_outcomes(Lives, Answers, Outcomes, [], Ended),
+    {Living, NowOver} = apply_outcomes(Lives, Answers, Outcomes, [], Over),
     Mark(0),
-    run_steps(Left - 1, World, Living, NowEnded, Mark);
-run_steps(_, _World, Lives, Ended, _Mark) ->
-    [{Index, Network, Total}
-     || #life{index = Index, network = Network, total = Total} <- Lives] ++ Ended.
+    run_steps(Left - 1, World, Living, NowOver, Mark);
+run_steps(_, _World, Lives, {Ended, Faulty}, _Mark) -> {Lives ++ Ended, Faulty}.
 
 acts([#life{index = Index, state = State} | Lives], [{Outputs, Memory} | Answers])
   when is_binary(Memory) ->
@@ -194,27 +240,42 @@ acts([#life{index = Index, state = State} | Lives], [{Outputs, Memory} | Answers
 acts([_ | Lives], [{fault, _} | Answers]) -> acts(Lives, Answers);
 acts([], []) -> [].
 
-apply_outcomes([#life{index = Index} | Lives], [{fault, {bad_observation, _}} = Fault | Answers],
-               Outcomes, Living, Ended) ->
-    apply_outcomes(Lives, Answers, Outcomes, Living, [{Index, Fault} | Ended]);
-apply_outcomes([#life{index = Index, network = Network, total = Total} = Life | Lives],
-               [{_, Memory} | Answers], [Outcome | Outcomes], Living, Ended) ->
+apply_outcomes([Life | Lives], [{fault, {bad_observation, _}} = Fault | Answers], Outcomes, Living,
+               Over) ->
+    apply_outcomes(Lives, Answers, Outcomes, Living, with_fault(Life, Fault, Over));
+apply_outcomes([#life{total = Total} = Life | Lives], [{_, Memory} | Answers],
+               [Outcome | Outcomes], Living, {Ended, Faulty} = Over) ->
     case Outcome of
+        {done, Reward, State} when abs(Reward) =< ?MAX_REWARD ->
+            Done = Life#life{state = State, total = Total + Reward},
+            apply_outcomes(Lives, Answers, Outcomes, Living, {[Done | Ended], Faulty});
         {Observation, Reward, State} when abs(Reward) =< ?MAX_REWARD ->
             Next = Life#life{memory = Memory, observation = Observation, state = State,
                              total = Total + Reward},
-            apply_outcomes(Lives, Answers, Outcomes, [Next | Living], Ended);
-        {done, Reward} when abs(Reward) =< ?MAX_REWARD ->
-            Done = {Index, Network, Total + Reward},
-            apply_outcomes(Lives, Answers, Outcomes, Living, [Done | Ended]);
+            apply_outcomes(Lives, Answers, Outcomes, [Next | Living], Over);
         {fault, _} ->
-            apply_outcomes(Lives, Answers, Outcomes, Living, [{Index, Outcome} | Ended]);
-        _ ->
-            Fault = {fault, {bad_reward, element(2, Outcome)}},
-            apply_outcomes(Lives, Answers, Outcomes, Living, [{Index, Fault} | Ended])
+            apply_outcomes(Lives, Answers, Outcomes, Living, with_fault(Life, Outcome, Over));
+        {_, Reward, _} ->
+            Fault = {fault, {bad_reward, Reward}},
+            apply_outcomes(Lives, Answers, Outcomes, Living, with_fault(Life, Fault, Over))
     end;
-apply_outcomes([], [], [], Living, Ended) ->
-    {lists:reverse(Living), Ended}.
+apply_outcomes([], [], [], Living, Over) ->
+    {lists:reverse(Living), Over}.
+
+with_fault(#life{index = Index}, Fault, {Ended, Faulty}) -> {Ended, [{Index, Fault} | Faulty]}.
+
+%% Asks what an episode gave besides its rewards.
+scored(#{score := Score}, [_ | _] = Lives, Faulty, Mark) ->
+    Answers = Score([{Index, State} || #life{index = Index, state = State} <- Lives], Mark),
+    Mark(0),
+    Checked = [{Life, checked(Answer)} || {Life, Answer} <- lists:zip(Lives, Answers)],
+    {[Life#life{scores = [Episode | Scores]}
+      || {#life{scores = Scores} = Life, {ok, Episode}} <- Checked],
+     [{Life#life.index, Fault} || {Life, {fault, _} = Fault} <- Checked] ++ Faulty};
+scored(_World, Lives, Faulty, _Mark) -> {Lives, Faulty}.
+
+checked(#{} = Score) -> cambrian_score:episode(Score);
+checked({fault, _} = Fault) -> Fault.
 
 %% Computes the outputs and the next memory of each network. If an observation is invalid, the call
 %% fails for all, so the networks run one by one to find it.

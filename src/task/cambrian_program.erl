@@ -56,6 +56,9 @@ gymnasium(Environment) -> gymnasium(Environment, #{}).
 %% <li>`scale' (`auto'): which observations are scaled to -1..1. `auto' scales those with bounds
 %% within -10..10, `true' all with bounds, `false' none;</li>
 %% <li>`kwargs' (#{}): the keyword arguments of `gymnasium.make';</li>
+%% <li>`score': what an episode gives besides its rewards. `observation' gives the last observation
+%% as the behaviour, as the network sees it; a text as `"module:function"' names a function in
+%% Python, which docs/programs.md describes;</li>
 %% <li>`command': `python3' by default.</li>
 %% </ul>
 %%
@@ -69,18 +72,23 @@ gymnasium(Environment) -> gymnasium(Environment, #{}).
 %% '''
 -spec gymnasium(unicode:chardata(),
                 #{seed => non_neg_integer(), range => {number(), number()},
-                  scale => boolean() | auto, kwargs => #{atom() => term()}, atom() => term()}) ->
+                  scale => boolean() | auto, kwargs => #{atom() => term()},
+                  score => observation | unicode:chardata(), atom() => term()}) ->
           task().
 gymnasium(Environment, Options) ->
     Id = unicode:characters_to_binary(Environment),
-    OfGymnasium = maps:with([seed, range, scale, kwargs], Options),
-    OfProgram = maps:without([seed, range, scale, kwargs], Options),
+    Known = [seed, range, scale, kwargs, score],
+    {OfGymnasium, OfProgram} = {maps:with(Known, Options), maps:without(Known, Options)},
     {Low, High} = maps:get(range, OfGymnasium, {0, 1}),
-    Settings = maps:merge(#{seed => 0, scale => auto, kwargs => #{}},
-                          OfGymnasium#{range => [Low, High]}),
+    Score = maps:map(fun(score, Name) -> score_name(Name) end, maps:with([score], OfGymnasium)),
+    Settings = maps:merge(maps:merge(#{seed => 0, scale => auto, kwargs => #{}}, OfGymnasium),
+                          Score#{range => [Low, High]}),
     Defaults = #{command => "python3", name => binary_to_atom(Id),
                  args => [python_script(), Id, cambrian_json:encode(Settings)]},
     {program, maps:merge(Defaults, OfProgram)}.
+
+score_name(observation) -> observation;
+score_name(Name) -> unicode:characters_to_binary(Name).
 
 python_script() -> filename:join([code:priv_dir(cambrian), "native", "cambrian_gym.py"]).
 
@@ -154,10 +162,17 @@ command(#{command := Command, args := Args, env := Env} = Checked) ->
 %% If the program breaks while it runs several networks, one of them is to blame: halving the list
 %% finds it.
 together(_Program, [], _Mark) -> [];
-together(#{inputs := Inputs, outputs := Outputs} = Program, Networks, Mark)
-  when 4 * (Inputs + Outputs) * length(Networks) > ?MAX_NUMBERS ->
-    in_halves(Program, Networks, Mark);
-together(Program, [{First, _} | Others] = Networks, Mark) ->
+together(Program, Networks, Mark) ->
+    case length(Networks) * bytes(Program) > ?MAX_NUMBERS of
+        true -> in_halves(Program, Networks, Mark);
+        false -> at_once(Program, Networks, Mark)
+    end.
+
+%% The most bytes of numbers that a message has for one network.
+bytes(#{inputs := Inputs, outputs := Outputs, score := Counts}) ->
+    max(4 * (Inputs + Outputs), 8 * lists:sum(maps:values(Counts))).
+
+at_once(Program, [{First, _} | Others] = Networks, Mark) ->
     Run = fun(Process, Hello) -> run(Process, Hello, Program, Networks, Mark) end,
     case with_process(Program, fun() -> Mark(First) end, Run) of
         {ok, Scores} -> Scores;
@@ -205,8 +220,8 @@ answer_or_broken({error, Fault}) -> throw({broken, Fault}).
 
 %% The program gets one question for all networks. While it works, the mark is on the first network
 %% of the question; if the program breaks, together/3 finds the network to blame.
-run(Process, #{inputs := Inputs, outputs := Outputs},
-    #{inputs := Inputs, outputs := Outputs} = Program, Networks, Mark) ->
+run(Process, #{inputs := Inputs, outputs := Outputs, score := Counts},
+    #{inputs := Inputs, outputs := Outputs, score := Counts} = Program, Networks, Mark) ->
     #{steps := Steps, episodes := Episodes, timeout := Timeout} = Program,
     {Indices, WithoutIndex} = lists:unzip(Networks),
     IndexOfSlot = list_to_tuple(Indices),
@@ -216,69 +231,31 @@ run(Process, #{inputs := Inputs, outputs := Outputs},
               answer_or_broken(cambrian_program_process:ask(Process, Question#{slots => Slots},
                                                             Timeout, MarkFirst))
           end,
-    World = #{steps => Steps, episodes => Episodes,
-              reset => fun(Slots, Episode, _) ->
-                           Answer = Ask(Slots, #{do => reset, episode => Episode}),
-                           starts(Slots, Inputs, Answer)
-                       end,
-              step => fun(Acts, _) ->
-                          {Slots, OutputsOfSlots, _} = lists:unzip3(Acts),
-                          Bytes = iolist_to_binary(OutputsOfSlots),
-                          Answer = Ask(Slots, #{do => step, outputs => Bytes}),
-                          outcomes(Slots, Inputs, Answer)
-                      end},
+    World = maps:merge(scored(Counts, Ask), world(Inputs, Ask)),
     InSlots = lists:zip(lists:seq(0, length(WithoutIndex) - 1), WithoutIndex),
-    {_, Scores} = lists:unzip(cambrian_environment:evaluate(World, InSlots, Mark)),
+    Answers = cambrian_environment:evaluate(World#{steps => Steps, episodes => Episodes}, InSlots,
+                                            Mark),
+    {_, Scores} = lists:unzip(Answers),
     {ok, lists:zip(Indices, Scores)};
 run(_Process, Hello, _Program, _Networks, _Mark) ->
     throw({broken, {bad_answer, {another_hello, Hello}}}).
 
-starts(Slots, Inputs, Answer) ->
-    Rows = observations(length(Slots), Inputs, Answer),
-    Faults = faults(Answer),
-    [fault_or(Slot, Faults, fun() -> {Row, Slot} end) || {Slot, Row} <- lists:zip(Slots, Rows)].
+world(Inputs, Ask) ->
+    #{reset => fun(Slots, Episode, _) ->
+                   Answer = Ask(Slots, #{do => reset, episode => Episode}),
+                   cambrian_program_answer:starts(Slots, Inputs, Answer)
+               end,
+      step => fun(Acts, _) ->
+                  {Slots, OutputsOfSlots, _} = lists:unzip3(Acts),
+                  Bytes = iolist_to_binary(OutputsOfSlots),
+                  Answer = Ask(Slots, #{do => step, outputs => Bytes}),
+                  cambrian_program_answer:outcomes(Slots, Inputs, Answer)
+              end}.
 
-outcomes(Slots, Inputs, Answer) ->
-    Count = length(Slots),
-    Rows = observations(Count, Inputs, Answer),
-    case Answer of
-        #{<<"rewards">> := <<Rewards:Count/binary-unit:64>>, <<"done">> := <<Done:Count/binary>>} ->
-            outcomes(Slots, Rows, Rewards, Done, faults(Answer));
-        _ ->
-            bad_answer(<<"rewards of 8 bytes and done of 1 byte a slot">>)
-    end.
-
-outcomes([], [], <<>>, <<>>, _) -> [];
-outcomes([Slot | Slots], [Row | Rows], <<Reward:8/binary, Rewards/binary>>,
-         <<Done, Dones/binary>>, Faults) ->
-    Outcome = fault_or(Slot, Faults, fun() -> outcome(Slot, Row, Reward, Done) end),
-    [Outcome | outcomes(Slots, Rows, Rewards, Dones, Faults)].
-
-%% A float pattern does not match the bytes of an infinity or a NaN.
-outcome(_, _, <<Reward:64/float-little>>, Done) when Done =/= 0 -> {done, Reward};
-outcome(Slot, Row, <<Reward:64/float-little>>, 0) -> {Row, Reward, Slot};
-outcome(_, _, Bytes, _) -> {fault, {bad_reward, Bytes}}.
-
-fault_or(Slot, Faults, Otherwise) ->
-    case Faults of
-        #{Slot := Message} when is_binary(Message) ->
-            Start = binary:part(Message, 0, min(1000, byte_size(Message))),
-            {fault, {program_failed, binary:copy(Start)}};
-        #{Slot := _} -> {fault, {program_failed, <<"no message">>}};
-        _ -> Otherwise()
-    end.
-
-observations(Count, Inputs, #{<<"observations">> := Bytes})
-  when byte_size(Bytes) =:= 4 * Count * Inputs ->
-    [Row || <<Row:(4 * Inputs)/binary>> <= Bytes];
-observations(Count, Inputs, #{<<"observations">> := Bytes}) when is_binary(Bytes) ->
-    WrongSize = {wrong_size, observations, 4 * Count * Inputs, byte_size(Bytes)},
-    throw({broken, {bad_answer, WrongSize}});
-observations(_, _, _) ->
-    bad_answer(<<"observations as bytes">>).
-
-faults(#{<<"faults">> := #{} = Faults}) -> Faults;
-faults(_) -> #{}.
-
--spec bad_answer(binary()) -> no_return().
-bad_answer(Expected) -> throw({broken, {bad_answer, {expected, Expected}}}).
+%% A program that announced no score is not asked for one.
+scored(Counts, _Ask) when Counts =:= #{} -> #{};
+scored(Counts, Ask) ->
+    #{score => fun(Ended, _) ->
+                   {Slots, _} = lists:unzip(Ended),
+                   cambrian_program_answer:scores(Slots, Counts, Ask(Slots, #{do => score}))
+               end}.

@@ -14,7 +14,8 @@
 %% The program to start; `env' is added to the environment of the VM.
 -type command() :: #{command := string(), args := [string()], env := [{string(), string() | false}],
                      cd => string()}.
--type hello() :: #{inputs := pos_integer(), outputs := pos_integer(), steps => pos_integer()}.
+-type hello() :: #{inputs := pos_integer(), outputs := pos_integer(), steps => pos_integer(),
+                   score := cambrian_program_answer:counts()}.
 %% The status is `unknown' if a write found that the program had exited.
 -type fault() :: program_not_found | {program_not_started, term()}
                | {program_exited, Status :: non_neg_integer() | unknown}
@@ -23,6 +24,8 @@
 
 -define(PROTOCOL, 1).
 -define(MAX_MESSAGE, 16#4000000).
+%% The most numbers of each part of a score.
+-define(SCORE, [{behaviour, 1000}, {objectives, 100}, {cases, 10_000}]).
 %% How long a program may take to exit, in ms.
 -define(GRACE, 1000).
 
@@ -81,8 +84,15 @@ decode(Bytes) ->
 text(Message) when is_binary(Message) -> start_of(Message, 1000);
 text(Message) -> shown(Message).
 
-%% Prints any term, and cuts the text.
-shown(Term) -> start_of(unicode:characters_to_binary(io_lib:format("~0tP", [Term, 30])), 1000).
+%% Shows a value as JSON, if it can be, and cuts the text.
+shown(Term) ->
+    Text = try
+               true = cambrian_fault:is_small(Term, 1000),
+               cambrian_json:encode(Term)
+           catch
+               error:_ -> unicode:characters_to_binary(io_lib:format("~0tP", [Term, 30]))
+           end,
+    start_of(Text, 1000).
 
 %%% ---- the process ------------------------------------------------------------------------
 
@@ -215,14 +225,28 @@ hello({ok, #{<<"protocol">> := Protocol}}) when is_integer(Protocol), Protocol =
 hello({ok, #{<<"protocol">> := ?PROTOCOL, <<"inputs">> := Inputs,
              <<"outputs">> := Outputs} = Answer})
   when ?IS_SIZE(Inputs), ?IS_SIZE(Outputs) ->
-    case Answer of
-        #{<<"steps">> := Steps} when is_integer(Steps), Steps >= 1 ->
-            {ok, #{inputs => Inputs, outputs => Outputs, steps => Steps}};
-        #{<<"steps">> := Steps} when Steps =/= nil -> {error, {bad_answer, {hello, shown(Answer)}}};
-        _ -> {ok, #{inputs => Inputs, outputs => Outputs}}
+    try
+        Counts = [{Kind, count(Kind, Most, Answer)} || {Kind, Most} <- ?SCORE],
+        Score = maps:from_list([Given || {_, Count} = Given <- Counts, Count > 0]),
+        {ok, maps:merge(steps(Answer), #{inputs => Inputs, outputs => Outputs, score => Score})}
+    catch throw:hello -> {error, {bad_answer, {hello, shown(Answer)}}}
     end;
 hello({ok, Other}) -> {error, {bad_answer, {hello, shown(Other)}}};
 hello(Error) -> Error.
+
+count(Kind, Most, Answer) ->
+    case maps:get(atom_to_binary(Kind), Answer, nil) of
+        nil -> 0;
+        Count when is_integer(Count), Count >= 0, Count =< Most -> Count;
+        _ -> throw(hello)
+    end.
+
+steps(Answer) ->
+    case maps:get(<<"steps">>, Answer, nil) of
+        nil -> #{};
+        Steps when is_integer(Steps), Steps >= 1 -> #{steps => Steps};
+        _ -> throw(hello)
+    end.
 
 %%% ---- the end of the program -------------------------------------------------------------
 

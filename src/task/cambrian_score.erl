@@ -3,8 +3,9 @@
 %% cases, its behaviour, and its objectives.
 -module(cambrian_score).
 
--export([check/1, is_score/1, fitness/1, with_fitness/1, same_lengths/2, no_lengths/0]).
--export_type([score/0, fault/0, lengths/0]).
+-export([check/1, episode/1, of_episodes/2, is_score/1, fitness/1, with_fitness/1, same_lengths/2,
+         no_lengths/0]).
+-export_type([score/0, fault/0, lengths/0, episode/0]).
 
 %% Each list may be empty. A score that has none is the fitness alone. Without a fitness there are
 %% objectives. `Work' is 0 unless the library has measured it.
@@ -12,10 +13,14 @@
                             Objectives :: [float()], Work :: non_neg_integer()}.
 -type fault() :: {bad_fitness, term()}
                | {bad_score, {Key :: term(), Got :: term(), Expected :: binary()}}.
+%% `Got' is the length of a list that is too long, or not as long as others.
 %% How many numbers a behaviour and objectives have, once one is known, as the score before said or
 %% the parameter `bounds'.
 -type lengths() :: {Behaviour :: known(), Objectives :: known()}.
 -type known() :: none | {non_neg_integer(), before | bounds}.
+-type episode() :: {Cases :: [float()], Behaviour :: [float()], Objectives :: [float()]}.
+%% What an episode of an environment gave besides its rewards.
+
 -type result() :: {pos_integer(), score() | {fault, term()}}.
 
 %% So many numbers may be in a behaviour, and so many objectives.
@@ -32,11 +37,11 @@ check({measured, Score} = Answer) ->
     end;
 check(#{} = Map) when is_map_key(fitness, Map); is_map_key(objectives, Map) ->
     Lists = [{Key, maps:get(Key, Map, [])} || Key <- tl(?FIELDS)],
-    case {maps:keys(maps:without(?FIELDS, Map)), [Wrong || {Key, List} <- Lists,
-                                                           Wrong <- wrong(Key, List)]} of
+    case {maps:keys(maps:without(?FIELDS, Map)), lists:append([wrong(Key, List)
+                                                               || {Key, List} <- Lists])} of
         {[Unknown | _], _} ->
             bad(Unknown, Map, <<"only fitness, cases, behaviour and objectives">>);
-        {[], [{Key, Expected} | _]} -> bad(Key, Map, Expected);
+        {[], [Wrong | _]} -> {fault, {bad_score, Wrong}};
         {[], []} -> checked(Map, [floats(List) || {_, List} <- Lists])
     end;
 check(Fitness) -> checked(#{fitness => Fitness}, [[], [], []]).
@@ -56,17 +61,54 @@ checked(Map, [Cases, Behaviour, Objectives]) ->
 
 sum(Floats) -> try lists:sum(Floats) catch error:badarith -> error end.
 
+%% @doc Checks what an environment's `score/1' returned after an episode.
+-spec episode(#{term() => term()}) -> {ok, episode()} | {fault, fault()}.
+episode(#{fitness := Fitness}) ->
+    Expected = <<"none from score/1, as the fitness of an environment is its sum of rewards">>,
+    {fault, {bad_score, {fitness, Fitness, Expected}}};
+episode(Map) ->
+    case check(Map#{fitness => 0}) of
+        {ok, {_, Cases, Behaviour, Objectives, _}} -> {ok, {Cases, Behaviour, Objectives}};
+        {ok, _} -> {ok, {[], [], []}};
+        {fault, _} = Fault -> Fault
+    end.
+
+%% @doc The score of all episodes of a network: the means of behaviours and of objectives, and the
+%% cases of the first episode, then of the second.
+-spec of_episodes(Fitness :: float(), [episode(), ...]) -> {ok, score()} | {fault, fault()}.
+of_episodes(Fitness, Episodes) ->
+    {Cases, Behaviours, Objectives} = lists:unzip3(Episodes),
+    case {mean(Behaviours), mean(Objectives)} of
+        {{error, Got, Expected}, _} -> {fault, {bad_score, {behaviour, Got, Expected}}};
+        {_, {error, Got, Expected}} -> {fault, {bad_score, {objectives, Got, Expected}}};
+        {Behaviour, Means} -> {ok, {Fitness, lists:append(Cases), Behaviour, Means, 0}}
+    end.
+
+%% Sums in the order of episodes.
+mean([First | Others] = Vectors) ->
+    Length = length(First),
+    case [length(Other) || Other <- Others, length(Other) =/= Length] of
+        [Got | _] -> {error, Got, iolist_to_binary([counted(Length), ", as in episodes before"])};
+        [] ->
+            Count = length(Vectors),
+            Add = fun(Vector, Sums) -> lists:zipwith(fun(X, Sum) -> Sum + X end, Vector, Sums) end,
+            try [Sum / Count || Sum <- lists:foldl(Add, First, Others)]
+            catch error:badarith -> {error, First, <<"numbers with a finite sum over episodes">>}
+            end
+    end.
+
 bad(Key, Map, Expected) -> {fault, {bad_score, {Key, map_get(Key, Map), Expected}}}.
 
 number(Number) -> try {ok, float(Number)} catch error:badarg -> error end.
 
+%% A list that is too long is named by its length.
 wrong(Key, List) ->
     case {floats(List), Key} of
-        {error, _} -> [{Key, <<"a list of finite numbers">>}];
+        {error, _} -> [{Key, List, <<"a list of finite numbers">>}];
         {Floats, behaviour} when length(Floats) > ?MAX_BEHAVIOUR ->
-            [{Key, <<"at most 1,000 numbers">>}];
+            [{Key, length(Floats), <<"at most 1,000 numbers">>}];
         {Floats, objectives} when length(Floats) > ?MAX_OBJECTIVES ->
-            [{Key, <<"at most 100 numbers">>}];
+            [{Key, length(Floats), <<"at most 100 numbers">>}];
         _ -> []
     end.
 

@@ -113,6 +113,48 @@ answers = [odd.step([0, 1], both) for _ in range(2)]
 assert [a["faults"] for a in answers] == [{}, {1: "ValueError: third"}]
 assert np.frombuffer(answers[0]["rewards"], "<f8").tolist() == [1, 2] and len(answers[1]["observations"]) == 16
 
+# A score: the last observation as the network sees it, or what a function says of the environment.
+scored = world(box, spaces.Discrete(2), score="observation")
+assert scored.hello() == {"protocol": 1, "inputs": 2, "outputs": 2, "steps": 7, "behaviour": 2}
+scored.reset([0, 1], 0)
+last = scored.step([1, 0], both)["observations"]
+answer = scored.score([1, 0])
+assert np.allclose(np.frombuffer(answer["behaviour"], "<f8"), np.frombuffer(last, "<f4")) and answer["faults"] == {}
+
+
+class Judges:
+    def steps(env):
+        return {"objectives": [env.unwrapped.steps, -1], "cases": [0]}
+
+    def longer(env):
+        return {"behaviour": [0] * (1 + env.unwrapped.steps)}
+
+    def other(env):
+        return {"behaviours": []}
+
+    def late(env):
+        return {"behaviour": [env.unwrapped.action]}
+
+
+sys.modules["judges"] = Judges
+judged = world(box, spaces.Discrete(2), score="judges:steps")
+assert judged.hello() | {"objectives": 2, "cases": 1} == judged.hello()
+judged.reset([0, 1], 0), judged.step([1], both[:8])
+answer = judged.score([0, 1])
+assert np.frombuffer(answer["objectives"], "<f8").tolist() == [0, -1, 1, -1] and len(answer["cases"]) == 16
+longer = world(box, spaces.Discrete(2), score="judges:longer")
+longer.reset([0, 1], 0), longer.step([1], both[:8])
+answer = longer.score([0, 1])
+assert answer["faults"] == {1: "ValueError: score gave {'behaviour': 2}, and {'behaviour': 1} before"}, answer
+assert len(answer["behaviour"]) == 16
+for score, why in [("judges:other", "expected behaviour, objectives or cases"), ("judges:late", "no attribute 'action'"),
+                   ("judges", "expected"), ("judges:none", "none"), ("no_such:one", "no_such")]:
+    try:
+        world(two, two, score=score)
+        assert False, score
+    except (ValueError, AttributeError, ImportError) as e:
+        assert why in str(e).replace("must be", "expected"), e
+
 # As a process: an environment that is none, and input that ends.
 helper = [sys.executable, "-B", sys.argv[1] + "/cambrian_gym.py"]
 none = subprocess.run([*helper, "NoSuch-v1"], stdin=subprocess.DEVNULL, capture_output=True)
@@ -121,4 +163,4 @@ some = subprocess.run([*helper, "CartPole-v1"], stdin=subprocess.DEVNULL, captur
 assert msgpack.unpackb(some.stdout[4:]) == {"protocol": 1, "inputs": 4, "outputs": 2, "steps": 500}
 bare = subprocess.run([sys.executable, "-S", *helper[1:], "CartPole-v1"], stdin=subprocess.DEVNULL, capture_output=True)
 assert msgpack.unpackb(bare.stdout[4:]) == {"error": "No module named 'msgpack'"}, bare
-print("the helper: spaces, scales, faults")
+print("the helper: spaces, scales, scores, faults")
