@@ -30,7 +30,8 @@ draw(Archive, Opts) ->
     cambrian_svg_element:frame("archive", "Archive", summary(Stats), Size, Opts, Body).
 
 %% Describes the picture for readers who cannot see it.
-summary(#{cells := Cells, filled := Filled, coverage := Coverage, best := Best, qd_score := Score}) ->
+summary(#{cells := Cells, filled := Filled, coverage := Coverage, best := Best,
+          qd_score := Score}) ->
     [cambrian_text:counted(Filled, "elite"), " in ", cambrian_text:counted(Cells, "cell"), " (",
      decimal(100 * Coverage, 1), " %)",
      [[", the best of fitness ", short(Best), "; QD score ", short(Score)] || Best =/= none], "."].

@@ -32,7 +32,8 @@ draw(Front, #{champion := Champion} = Opts) when not is_binary(Champion) ->
 draw(Front, Opts) ->
     Shown = shown(Front, Opts),
     Names = names(Front, Opts),
-    View = #{shown => Shown, names => Names, champion => [One || One <- Shown, is_marked(One, Opts)],
+    View = #{shown => Shown, names => Names,
+             champion => [One || One <- Shown, is_marked(One, Opts)],
              count => max(length(Front), maps:get(count, Opts, 0)),
              width => max(100, maps:get(width, Opts, 720))},
     {Size, Body} = case length(Names) of
@@ -87,7 +88,9 @@ ranges([#{objectives := First} | Front]) ->
                     lists:zipwith(Wider, Objectives, Ranges)
                 end, [{X, X} || X <- First], Front).
 
-title(One, Names) -> tag(title, [], escape(iolist_to_binary(values(One, Names, fun cambrian_text:exact/1)))).
+title(One, Names) ->
+    Values = values(One, Names, fun cambrian_text:exact/1),
+    tag(title, [], escape(iolist_to_binary(Values))).
 
 %% Says how much of a front is not drawn.
 part(#{shown := Shown, count := Count}) when length(Shown) < Count ->

@@ -15,7 +15,8 @@
          await/2, best/1, archive/1, front/1, migrant/2, stats/1, history/1, inject/2, inject/3,
          purge/2, checkpoint/1,
          subscribe/1, unsubscribe/1, info/1]).
--export([start_guarded/1, start_prepared/1, overview/1, some_of_front/2, so_far/1, inject_from_mesh/4, account/1]).
+-export([start_guarded/1, start_prepared/1, overview/1, some_of_front/2, so_far/1,
+         inject_from_mesh/4, account/1]).
 -export_type([population/0, options/0, goal/0, stats/0, champion/0, compromise/0,
               migration/0, result/0, event/0,
               failure/0, evaluations_failed/0]).

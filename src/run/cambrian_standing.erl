@@ -97,7 +97,8 @@ result(Solved, Facts) -> result(Solved, last(Facts), Facts).
 
 result(Solved, #{generation := Generation} = Last, #{champions := Champions} = Facts) ->
     #{seed := Seed} = cambrian_nif:population_info(maps:get(population, Facts)),
-    Archives = maps:from_list([{archive, Archive} || {ok, Archive} <- [archive(with_elites(Facts))]]),
+    Archives = maps:from_list([{archive, Archive}
+                               || {ok, Archive} <- [archive(with_elites(Facts))]]),
     Counts = maps:with([evaluations, failures], Last),
     lists:foldl(fun maps:merge/2, cambrian_champions:winner(Solved, Champions),
                 [Archives, front_of(Facts),
@@ -205,7 +206,8 @@ answer(overview, #{conf := Conf, run := Run, champions := Champions, stats := St
                    population := Population} = Facts) ->
     Outcome = cambrian_run:outcome(Run),
     (maps:with([name, task, task_id], Conf))#{
-      search => search(Population), goal => cambrian_run:goal(Run), state => state(Outcome, Facts), stats => Stats,
+      search => search(Population), goal => cambrian_run:goal(Run),
+      state => state(Outcome, Facts), stats => Stats,
       solved => case Outcome of {ok, #{solved := Solved}} -> Solved; _ -> false end,
       failure => case Outcome of {error, Failure} -> Failure; _ -> undefined end,
       champion => cambrian_champions:champion(Champions), elapsed_ms => elapsed(Facts),
