@@ -120,7 +120,7 @@ lines(Names, Population, Size) ->
     Points = fun(Key) -> [{G, maps:get(Key, Page)} || #{generation := G} = Page <- Pages] end,
     cambrian_chart:chart([#{name => Name, points => Points(Key)} || {Name, Key} <- Names], Size).
 
-%% The page shows two of these pictures side by side.
+%% The page shows two of these pictures side by side, or an archive in half of its width.
 half(#{width := 720} = Size) -> Size#{width := 500};
 half(Size) -> Size.
 
@@ -129,7 +129,7 @@ small(Size, Title) ->
 
 archive(#{pid := Pid}, Size) ->
     Archive = asked(fun() -> cambrian_population:archive(Pid) end),
-    cambrian_archive:to_svg(Archive, Size#{title => <<"The archive">>}).
+    cambrian_archive:to_svg(Archive, (half(Size))#{title => <<"The archive">>}).
 
 front(#{pid := Pid}, Size) ->
     #{front := Front} = Part =
