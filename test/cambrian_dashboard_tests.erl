@@ -644,6 +644,9 @@ it_shows_an_archive_and_a_front_live() ->
     ok = cambrian_population:run(Maze),
     until(fun() -> Filled() > First + 50 end),
     until(fun() -> list_to_integer(hd(string:lexemes(Words("/picture/archive?population=maze"), " "))) > First end),
+    Began = erlang:monotonic_time(millisecond),
+    Drawn = lists:usort([element(3, get("/picture/archive?population=maze")) || _ <- lists:seq(1, 30)]),
+    ?assert(length(Drawn) =< 2 + (erlang:monotonic_time(millisecond) - Began) div 2000),
     %% one that does not answer: the browser asks again
     ok = cambrian_population:pause(Maze),
     ok = cambrian_population:pause(Gate),

@@ -59,7 +59,8 @@ populations() ->
                                    || {{_, Name, Pid}, Answer} <- lists:zip(Shown, Answers)])}.
 
 population(Name, Pid, {ok, Overview}) -> [Overview#{pid => Pid, text => cambrian_text:text(Name)}];
-population(Name, _, timeout) -> [#{name => Name, text => cambrian_text:text(Name), state => silent}];
+population(Name, _, timeout) ->
+    [#{name => Name, text => cambrian_text:text(Name), state => silent}];
 population(_Name, _, {error, _}) -> [].
 
 %%% ---- the mesh ---------------------------------------------------------------------------
