@@ -194,11 +194,10 @@ stop(Guard) ->
     end.
 
 answer({ok, Result}, none, _Population) -> {ok, Result, none};
-answer({Ended, #{champion := Champion} = Result}, Recorder, Population) ->
+answer({Ended, #{champion := _} = Result}, Recorder, Population) ->
     Story = cambrian_story:with_recorded(cambrian_story:of_population(Population),
                                          cambrian_recorder:read(Recorder)),
-    Sendable = Result#{champion := cambrian_genotype:to_binary(Champion)},
-    {Ended, Result, Story#{result => Sendable}};
+    {Ended, Result, cambrian_story:with_result(Result, Story)};
 answer(Error, _Recorder, _Population) -> Error.
 
 record(_Guard, false) -> none;

@@ -220,7 +220,14 @@ a_front_is_shown_test_() ->
         {match, [Listed]} = re:run(Json, "\"front\":\\[(.*?})\\]", [{capture, all_but_first, list}]),
         {match, Ids} = re:run(Listed, "\"genotype\":\"([0-9a-f]+)\"", [global, {capture, all_but_first, binary}]),
         ?assertEqual([cambrian_text:hex(cambrian_genotype:id(Genotype)) || #{genotype := Genotype} <- Front],
-                     lists:append(Ids))
+                     lists:append(Ids)),
+        cambrian_temporary:with_dir(fun(Dir) ->
+            {0, Said, _} = Evolve(["--out", Dir]),
+            ?assertMatch({match, _}, re:run(Said, "front\\.svg, .*front\\.json\n$")),
+            {ok, Svg} = file:read_file(filename:join(Dir, "front.svg")),
+            ?assertMatch([_], xmerl_xpath:string("//circle[@class='cb-ring']", cambrian_drawing:svg(Svg))),
+            ?assertEqual({ok, iolist_to_binary(cambrian_front:to_json(Front))}, file:read_file(filename:join(Dir, "front.json")))
+        end)
     end}.
 
 %%% ---- mistakes ---------------------------------------------------------------------------

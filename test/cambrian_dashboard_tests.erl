@@ -616,6 +616,53 @@ it_shows_texts_as_texts() ->
      end || Name <- ["fitness", "species", "diversity", "size", "champion"]],
     ok = gen_tcp:close(Stream).
 
+%%% ---- archives and fronts ----------------------------------------------------------------
+
+%% Of a running population a picture is made at most every two seconds, whoever asks.
+it_shows_an_archive_and_a_front_live() ->
+    _ = open(#{}),
+    Start = fun(Options) -> {ok, P} = cambrian_population:start(Options#{seed => 1, target => 1.0e9}), {ok, _} = cambrian_population:step(P, 3), P end,
+    Maze = Start(#{task => maze_medium, search => map_elites, name => maze}),
+    Gate = Start(#{task => 'xor', search => pareto, name => gate, params => #{objectives => [fitness, connections]}}),
+    Plain = Start(#{task => 'xor', name => plain}),
+    Stream = stream(),
+    {_, State} = event(Stream),
+    ok = gen_tcp:close(Stream),
+    ?assertEqual([<<"front">>, <<"archive">>, <<"null">>], keeps(State, [<<"gate">>, <<"maze">>, <<"plain">>])),
+    Words = fun(Path) -> {200, _, Svg} = get(Path), [Said] = cambrian_drawing:texts("/svg/desc", cambrian_drawing:svg(Svg)), Said end,
+    Filled = fun() -> {ok, Archive} = cambrian_population:archive(Maze), #{filled := Count} = cambrian_archive:stats(Archive), Count end,
+    First = Filled(),
+    ?assertEqual(integer_to_list(First), hd(string:lexemes(Words("/picture/archive?population=maze"), " "))),
+    ?assertMatch({match, _}, re:run(Words("/picture/archive?population=maze&narrow=1"), "QD score")),
+    {ok, Front} = cambrian_population:front(Gate),
+    ?assertEqual(integer_to_list(length(Front)), hd(string:lexemes(Words("/picture/front?population=gate"), " "))),
+    {200, _, Svg} = get("/picture/front?population=gate"),
+    ?assertMatch([_], xmerl_xpath:string("//circle[@class='cb-ring']", cambrian_drawing:svg(Svg))),
+    [?assertMatch({Path, {404, _, _}}, {Path, get(Path)})
+     || Path <- ["/picture/front?population=maze", "/picture/archive?population=gate", "/picture/archive?population=plain",
+                 "/picture/front?population=plain"]],
+    ok = cambrian_population:run(Maze),
+    until(fun() -> Filled() > First + 50 end),
+    until(fun() -> list_to_integer(hd(string:lexemes(Words("/picture/archive?population=maze"), " "))) > First end),
+    Began = erlang:monotonic_time(millisecond),
+    Drawn = lists:usort([element(3, get("/picture/archive?population=maze")) || _ <- lists:seq(1, 30)]),
+    ?assert(length(Drawn) =< 2 + (erlang:monotonic_time(millisecond) - Began) div 2000),
+    %% one that does not answer: the browser asks again
+    ok = cambrian_population:pause(Maze),
+    ok = cambrian_population:pause(Gate),
+    _ = get("/picture/front?population=gate"),
+    ok = sys:suspend(Gate),
+    ?assertMatch({503, _, _}, get("/picture/front?population=gate&narrow=1")),
+    ok = sys:resume(Gate),
+    [ok = cambrian_population:stop(P) || P <- [Maze, Gate, Plain]].
+
+keeps(State, Names) ->
+    [begin
+         {match, [Population]} = re:run(State, "{[^{}]*(?:{[^{}]*}[^{}]*)*\"name\":\"" ++ binary_to_list(Name) ++ "\"", [{capture, first, binary}]),
+         {match, [Kept]} = re:run(Population, "\"keeps\":\"?(\\w+)", [{capture, all_but_first, binary}]),
+         Kept
+     end || Name <- Names].
+
 %%% ---- machines ---------------------------------------------------------------------------
 
 it_has_metrics_line_by_line() ->

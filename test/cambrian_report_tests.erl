@@ -58,6 +58,43 @@ the_champion_is_drawn_and_listed_test() ->
     ?assertEqual(length(Cs) + 1, length(xmerl_xpath:string("descendant::tr", Table))),
     ?assert(contains(words_of(Table), [8722 | "2.71"])).
 
+%% Of a population, of its result, and of what a recorder kept of it, also as bytes from another node.
+what_was_found_beside_the_champion_is_shown_test_() ->
+    {timeout, 60, fun() ->
+        Shown = fun(Options) ->
+            {ok, P} = cambrian_population:start(Options#{seed => 1, generations => 5, target => 1.0e9}),
+            {ok, Recorder} = cambrian_recorder:start(P),
+            ok = cambrian_population:run(P),
+            {ok, Result} = cambrian_population:await(P, 60_000),
+            #{result := Kept} = Story = cambrian_recorder:read(Recorder),
+            ?assertEqual([], maps:keys(maps:with([archive, front], Kept))),
+            Pages = [page(cambrian_report:run(Source)) || Source <- [P, binary_to_term(term_to_binary(Story))]],
+            ok = cambrian_recorder:stop(Recorder),
+            ok = cambrian_population:stop(P),
+            {Result, Pages}
+        end,
+        {#{archive := Archive}, Mazes} = Shown(#{task => maze_medium, search => map_elites}),
+        #{filled := Filled} = cambrian_archive:stats(Archive),
+        [begin
+             [Figure] = xmerl_xpath:string("//section[@aria-labelledby='archive']/figure", Page),
+             ?assert(contains(words_of(Figure), integer_to_list(Filled) ++ " of 2,500 cells filled, a coverage of ")),
+             ?assert(contains(words_of(Figure), "QD score")),
+             ?assertEqual([], xmerl_xpath:string("//h2[@id='front']", Page))
+         end || Page <- Mazes],
+        {#{front := Front, champion := Champion}, Fronts} =
+            Shown(#{task => 'xor', search => pareto, params => #{objectives => [fitness, connections]}}),
+        Id = string:slice(cambrian_text:hex(cambrian_genotype:id(Champion)), 0, 12),
+        [begin
+             [Section] = xmerl_xpath:string("//section[@aria-labelledby='front']", Page),
+             Rows = xmerl_xpath:string("descendant::tr", Section),
+             ?assertEqual(length(Front) + 1, length(Rows)),
+             ?assertMatch([_], [Row || Row <- Rows, contains(words_of(Row), unicode:characters_to_list(Id) ++ "the champion")]),
+             ?assertEqual(2, length(xmerl_xpath:string("descendant::circle[@class='cb-ring']", Section))),
+             ?assert(contains(words_of(Section), "−connections")),
+             ?assertEqual([], xmerl_xpath:string("//h2[@id='archive']", Page))
+         end || Page <- Fronts]
+    end}.
+
 hostile_texts_are_only_text_test() ->
     Bad = <<"\"'><script>alert(1)</script><img src=x onerror=alert(2)>">>,
     #{populations := [P | _], champion := C} = run(),

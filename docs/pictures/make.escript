@@ -13,6 +13,7 @@ main([Dir]) ->
             {"fitness.svg", cambrian_picture:fitness(Pole, #{title => "Two poles without their speed: fitness"})},
             {"species.svg", cambrian_picture:species(Pole, #{title => "Two poles without their speed: species"})},
             {"elites.svg", elites(#{seed => 3, generations => 400, target => 1000})},
+            {"front.svg", front()},
             {"dynamics.svg", network(Maze, #{inputs => ["left", "ahead", "right", "reward"], outputs => ["turn"]})}]],
     ok.
 
@@ -30,7 +31,15 @@ evolved(Options) ->
 
 elites(Options) ->
     {ok, #{archive := Archive}} = cambrian:evolve(maze_hard, Options#{search => map_elites}),
-    cambrian_archive:to_svg(Archive, #{title => <<"The hard maze: an elite for each place">>, width => 480}).
+    cambrian_archive:to_svg(Archive, #{title => <<"The hard maze: an elite for each place">>, width => 480,
+                                       labels => ["x of the place", "y of the place"]}).
+
+front() ->
+    {ok, #{front := Front, champion := Champion}} =
+        cambrian:evolve('xor', #{search => pareto, seed => 1, generations => 60, target => 4,
+                                 params => #{objectives => [fitness, connections]}}),
+    cambrian_front:to_svg(Front, #{title => <<"XOR with few connections: the front">>, width => 560, champion => Champion,
+                                   labels => ["fitness", <<"−connections"/utf8>>]}).
 
 network(#{result := #{champion := Bytes}}, Labels) ->
     {ok, Champion} = cambrian_genotype:from_binary(Bytes),

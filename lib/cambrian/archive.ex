@@ -165,12 +165,12 @@ defmodule Cambrian.Archive do
 
   @doc """
   Draws the archive: of one or two dimensions a heat map of the cells, of more dimensions a line for
-  each of some elites across parallel axes. Options: `:title`, `:width` in pixels, and `:embed` for
-  a page that has the style sheet of pictures.
+  each of some elites across parallel axes. Options: `:title`, `:width` in pixels, `:labels` with
+  the name of each dimension, and `:embed` for a page that has the style sheet of pictures.
 
       iex> options = [search: :map_elites, seed: 1, generations: 2]
       iex> archive = Cambrian.evolve!(:maze_medium, options).archive
-      iex> svg = Cambrian.Archive.to_svg(archive, title: "Maze")
+      iex> svg = Cambrian.Archive.to_svg(archive, title: "Maze", labels: ["x", "y"])
       iex> IO.iodata_to_binary(svg) =~ "<title>Maze</title>"
       true
   """

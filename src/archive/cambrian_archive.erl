@@ -52,7 +52,7 @@
                | cambrian_genotype:decode_error().
 
 -type picture_options() :: #{title => cambrian_text:text(), width => pos_integer(),
-                             embed => boolean()}.
+                             embed => boolean(), labels => [cambrian_text:text()]}.
 
 %% @doc The same as {@link stats/2} without options.
 %%
@@ -232,13 +232,14 @@ is_archive(Term) -> cambrian_nif:kind_of(Term) =:= archive.
 %%% ---- for people and other programs ------------------------------------------------------
 
 %% @doc Draws the archive: of one or two dimensions a heat map of the cells, of more dimensions a
-%% line for each of some elites across parallel axes. Options: `title', `width' in pixels (720), and
-%% `embed' for a page that has the style sheet of {@link cambrian_theme:style/0}.
+%% line for each of some elites across parallel axes. Options: `title'; `width' in pixels (720);
+%% `labels', the name of each dimension; and `embed' for a page that has the style sheet of {@link
+%% cambrian_theme:style/0}.
 %%
 %% ```
 %% 1> {ok, #{archive := Archive}} =
 %%        cambrian:evolve(maze_medium, #{search => map_elites, seed => 1, generations => 2}).
-%% 2> Svg = cambrian_archive:to_svg(Archive, #{title => <<"Maze">>}).
+%% 2> Svg = cambrian_archive:to_svg(Archive, #{title => <<"Maze">>, labels => ["x", "y"]}).
 %% 3> {match, _} = re:run(Svg, "<title>Maze</title>").
 %% '''
 -spec to_svg(archive(), picture_options()) -> iodata().

@@ -2,8 +2,8 @@
 %% Draws an archive as plain SVG text: a heat map of cells, or lines across parallel axes.
 -module(cambrian_archive_picture).
 
--import(cambrian_svg_element, [n/1, p/1, tag/2, tag/3, words/6]).
--import(cambrian_text, [decimal/2, short/1]).
+-import(cambrian_svg_element, [fit/3, n/1, p/1, tag/2, tag/3, text_width/2, words/6]).
+-import(cambrian_text, [clip/2, decimal/2, short/1]).
 
 -export([draw/2]).
 
@@ -30,9 +30,17 @@ draw(Archive, Opts) ->
     cambrian_svg_element:frame("archive", "Archive", summary(Stats), Size, Opts, Body).
 
 %% Describes the picture for readers who cannot see it.
-summary(#{cells := Cells, filled := Filled, best := Best}) ->
-    [cambrian_text:counted(Filled, "elite"), " in ", cambrian_text:counted(Cells, "cell"),
-     [[", the best of fitness ", short(Best)] || Best =/= none], "."].
+summary(#{cells := Cells, filled := Filled, coverage := Coverage, best := Best,
+          qd_score := Score}) ->
+    [cambrian_text:counted(Filled, "elite"), " in ", cambrian_text:counted(Cells, "cell"), " (",
+     decimal(100 * Coverage, 1), " %)",
+     [[", the best of fitness ", short(Best), "; QD score ", short(Score)] || Best =/= none], "."].
+
+%% A name for each dimension of behaviour.
+names(Bounds, Opts) ->
+    Given = [clip(Label, 60) || Label <- lists:sublist(maps:get(labels, Opts, []), length(Bounds))],
+    Given ++ [["behaviour ", integer_to_list(At)]
+              || At <- lists:seq(length(Given) + 1, length(Bounds))].
 
 %% Margins take a part of it.
 width(Opts) -> max(4 * ?MARGIN, maps:get(width, Opts, 720)).
@@ -54,11 +62,12 @@ heat_map({Columns, Rows, All}, #{bounds := Bounds} = Stats, Opts) ->
                 Fitness =/= none],
     Frame = [{x, n(?MARGIN)}, {y, n(Top)}, {width, n(Width - 2 * ?MARGIN)},
              {height, n(High * Rows)}, {fill, "none"}, {class, "cb-base"}],
-    {{Width, Bottom + 2 * ?TEXT + 8},
+    {{Width, Bottom + 3 * ?TEXT + 8},
      [[shade(Level, [Point || {Of, Point} <- Cells, Of =:= Level], {Wide, High})
        || Level <- lists:seq(1, ?LEVELS)],
-      tag(rect, Frame), "\n", edges(Bounds, {?MARGIN, Width - ?MARGIN}, {Top, Bottom}),
-      legend(Stats, Range, Bottom + 2 * ?TEXT)]}.
+      tag(rect, Frame), "\n",
+      edges(lists:zip(names(Bounds, Opts), Bounds), {?MARGIN, Width - ?MARGIN}, {Top, Bottom}),
+      legend(Stats, Range, Bottom + 2 * ?TEXT, Width)]}.
 
 %% How high a place is, in its widths.
 shape([{Left, Right}, {Low, High}]) ->
@@ -78,7 +87,12 @@ range(All) ->
         Known -> {lists:min(Known), lists:max(Known)}
     end.
 
-level(Fitness, Range) -> 1 + min(?LEVELS - 1, trunc(share(Fitness, Range) * ?LEVELS)).
+level(Fitness, {Low, High}) ->
+    Share = case half(Low, High) of
+                Half when Half > 0.0 -> half(Low, Fitness) / Half;
+                _ -> 1.0
+            end,
+    1 + min(?LEVELS - 1, trunc(Share * ?LEVELS)).
 
 %% All places of one colour as one path.
 shade(_Level, [], _Size) -> [];
@@ -89,24 +103,34 @@ shade(Level, Points, {Wide, High}) ->
 
 opacity(Level) -> decimal(0.1 + 0.9 * Level / ?LEVELS, 2).
 
-%% The bounds, at the ends of the sides.
-edges([{Left, Right} | Rest], {X1, X2}, {Top, Bottom}) ->
-    [words(X1, Bottom + ?TEXT - 5, "start", "cb-mute", 11, short(Left)),
-     words(X2, Bottom + ?TEXT - 5, "end", "cb-mute", 11, short(Right)),
-     [[words(X1, Top - 6, "start", "cb-mute", 11, ["up to ", short(High)]),
-       words((X1 + X2) / 2, Bottom + ?TEXT - 5, "middle", "cb-mute", 11,
-             ["upwards from ", short(Low)])] || {Low, High} <- Rest]].
+%% The bounds, at the ends of the sides, and the names between them.
+edges([{Name, {Left, Right}} | Rest], {X1, X2}, {Top, Bottom}) ->
+    Below = Bottom + ?TEXT - 5,
+    Ends = [short(Left), short(Right)],
+    Room = X2 - X1 - lists:sum([text_width(End, 11) + 10 || End <- Ends]),
+    [[words(X, Below, Anchor, "cb-mute", 11, End)
+      || {X, Anchor, End} <- lists:zip3([X1, X2], ["start", "end"], Ends)],
+     words((X1 + X2) / 2, Below, "middle", "cb-mute", 11, fit(Name, max(20, Room), 11)),
+     [words(X1, Top - 6, "start", "cb-mute", 11,
+            fit([Up, ", from ", short(Low), " up to ", short(High)], X2 - X1, 11))
+      || {Up, {Low, High}} <- Rest]].
 
-legend(Stats, Range, Y) ->
-    Fitness = case Range of
-                  none -> "";
-                  {Same, Same} -> ["; fitness ", short(Same)];
-                  {Lowest, Highest} -> ["; light: fitness ", short(Lowest), ", dark: ",
-                                        short(Highest)]
-              end,
-    #{cells := Cells, filled := Filled} = Stats,
-    words(?MARGIN, Y, "start", "", 12,
-          iolist_to_binary([short(Filled), " of ", cambrian_text:counted(Cells, "cell"), Fitness])).
+%% Two lines: how full it is, and which colour stands for which fitness.
+legend(#{cells := Cells, filled := Filled}, Range, Y, Width) ->
+    Text = iolist_to_binary([short(Filled), " of ", cambrian_text:counted(Cells, "cell")]),
+    [words(?MARGIN, Y, "start", "", 12, fit(Text, Width - ?MARGIN, 12)), ramp(Range, Y + ?TEXT)].
+
+ramp(none, _) -> [];
+ramp({Same, Same}, Y) -> words(?MARGIN, Y, "start", "cb-mute", 11, ["fitness ", short(Same)]);
+ramp({Lowest, Highest}, Y) ->
+    Low = iolist_to_binary(["fitness ", short(Lowest)]),
+    From = ?MARGIN + text_width(Low, 11) + 2,
+    Step = 8,
+    [words(?MARGIN, Y, "start", "cb-mute", 11, Low),
+     [tag(rect, [{class, "cb-fill"}, {'fill-opacity', opacity(Level)}, {x, n(From + Step * Level)},
+                 {y, n(Y - 9)}, {width, n(Step)}, {height, "10"}])
+      || Level <- lists:seq(1, ?LEVELS)],
+     words(From + Step * (?LEVELS + 2), Y, "start", "cb-mute", 11, short(Highest))].
 
 %%% ---- more dimensions --------------------------------------------------------------------
 
@@ -114,44 +138,21 @@ legend(Stats, Range, Y) ->
 %% right.
 parallel(Archive, #{bounds := Bounds, filled := Filled} = Stats, Opts) ->
     Width = width(Opts),
-    Top = cambrian_svg_element:head_height(Opts) + ?TEXT,
+    Top = cambrian_svg_element:head_height(Opts) + 2 * ?TEXT,
     Bottom = Top + 240,
-    Elites = part(cambrian_nif:archive_elites(Archive)),
+    Elites = cambrian_nif:archive_some(Archive, ?LINES),
+    Left = Filled - length(Elites),
     Range = range([Fitness || #{fitness := Fitness} <- Elites]),
-    Axes = Bounds ++ [Range || Range =/= none],
-    Step = (Width - 2 * ?MARGIN) / max(1, length(Bounds)),
-    Across = fun(At) -> ?MARGIN + Step * (At - 1) end,
-    Lines = [{level(Fitness, Range), points(Behaviour ++ [Fitness], Axes, Across, Top, Bottom)}
+    Axes = lists:zip(names(Bounds, Opts), Bounds) ++ [{"fitness", Range} || Range =/= none],
+    Plot = cambrian_parallel:plot(Axes, {?MARGIN, Width - ?MARGIN}, {Top, Bottom}),
+    Lines = [{level(Fitness, Range), cambrian_parallel:line(Behaviour ++ [Fitness], Plot)}
              || #{fitness := Fitness, behaviour := Behaviour} <- Elites],
-    {{Width, Bottom + 3 * ?TEXT},
+    {{Width, Bottom + 3 * ?TEXT + 12 + case Left of 0 -> 0; _ -> ?TEXT end},
      [[tag(g, [{class, "cb-line cb-c1"}, {opacity, opacity(Level)}],
-           [tag(path, [{d, ["M", lists:join("L", Points)]}])
-            || {Of, Points} <- Lines, Of =:= Level])
+           [Line || {Of, Line} <- Lines, Of =:= Level])
        || Level <- lists:seq(1, ?LEVELS)],
-      [axis(Across(At), Bounding, Top, Bottom) || {At, Bounding} <- lists:enumerate(Axes)],
-      legend(Stats, Range, Bottom + 2 * ?TEXT),
-      [words(Width - ?MARGIN, Bottom + 2 * ?TEXT, "end", "cb-mute", 11,
+      cambrian_parallel:axes(Plot),
+      legend(Stats, Range, Bottom + 2 * ?TEXT + 4, Width),
+      [words(?MARGIN, Bottom + 4 * ?TEXT + 4, "start", "cb-mute", 11,
              [short(length(Elites)), " of the elites are drawn"])
-       || length(Elites) < Filled]]}.
-
-%% Evenly through the cells.
-part(Elites) ->
-    Each = max(1, (length(Elites) + ?LINES - 1) div ?LINES),
-    [Elite || {At, Elite} <- lists:zip(lists:seq(1, length(Elites)), Elites), At rem Each =:= 0].
-
-points(Numbers, Axes, Across, Top, Bottom) ->
-    [p({Across(At), Bottom - (Bottom - Top) * share(Number, Bounding)})
-     || {At, {Number, Bounding}} <- lists:enumerate(lists:zip(Numbers, Axes))].
-
-%% From 0 at the lower end, and for what lies below it, to 1.
-share(Number, {Low, High}) ->
-    case half(Low, High) of
-        Half when Half > 0.0 -> half(Low, max(Low, min(High, Number))) / Half;
-        _ -> 1.0
-    end.
-
-axis(X, {Low, High}, Top, Bottom) ->
-    Anchor = case X > ?MARGIN of true -> "end"; false -> "start" end,
-    [tag(path, [{class, "cb-base"}, {d, ["M", p({X, Top}), "L", p({X, Bottom})]}]),
-     words(X, Top - 6, Anchor, "cb-mute", 11, short(High)),
-     words(X, Bottom + ?TEXT - 5, Anchor, "cb-mute", 11, short(Low))].
+       || Left > 0]]}.

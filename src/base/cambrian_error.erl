@@ -457,6 +457,7 @@ elixir_names() ->
       <<"cambrian_genotype:to_c/2">> => <<"Cambrian.Genotype.to_c/2">>,
       <<"type cambrian_governor:settings()">> => <<"Cambrian.Governor">>,
       <<"type cambrian_archive:picture_options()">> => <<"Cambrian.Archive.to_svg/2">>,
+      <<"type cambrian_front:picture_options()">> => <<"Cambrian.Front.to_svg/2">>,
       <<"type cambrian_heat:opts()">> => <<"Cambrian.Picture">>,
       <<"type cambrian_population:goal()">> => <<"Cambrian.Population">>,
       <<"type cambrian_population:options()">> => <<"Cambrian.evolve/2">>,

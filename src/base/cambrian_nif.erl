@@ -52,14 +52,14 @@
          population_inject/4, population_purge/3, population_sources/2, population_tuning/1,
          tuning_candidates/1, tuning_tell/2, tuning_settle/1, population_info/1,
          population_parameters/1, population_evaluated_champion/1, population_best/1,
-         population_front/1,
+         population_front/2,
          population_migrant/3, population_contender/1, population_lineage/2, population_stats/1,
          population_work/1, population_median_cost/1,
          population_encode/1, population_decode/1]).
 -export([population_archive/2, population_behaviour/1]).
 -export([archive_encode/1, archive_decode/1, archive_id/1, archive_merge/2,
          archive_info/2, archive_best/1, archive_at/2, archive_nearest/2, archive_sample/3,
-         archive_elites/1, archive_raster/2]).
+         archive_elites/1, archive_some/2, archive_raster/2]).
 -export([identity_public_key/1, identity_succession/3, identity_read_succession/1,
          identity_peek_succession/1, identity_grant/4, identity_cosign_grant/2,
          identity_read_grant/1, identity_peek_grant/1]).
@@ -208,7 +208,7 @@ population_info(_Population) -> ?STUB.
 population_parameters(_Population) -> ?STUB.
 population_evaluated_champion(_Evaluated) -> ?STUB.
 population_best(_Evaluated) -> ?STUB.
-population_front(_Evaluated) -> ?STUB.
+population_front(_Evaluated, _Most) -> ?STUB.
 population_migrant(_Evaluated, _Policy, _Draw) -> ?STUB.
 population_contender(_Evaluated) -> ?STUB.
 population_lineage(_Evaluated, _Genotype) -> ?STUB.
@@ -230,6 +230,7 @@ archive_at(_Archive, _Behaviour) -> ?STUB.
 archive_nearest(_Archive, _Behaviour) -> ?STUB.
 archive_sample(_Archive, _Count, _Seed) -> ?STUB.
 archive_elites(_Archive) -> ?STUB.
+archive_some(_Archive, _Most) -> ?STUB.
 archive_raster(_Archive, _Most) -> ?STUB.
 
 identity_public_key(_Secret) -> ?STUB.

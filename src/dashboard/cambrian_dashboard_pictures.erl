@@ -5,6 +5,11 @@
 -export([answer/2]).
 
 -define(MAX_ORIGINS, 6).
+%% A picture of all that a running population has found is kept for so long, however fast it runs
+%% and whoever looks. It shows at most so many networks of a front.
+-define(KEPT_MS, 2000).
+-define(MAX_NETWORKS, 300).
+-define(ANSWER_MS, 2000).
 
 -spec answer(Name :: binary(), Query :: #{binary() => binary()}) ->
           {200 | 404, [{string(), string()}], iodata()}.
@@ -53,6 +58,10 @@ picture(<<"champion">>, [#{champion := #{champion := Genotype}}], _) ->
          Genes = cambrian_genotype:to_map(Genotype),
          cambrian_svg:network(Genes, Size#{title => <<"The champion's network">>})
      end};
+picture(<<"archive">>, [#{search := map_elites, stats := #{}} = Population], _) ->
+    {moment(Population), fun(Size) -> archive(Population, Size) end};
+picture(<<"front">>, [#{search := pareto, stats := #{}} = Population], _) ->
+    {moment(Population), fun(Size) -> front(Population, Size) end};
 picture(<<"mesh">>, _, #{mesh := #{} = Mesh}) ->
     {Here, Senders} = Data = senders(Mesh),
     Height = traffic_height(length(Senders)),
@@ -73,6 +82,9 @@ traffic_height(_Senders) -> 380.
 
 generation(#{stats := #{generation := Generation}}) -> Generation;
 generation(_) -> none.
+
+moment(#{state := running}) -> {running, erlang:monotonic_time(millisecond) div ?KEPT_MS};
+moment(Population) -> {resting, generation(Population)}.
 
 pages(#{history := History}) -> cambrian_history:pages(History).
 
@@ -108,12 +120,33 @@ lines(Names, Population, Size) ->
     Points = fun(Key) -> [{G, maps:get(Key, Page)} || #{generation := G} = Page <- Pages] end,
     cambrian_chart:chart([#{name => Name, points => Points(Key)} || {Name, Key} <- Names], Size).
 
-%% The page shows two of these pictures side by side.
+%% The page shows two of these pictures side by side, or an archive in half of its width.
 half(#{width := 720} = Size) -> Size#{width := 500};
 half(Size) -> Size.
 
 small(Size, Title) ->
     Size#{title => Title, x_label => <<"generation">>, width => 360, height => 220}.
+
+archive(#{pid := Pid}, Size) ->
+    Archive = asked(fun() -> cambrian_population:archive(Pid) end),
+    cambrian_archive:to_svg(Archive, (half(Size))#{title => <<"The archive">>}).
+
+front(#{pid := Pid}, Size) ->
+    #{front := Front} = Part =
+        asked(fun() -> cambrian_population:some_of_front(Pid, ?MAX_NETWORKS) end),
+    #{parameters := #{objectives := Pursued}} =
+        asked(fun() -> {ok, cambrian_population:info(Pid)} end),
+    Count = case Front of [] -> 0; [#{objectives := Objectives} | _] -> length(Objectives) end,
+    Opts = maps:merge(Size, maps:with([count, champion], Part)),
+    cambrian_front:to_svg(Front, Opts#{title => <<"The front">>,
+                                       labels => cambrian_front:labels(Pursued, Count)}).
+
+%% A population that is ending or busy has no answer; the server then says to ask again.
+asked(Question) ->
+    case cambrian_async:await(cambrian_async:start(Question), ?ANSWER_MS) of
+        {ok, {ok, Answer}} -> Answer;
+        _ -> exit(no_answer)
+    end.
 
 %%% ---- of the mesh ------------------------------------------------------------------------
 

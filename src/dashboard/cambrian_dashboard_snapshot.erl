@@ -55,12 +55,13 @@ populations() ->
     Questions = [fun() -> cambrian_population:overview(Pid) end || {_, _, Pid} <- Shown],
     Answers = cambrian_async:await_all(Questions, ?ANSWER_MS),
     #{at => erlang:monotonic_time(millisecond), unshown => length(Here) - length(Shown),
-      populations => lists:append([population(Name, Answer)
-                                   || {{_, Name, _}, Answer} <- lists:zip(Shown, Answers)])}.
+      populations => lists:append([population(Name, Pid, Answer)
+                                   || {{_, Name, Pid}, Answer} <- lists:zip(Shown, Answers)])}.
 
-population(Name, {ok, Overview}) -> [Overview#{text => cambrian_text:text(Name)}];
-population(Name, timeout) -> [#{name => Name, text => cambrian_text:text(Name), state => silent}];
-population(_Name, {error, _}) -> [].
+population(Name, Pid, {ok, Overview}) -> [Overview#{pid => Pid, text => cambrian_text:text(Name)}];
+population(Name, _, timeout) ->
+    [#{name => Name, text => cambrian_text:text(Name), state => silent}];
+population(_Name, _, {error, _}) -> [].
 
 %%% ---- the mesh ---------------------------------------------------------------------------
 

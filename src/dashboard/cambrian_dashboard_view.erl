@@ -34,7 +34,12 @@ population(#{text := Text, name := Name, task := Task, stats := Stats,
     Facts = maps:merge(of_stats(Stats), maps:with([state, solved], Population)),
     Facts#{name => Text, task => text(Task), rate => round(maps:get(Name, Rates, 0)),
            champion => champion(Champion), progress => progress(Population),
-           failure => failure(Population)}.
+           failure => failure(Population), keeps => keeps(Population)}.
+
+%% What it finds beside its champion, which has a picture of this name.
+keeps(#{search := map_elites}) -> archive;
+keeps(#{search := pareto}) -> front;
+keeps(_) -> null.
 
 %% The reason why the run ended without a result.
 failure(#{failure := {evaluations_failed, #{count := Count, first := First}}}) ->

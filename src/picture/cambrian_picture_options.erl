@@ -6,7 +6,7 @@
 -export([check/2, ensure/5]).
 -export_type([picture/0]).
 
--type picture() :: network | chart | heat | traffic | archive.
+-type picture() :: network | chart | heat | traffic | archive | front.
 
 %% @doc Whether the options are right.
 -spec check(picture(), term()) -> ok | {error, cambrian_options:error()}.
@@ -28,20 +28,29 @@ ensure(Module, Function, Arity, Picture, Options) ->
 
 table(network) -> (common())#{labels => {fun are_labels/1, <<"a map with inputs and outputs">>}};
 table(heat) -> common();
-table(archive) -> common();
+table(archive) -> (common())#{labels => list()};
+table(front) ->
+    (common())#{labels => list(), count => {fun is_count/1, <<"an integer from 0">>},
+                champion => {fun is_genotype/1, <<"a genotype, or its id">>}};
 table(traffic) -> (common())#{height => pixels()};
 table(chart) ->
-    List = {fun is_list/1, <<"a list">>},
-    (common())#{height => pixels(), x_label => text(), y_label => text(), marks => List,
-                cover => List}.
+    (common())#{height => pixels(), x_label => text(), y_label => text(), marks => list(),
+                cover => list()}.
 
 common() ->
     #{title => text(), width => pixels(),
       embed => {fun is_boolean/1, <<"a boolean">>}}.
 
+list() -> {fun is_list/1, <<"a list">>}.
+
 pixels() -> {fun cambrian_options:is_positive/1, <<"a positive integer">>}.
 
 text() -> {fun(X) -> is_binary(X) orelse is_list(X) orelse is_atom(X) end, <<"a text">>}.
+
+is_count(Count) -> is_integer(Count) andalso Count >= 0.
+
+is_genotype(<<_:256>>) -> true;
+is_genotype(Genotype) -> cambrian_nif:kind_of(Genotype) =:= genotype.
 
 are_labels(Labels) when is_map(Labels) -> maps:keys(Labels) -- [inputs, outputs] =:= [];
 are_labels(_) -> false.
@@ -50,4 +59,5 @@ see(network) -> <<"type cambrian_svg:network_opts()">>;
 see(chart) -> <<"type cambrian_chart:opts()">>;
 see(heat) -> <<"type cambrian_heat:opts()">>;
 see(traffic) -> <<"type cambrian_traffic:opts()">>;
-see(archive) -> <<"type cambrian_archive:picture_options()">>.
+see(archive) -> <<"type cambrian_archive:picture_options()">>;
+see(front) -> <<"type cambrian_front:picture_options()">>.

@@ -41,14 +41,15 @@ frame(Kind, Name, Words, {Width, Height}, Opts, Body) ->
     [
         tag(svg, Attributes, [
             "\n", tag(title, [], Title), "\n", tag(desc, [], Description), "\n",
-            [Look || not maps:get(embed, Opts, false)], visible_title(Opts), Body
+            [Look || not maps:get(embed, Opts, false)], visible_title(Opts, Width), Body
         ]),
         "\n"
     ].
 
-visible_title(#{embed := true}) -> [];
-visible_title(#{title := Title}) -> words(12, 26, "start", "cb-title", 15, clip(Title, 120));
-visible_title(_) -> [].
+visible_title(#{embed := true}, _) -> [];
+visible_title(#{title := Title}, Width) ->
+    words(12, 26, "start", "cb-title", 15, fit(clip(Title, 120), Width - 16, 15));
+visible_title(_, _) -> [].
 
 %% @doc Returns the height of the title of a picture, in pixels.
 %%

@@ -15,7 +15,8 @@
          await/2, best/1, archive/1, front/1, migrant/2, stats/1, history/1, inject/2, inject/3,
          purge/2, checkpoint/1,
          subscribe/1, unsubscribe/1, info/1]).
--export([start_guarded/1, start_prepared/1, overview/1, so_far/1, inject_from_mesh/4, account/1]).
+-export([start_guarded/1, start_prepared/1, overview/1, some_of_front/2, so_far/1,
+         inject_from_mesh/4, account/1]).
 -export_type([population/0, options/0, goal/0, stats/0, champion/0, compromise/0,
               migration/0, result/0, event/0,
               failure/0, evaluations_failed/0]).
@@ -121,11 +122,8 @@
 %% `operators' say how it arose: see {@link cambrian:lineage/1}. `sources' are the newcomers whose
 %% genes it carries: see {@link purge/2}.
 
--type compromise() :: #{genotype := cambrian_genotype:genotype(), objectives := [float()],
-                        fitness := float()}.
-%% A genotype of a front: no other of its generation is as good in every objective and better in
-%% one. `objectives' are in the order of the parameter `objectives'. More is better in each, so the
-%% objective `connections' is the number of connections times -1.
+-type compromise() :: cambrian_front:compromise().
+%% A genotype of a front, with what it reaches in each objective.
 
 -type migration() :: champion | tournament | novel | random.
 %% Which genotype goes to other populations: the champion; the fittest of three random ones
@@ -387,7 +385,9 @@ best(Population) -> call(Population, best, infinity).
 %% ok
 %% '''
 -spec archive(population()) -> {ok, cambrian_archive:archive()} | {error, no_archive}.
-archive(Population) -> call(Population, archive, infinity).
+archive(Population) ->
+    %% the caller's process makes the archive, which may be large
+    cambrian_standing:archive(call(Population, archive, infinity)).
 
 %% @doc The front of the last generation that was evaluated, in the search `pareto': the genotypes
 %% than which no other is as good in every objective and better in one. The first objective
@@ -406,6 +406,17 @@ front(Population) ->
     case call(Population, front, infinity) of
         %% the caller's process makes the list, which may be long
         {ok, Evaluated} -> {ok, cambrian_standing:front(Evaluated)};
+        Error -> Error
+    end.
+
+%% @private At most so many of the front, evenly chosen, with the champion among them, and how many
+%% the whole front has, for a display.
+-spec some_of_front(population(), Most :: pos_integer()) ->
+          {ok, #{front := cambrian_front:front(), count := non_neg_integer(),
+                 champion := cambrian_genotype:genotype()}} | {error, not_evaluated}.
+some_of_front(Population, Most) ->
+    case call(Population, front, infinity) of
+        {ok, Evaluated} -> {ok, cambrian_standing:some_of_front(Evaluated, Most)};
         Error -> Error
     end.
 
@@ -616,7 +627,7 @@ info(Population) -> call(Population, info, infinity).
 
 %% @private Its state in one answer, for a display.
 -spec overview(population()) ->
-          #{name := term(), task := atom(), task_id := binary(), goal := goal(),
+          #{name := term(), task := atom(), task_id := binary(), search := atom(), goal := goal(),
             state := new | running | paused | finished | failed,
             failure := undefined | failure(), solved := boolean(), stats := undefined | stats(),
             champion := undefined | champion(), elapsed_ms := non_neg_integer(),

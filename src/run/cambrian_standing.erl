@@ -3,10 +3,12 @@
 %% answers to a user's questions.
 -module(cambrian_standing).
 
--export([generation/1, is_pareto/1, front/1, result/2, time_left/1, is_over/1, is_settled/1,
-         reached/1, measure/1,
-         worked/3, answer/2]).
+-export([generation/1, is_pareto/1, front/1, some_of_front/2, archive/1, result/2, time_left/1,
+         is_over/1, is_settled/1, reached/1, measure/1, worked/3, answer/2]).
 -export_type([conf/0, facts/0, worked/0]).
+
+%% More than any front has.
+-define(ALL, 16#ffffffff).
 
 %% What never changes of an evolution. `by' says who evaluates a generation: Rust as a whole, or
 %% evaluators in rounds. `has_trial' says whether the task has a trial; `text' is the task as a user
@@ -32,14 +34,27 @@ generation(#{population := Population}) ->
 
 %% @doc Whether a population pursues several objectives.
 -spec is_pareto(Population :: reference()) -> boolean().
-is_pareto(Population) ->
-    maps:get(search, cambrian_nif:population_parameters(Population)) =:= pareto.
+is_pareto(Population) -> search(Population) =:= pareto.
+
+search(Population) -> maps:get(search, cambrian_nif:population_parameters(Population)).
 
 %% @doc The front of a generation; empty in searches that have none.
--spec front(Evaluated :: reference()) -> [cambrian_population:compromise()].
-front(Evaluated) ->
-    [#{genotype => Genotype, objectives => Objectives, fitness => Fitness}
-     || {Genotype, Objectives, Fitness} <- cambrian_nif:population_front(Evaluated)].
+-spec front(Evaluated :: reference()) -> cambrian_front:front().
+front(Evaluated) -> element(2, front(Evaluated, ?ALL)).
+
+front(Evaluated, Most) ->
+    {Count, Some} = cambrian_nif:population_front(Evaluated, Most),
+    {Count, [#{genotype => Genotype, objectives => Objectives, fitness => Fitness}
+             || {Genotype, Objectives, Fitness} <- Some]}.
+
+%% @doc At most so many of a front, evenly chosen, with the champion among them.
+-spec some_of_front(Evaluated :: reference(), Most :: pos_integer()) ->
+          #{front := cambrian_front:front(), count := non_neg_integer(),
+            champion := cambrian_genotype:genotype()}.
+some_of_front(Evaluated, Most) ->
+    {Count, Some} = front(Evaluated, Most),
+    #{champion := Champion} = cambrian_nif:population_evaluated_champion(Evaluated),
+    #{front => Some, count => Count, champion => Champion}.
 
 %% The last generation that was evaluated, also before a crash or in another VM.
 last(#{stats := undefined, history := History}) -> cambrian_history:last(History);
@@ -82,20 +97,26 @@ result(Solved, Facts) -> result(Solved, last(Facts), Facts).
 
 result(Solved, #{generation := Generation} = Last, #{champions := Champions} = Facts) ->
     #{seed := Seed} = cambrian_nif:population_info(maps:get(population, Facts)),
-    Archives = maps:from_list([{archive, Archive} || {ok, Archive} <- [archive(Facts)]]),
+    Archives = maps:from_list([{archive, Archive}
+                               || {ok, Archive} <- [archive(with_elites(Facts))]]),
     Counts = maps:with([evaluations, failures], Last),
     lists:foldl(fun maps:merge/2, cambrian_champions:winner(Solved, Champions),
                 [Archives, front_of(Facts),
                  Counts#{solved => Solved =/= false, generations => Generation + 1, seed => Seed,
                          elapsed_ms => elapsed(Facts)}]).
 
-%% With the elites of the last generation that was evaluated.
-archive(#{conf := #{task_id := TaskId}, population := Population, evaluated := Evaluated}) ->
-    Generation = case Evaluated of undefined -> Population; _ -> Evaluated end,
+%% @doc The archive of an answer to the question `archive'.
+-spec archive({Generation :: reference(), TaskId :: binary()}) ->
+          {ok, cambrian_archive:archive()} | {error, no_archive}.
+archive({Generation, TaskId}) ->
     case cambrian_nif:population_archive(Generation, TaskId) of
         undefined -> {error, no_archive};
         Archive -> {ok, Archive}
     end.
+
+%% With the elites of the last generation that was evaluated.
+with_elites(#{conf := #{task_id := TaskId}, population := Population, evaluated := Evaluated}) ->
+    {case Evaluated of undefined -> Population; _ -> Evaluated end, TaskId}.
 
 %% A checkpoint that was taken up has no front until a generation is evaluated.
 front_of(#{population := Population, evaluated := Evaluated, last := Last}) ->
@@ -168,7 +189,7 @@ answer(best, #{champions := Champions}) ->
         undefined -> {error, not_evaluated};
         Champion -> {ok, Champion}
     end;
-answer(archive, Facts) -> archive(Facts);
+answer(archive, Facts) -> with_elites(Facts);
 answer(stats, #{stats := undefined}) -> {error, not_evaluated};
 answer(stats, #{stats := Stats}) -> {ok, Stats};
 answer(history, #{history := History}) -> cambrian_history:pages(History);
@@ -181,10 +202,12 @@ answer(so_far, #{champions := Champions} = Facts) ->
         undefined -> {error, not_evaluated};
         _ -> {ok, result(false, so_far(Facts), Facts)}
     end;
-answer(overview, #{conf := Conf, run := Run, champions := Champions, stats := Stats} = Facts) ->
+answer(overview, #{conf := Conf, run := Run, champions := Champions, stats := Stats,
+                   population := Population} = Facts) ->
     Outcome = cambrian_run:outcome(Run),
     (maps:with([name, task, task_id], Conf))#{
-      goal => cambrian_run:goal(Run), state => state(Outcome, Facts), stats => Stats,
+      search => search(Population), goal => cambrian_run:goal(Run),
+      state => state(Outcome, Facts), stats => Stats,
       solved => case Outcome of {ok, #{solved := Solved}} -> Solved; _ -> false end,
       failure => case Outcome of {error, Failure} -> Failure; _ -> undefined end,
       champion => cambrian_champions:champion(Champions), elapsed_ms => elapsed(Facts),

@@ -89,10 +89,19 @@ files(Task, #{champion := Champion, seed := Seed} = Result, Story) ->
     [{"champion.genotype", Save(fun cambrian_genotype:to_binary/1)},
      {"champion.svg", Save(fun cambrian_picture:network/1)},
      {"report.html", fun(Path) -> cambrian_report:write(Path, Run) end}
-     | lists:append([elites(Title, Archive) || #{archive := Archive} <- [Result]])].
+     | lists:append([elites(Title, Archive) || #{archive := Archive} <- [Result]]
+                    ++ [front(Title, Run) || #{front := [_ | _]} <- [Result]])].
+
+%% Of a report's only population.
+front(Title, #{populations := [#{front := #{networks := Front} = Of}]}) ->
+    Picture = (maps:with([champion, labels], Of))#{title => text(Title)},
+    [{"front.svg", fun(Path) ->
+          cambrian_file:save(Path, cambrian_front:to_svg(Front, Picture))
+      end},
+     {"front.json", fun(Path) -> cambrian_file:save(Path, cambrian_front:to_json(Front)) end}].
 
 elites(Title, Archive) ->
-    Picture = #{title => unicode:characters_to_binary(Title)},
+    Picture = #{title => text(Title)},
     [{"elites.archive", fun(Path) ->
           cambrian_file:save(Path, cambrian_archive:to_binary(Archive))
       end},

@@ -11,8 +11,11 @@
                     parameters := map(), history := [map()], received := [map()],
                     best => #{champion := binary(), fitness := float(),
                               generation := non_neg_integer(), atom() => term()},
-                    result => #{champion := binary(), atom() => term()}}.
-%% Lists are oldest first. Genotypes are bytes, so that you can send a story to another node.
+                    result => #{champion := binary(), atom() => term()}, archive => binary(),
+                    front => [#{genotype := binary(), objectives := [float()],
+                                fitness := float()}]}.
+%% Lists are oldest first. Genotypes are bytes, and an archive is, so that you can send a story to
+%% another node.
 
 -record(state, {info, history = [], received = [], best = undefined, result = undefined}).
 
@@ -53,7 +56,8 @@ started(Started) -> Started.
 %% genotypes that came in.
 %%
 %% In a generation, `species' is the number of species, and `sizes' has their ids and sizes. `best'
-%% is the last champion and `result' the result of the run, each if there is one.
+%% is the last champion and `result' the result of the run, each if there is one. `archive' and
+%% `front' are those of the result.
 %%
 %% ```
 %% 1> {ok, P} = cambrian_population:start(#{task => 'xor', seed => 42}).
@@ -109,15 +113,19 @@ init(Population) ->
 handle_call(read, _From, #state{info = Info, history = History, received = Received} = State) ->
     Record = maps:with([name, task, seed, parameters], Info),
     Story = Record#{history => lists:reverse(History), received => lists:reverse(Received)},
-    {reply, with_result(State, with(best, State#state.best, Story)), State};
+    WithBest = with(best, State#state.best, Story),
+    {reply, case State#state.result of
+                undefined -> WithBest;
+                Result -> cambrian_story:with_result(Result, WithBest)
+            end, State};
 handle_call(latest, _From, #state{history = History, received = Received} = State) ->
     Latest = maps:from_list([{generation, hd(History)} || History =/= []]
-                            ++ [{received, hd(Received)} || Received =/= []]),
-    {reply, with_result(State, Latest#{count => length(Received)}), State};
+                            ++ [{received, hd(Received)} || Received =/= []]
+                            ++ [{result, as_bytes(maps:without([archive, front], Result))}
+                                || #{} = Result <- [State#state.result]]),
+    {reply, Latest#{count => length(Received)}, State};
 handle_call(_, _From, State) ->
     {reply, {error, unknown_call}, State}.
-
-with_result(#state{result = Result}, Map) -> with(result, Result, Map).
 
 with(_Key, undefined, Map) -> Map;
 with(Key, Value, Map) -> Map#{Key => Value}.
@@ -133,7 +141,7 @@ handle_info({cambrian, _, {received, Received}}, #state{received = All} = State)
 handle_info({cambrian, _, {champion, Champion}}, State) ->
     {noreply, State#state{best = as_bytes(Champion)}};
 handle_info({cambrian, _, {finished, Result}}, State) ->
-    {noreply, State#state{result = as_bytes(Result)}};
+    {noreply, State#state{result = Result}};
 handle_info(_, State) ->
     {noreply, State}.
 

@@ -14,6 +14,7 @@
 %% '''
 -module(cambrian_report).
 
+-import(cambrian_report_html, [both/3, details/2, name/1, row/2, rows/3, section/3]).
 -import(cambrian_text, [counted/2, escape/1, exact/1, plural/2, short/1, text/1]).
 
 -export([html/1, write/2, run/1]).
@@ -44,8 +45,16 @@
     name := text(),
     seed := integer(),
     history := [generation()],
-    received => [arrival()]
+    received => [arrival()],
+    archive => cambrian_archive:archive(),
+    front => #{
+        networks := cambrian_front:front(),
+        champion => cambrian_genotype:id(),
+        labels => [text()]
+    }
 }.
+%% A population with an archive or a front has a picture of it. `labels' are the names of the
+%% objectives.
 
 -type champion() :: #{
     found_by := text(),
@@ -74,7 +83,6 @@
 %% These limit the size of the page. It says how many items it does not show.
 -define(MAX_LINES, 24).
 -define(MAX_PANELS, 24).
--define(MAX_ROWS, 2000).
 -define(MAX_ARRIVALS, 500).
 -define(MAX_MATRIX, 12).
 -define(MAX_FACTS, 200).
@@ -132,7 +140,7 @@ html(Source) -> page(run(Source)).
 %% 7> ok = cambrian_population:stop(P).
 %% '''
 -spec run(cambrian_story:source()) -> run().
-run(Source) -> cambrian_story:run(cambrian_story:all(Source)).
+run(Source) -> cambrian_story:run(cambrian_story:with_answers(Source)).
 
 page(Run) ->
     Title = escape(map_get(title, Run)),
@@ -152,18 +160,11 @@ page(Run) ->
         fitness(Run),
         species(Run),
         network(Run),
+        cambrian_report_answers:sections(maps:get(populations, Run)),
         travel(Run),
         repeat(Run),
         <<"</main>\n<footer><p>Made by Cambrian. This page holds all that it shows: "
         "it loads nothing and runs no script.</p></footer>\n</body>\n</html>\n">>
-    ].
-
-section(_, _, []) ->
-    [];
-section(Id, Heading, Body) ->
-    [
-        <<"<section aria-labelledby=\"">>, Id, <<"\">\n<h2 id=\"">>, Id, <<"\">">>, Heading,
-        <<"</h2>\n">>, Body, <<"</section>\n">>
     ].
 
 %% ---------------------------------------------------------------------------------------------
@@ -294,11 +295,6 @@ marks(#{name := Name} = Population) ->
             <- maps:get(received, Population, [])
     ].
 
-%% Draws a picture for a wide screen and one for a narrow screen: the style sheet shows one of them.
-both(Draw, Wide, Narrow) ->
-    [<<"<div class=\"wide\">\n">>, Draw(Wide), <<"</div>\n<div class=\"narrow\">\n">>,
-     Draw(Narrow), <<"</div>\n">>].
-
 species(#{populations := Populations}) ->
     Known = [P || #{history := History} = P <- Populations,
                   lists:any(fun(G) -> is_map_key(sizes, G) end, History)],
@@ -377,51 +373,23 @@ tables(#{nodes := Nodes} = Genotype, Names) ->
     [
         details(["All ", counted(length(Links), "connection"), ", the strongest first"], [
             row("th", ["from", "to", {num, "weight"}, "kind"]),
-            [link_row(Link, Names) || Link <- lists:sublist(Strongest, ?MAX_ROWS)],
-            more(length(Links), 4)
+            rows(fun(Link) -> link_row(Link, Names) end, Strongest, 4)
         ]),
         details(["All ", counted(length(Nodes), "node")], [
             row("th", ["node", "kind", "activation", {num, "bias"} | ["besides" || Besides]]),
-            [
-                row("td", [map_get(Id, Names), Kind, Activation, {num, exact(Bias)}
-                    | [lists:join("; ", cambrian_graph:words(Node)) || Besides]])
-             || #{id := Id, kind := Kind, activation := Activation, bias := Bias} = Node
-                    <- lists:sublist(Nodes, ?MAX_ROWS)
-            ],
-            more(length(Nodes), 4)
+            rows(fun(Node) -> node_row(Node, Names, Besides) end, Nodes, 4)
         ])
     ].
+
+node_row(#{id := Id, kind := Kind, activation := Activation, bias := Bias} = Node, Names,
+         Besides) ->
+    row("td", [map_get(Id, Names), Kind, Activation, {num, exact(Bias)}
+               | [lists:join("; ", cambrian_graph:words(Node)) || Besides]]).
 
 link_row(#{from := From, to := To, weight := Weight, enabled := Enabled, kind := Kind}, Names) ->
     Words = ["recurrent" || Kind =/= forward] ++ ["disabled" || not Enabled],
     row("td", [map_get(From, Names), map_get(To, Names), {num, exact(Weight)},
                lists:join(", ", Words)]).
-
-more(Count, Width) when Count > ?MAX_ROWS ->
-    [<<"<tr><td colspan=\"">>, integer_to_list(Width), <<"\">and ">>, short(Count - ?MAX_ROWS),
-     <<" more</td></tr>\n">>];
-more(_, _) ->
-    [].
-
-details(Summary, Rows) ->
-    [
-        <<"<details><summary>">>, Summary, <<"</summary>\n<div class=\"scroll\"><table>\n">>, Rows,
-        <<"</table></div></details>\n">>
-    ].
-
-row(Tag, Cells) ->
-    [<<"<tr>">>, [cell(Tag, Cell) || Cell <- Cells], <<"</tr>\n">>].
-
-cell(Tag, {num, Text}) -> ["<", Tag, " class=\"n\">", minus(Text), "</", Tag, ">"];
-cell(Tag, {html, Html}) -> ["<", Tag, ">", Html, "</", Tag, ">"];
-cell(Tag, Text) -> ["<", Tag, ">", escape(Text), "</", Tag, ">"].
-
-%% A true minus sign is as wide as a digit, so columns of numbers line up.
-minus(Text) ->
-    case escape(Text) of
-        <<$-, Rest/binary>> -> [<<"−"/utf8>>, Rest];
-        Other -> Other
-    end.
 
 %% ---------------------------------------------------------------------------------------------
 %% Who sent what to whom
@@ -533,8 +501,7 @@ repeat(#{task := Task, seed := Seed, populations := Populations} = Run) ->
                 <<"<div class=\"scroll\"><table>\n">>,
                 row("th", ["population", {num, "seed"}, {num, "best"}, {num, "generations"},
                            {num, "evaluations"}, {num, "failed"}, {num, "time"}]),
-                [population_row(P) || P <- lists:sublist(Populations, ?MAX_ROWS)],
-                more(length(Populations), 7), <<"</table></div>\n">>
+                rows(fun population_row/1, Populations, 7), <<"</table></div>\n">>
             ]
          || Populations =/= []
         ]
@@ -553,9 +520,6 @@ failures(Generation) -> maps:get(failures, Generation, 0).
 %% ---------------------------------------------------------------------------------------------
 %% Words and numbers
 %% ---------------------------------------------------------------------------------------------
-
-%% A name may be written in any direction: bdi keeps it from turning the words around it.
-name(Name) -> [<<"<bdi>">>, escape(Name), <<"</bdi>">>].
 
 duration(Ms) when Ms < 1000 -> [short(round(Ms)), " ms"];
 duration(Ms) when Ms < 60000 -> [float_to_binary(Ms / 1000, [{decimals, 1}]), " s"];

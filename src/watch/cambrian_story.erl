@@ -1,8 +1,9 @@
 %% @private
 %% Collects the stories of populations from populations and recorders, and makes a run for a report.
+%% "Answers" are what a population has beside its champion: an archive or a front.
 -module(cambrian_story).
 
--export([all/1, named/1, of_population/1, with_recorded/2, run/1]).
+-export([all/1, with_answers/1, named/1, of_population/1, with_recorded/2, with_result/2, run/1]).
 -export_type([source/0]).
 
 %% A population as it is now, or the story of a recorder; or several of these.
@@ -10,9 +11,23 @@
 -type one() :: cambrian_population:population() | cambrian_recorder:story().
 
 -spec all(source()) -> [cambrian_recorder:story()].
-all(Population) when is_pid(Population); is_atom(Population) -> [of_population(Population)];
-all(Story) when is_map(Story) -> [Story];
-all(Several) when is_list(Several) -> lists:append(lists:map(fun all/1, Several)).
+all(Source) -> all(Source, fun of_population/1).
+
+%% @doc The same; each story of a population has its archive and its front.
+-spec with_answers(source()) -> [cambrian_recorder:story()].
+with_answers(Source) ->
+    all(Source, fun(Population) ->
+                    maps:merge(of_population(Population), answers(found(Population)))
+                end).
+
+all(Population, Ask) when is_pid(Population); is_atom(Population) -> [Ask(Population)];
+all(Story, _) when is_map(Story) -> [Story];
+all(Several, Ask) when is_list(Several) -> lists:append([all(One, Ask) || One <- Several]).
+
+found(Population) ->
+    Answers = [{archive, cambrian_population:archive(Population)},
+               {front, cambrian_population:front(Population)}],
+    maps:from_list([{Key, Answer} || {Key, {ok, Answer}} <- Answers]).
 
 %% @doc Asks a population for its story, which has all generations, but neither the sizes of species
 %% nor the genotypes that came in.
@@ -35,6 +50,20 @@ with_recorded(#{history := History} = Story, #{history := Recorded, received := 
                                || #{generation := Number} = Generation <- History ++ Recorded]),
     Merged = [Generation || {_, Generation} <- lists:sort(maps:to_list(ByNumber))],
     Story#{received := Received, history => Merged}.
+
+%% @doc Adds a result. Genotypes, the archive and the front become bytes.
+-spec with_result(cambrian_population:result(), cambrian_recorder:story()) ->
+          cambrian_recorder:story().
+with_result(#{champion := Champion} = Result, Story) ->
+    Facts = maps:without([archive, front], Result),
+    Sendable = Facts#{champion := cambrian_genotype:to_binary(Champion)},
+    maps:merge(Story#{result => Sendable}, answers(Result)).
+
+answers(Found) ->
+    maps:map(fun(archive, Archive) -> cambrian_archive:to_binary(Archive);
+                (front, Front) -> [One#{genotype := cambrian_genotype:to_binary(Genotype)}
+                                   || #{genotype := Genotype} = One <- Front]
+             end, maps:with([archive, front], Found)).
 
 %% @doc Makes a run for {@link cambrian_report:html/1}. Its champion is the best of all stories.
 -spec run([cambrian_recorder:story(), ...]) -> cambrian_report:run().
@@ -70,7 +99,7 @@ champion(#{best := Best}) -> [Best];
 champion(_) -> [].
 
 champion_of_run(Name, #{champion := Bytes, fitness := Fitness, generation := Generation} = Best) ->
-    {ok, Champion} = cambrian_genotype:from_binary(Bytes),
+    Champion = genotype(Bytes),
     #{found_by => Name, generation => Generation, fitness => Fitness,
       id => cambrian_text:hex(cambrian_genotype:id(Champion)),
       genotype => cambrian_genotype:to_map(Champion),
@@ -85,10 +114,27 @@ facts(Parameters) ->
      || {Name, Default, _Expected, _About} <- cambrian_nif:parameters_table(),
         #{Name := Value} <- [Parameters], Value /= Default].
 
-population(Name, #{seed := Seed, history := History, received := Received}) ->
-    #{name => Name, seed => Seed, history => History,
-      received => [Arrival#{from := from(From), outcome := outcome(Outcome)}
-                   || #{from := From, outcome := Outcome} = Arrival <- Received]}.
+population(Name, #{seed := Seed, history := History, received := Received} = Story) ->
+    Shown = #{name => Name, seed => Seed, history => History,
+              received => [Arrival#{from := from(From), outcome := outcome(Outcome)}
+                           || #{from := From, outcome := Outcome} = Arrival <- Received]},
+    maps:merge(Shown, maps:from_list([{archive, opened(Bytes)} || #{archive := Bytes} <- [Story]]
+                                     ++ [{front, front(Story)} || #{front := [_ | _]} <- [Story]])).
+
+opened(Bytes) ->
+    {ok, Archive} = cambrian_archive:from_binary(Bytes),
+    Archive.
+
+front(#{front := [#{objectives := Objectives} | _] = Front, parameters := Parameters} = Story) ->
+    Pursued = maps:get(objectives, Parameters, [task]),
+    Networks = [One#{genotype := genotype(Bytes)} || #{genotype := Bytes} = One <- Front],
+    Of = #{networks => Networks, labels => cambrian_front:labels(Pursued, length(Objectives))},
+    maps:merge(Of, maps:from_list([{champion, cambrian_genotype:id(genotype(Bytes))}
+                                   || #{champion := Bytes} <- champion(Story)])).
+
+genotype(Bytes) ->
+    {ok, Genotype} = cambrian_genotype:from_binary(Bytes),
+    Genotype.
 
 from(<<_:256>> = Key) -> cambrian_text:hex(Key);
 from(Other) -> Other.

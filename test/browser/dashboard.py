@@ -250,6 +250,26 @@ def names_are_only_text(server, page):
     assert page.text("img") == [] and page.all("script:not([src='dashboard.js'])") == []
 
 
+def archives_and_fronts_are_shown(server, page):
+    for search, kept, words in (("map_elites", "archive", "QD score"), ("pareto", "front", "More is better in each")):
+        assert server.ask(f"begin {search}") == "ok"
+        until("its row", lambda: (page.row(search) or {}).get("generation") not in (None, "", "0"))
+        page.driver.execute_script(f"[...document.querySelectorAll('button.name')].find((b) => b.textContent === '{search}').click()")
+        first = page.picture(kept)
+        assert words in first, first
+        until("another picture of it", lambda: page.picture(kept) != first)
+        until("its words", lambda: words in page.text(f"[data-words={kept}]")[0])
+        assert page.driver.execute_script(f"return document.getElementById('{'front' if kept == 'archive' else 'archive'}').hidden")
+        if folder := os.environ.get("LOOK"):
+            page.driver.save_screenshot(os.path.join(folder, f"{kept}.png"))
+            page.driver.execute_script(f"document.getElementById('{kept}').scrollIntoView()")
+            page.driver.save_screenshot(os.path.join(folder, f"{kept}-below.png"))
+        assert server.ask(f"stop {search}") == "ok"
+    page.driver.execute_script("[...document.querySelectorAll('button.name')].find((b) => b.textContent === 'gate').click()")
+    until("gate", lambda: "gate" in page.text("#champion-title")[0])
+    assert page.driver.execute_script("return document.getElementById('front').hidden")
+
+
 def it_can_be_used_without_eyes(server, page):
     nameless = page.driver.execute_script(
         "return [...document.querySelectorAll('button')].filter((b) => !(b.getAttribute('aria-label') || b.textContent.trim())).length")
@@ -317,7 +337,7 @@ def nothing_was_amiss(server, page):
 
 
 STEPS = [it_is_locked, a_token_opens_it, the_cookie_alone_changes_nothing, it_logs_out_and_in, numbers_change, it_pauses_and_resumes, a_click_shows_the_champion, the_mesh_is_shown,
-         it_bans_and_unbans, names_are_only_text, it_can_be_used_without_eyes, it_fits_a_phone, it_comes_back, sessions_end_with_it, others_can_read_it,
+         it_bans_and_unbans, names_are_only_text, archives_and_fronts_are_shown, it_can_be_used_without_eyes, it_fits_a_phone, it_comes_back, sessions_end_with_it, others_can_read_it,
          nothing_was_amiss]
 
 

@@ -6,6 +6,8 @@
 %%   state NAME        the state of a population on the first node, as that says itself, and its generation
 %%   banned KEY        whether it is banned there
 %%   ill               starts a population whose name is meant ill
+%%   begin SEARCH      starts a population of that search and name
+%%   stop NAME         stops a population
 %%   break             starts the process that listens anew: all connections end
 %%   down, up          stops the dashboard, and starts it again on the same port
 %%   end
@@ -65,6 +67,13 @@ answer(["banned", Hex], Peer, _) ->
 answer(["ill"], Peer, _) ->
     {ok, _} = peer:call(Peer, cambrian_population, start, [#{task => parity, name => '"><img src=x onerror=alert(1)>', seed => 1}]),
     "ok";
+answer(["begin", Search], Peer, _) ->
+    Name = list_to_atom(Search),
+    Task = #{map_elites => maze_medium, pareto => zdt1},
+    {ok, _} = peer:call(Peer, cambrian_population, start, [#{task => maps:get(Name, Task), search => Name, name => Name, seed => 1, target => 1.0e9}]),
+    atom_to_list(peer:call(Peer, cambrian_population, run, [Name]));
+answer(["stop", Name], Peer, _) ->
+    atom_to_list(peer:call(Peer, cambrian_population, stop, [list_to_existing_atom(Name)]));
 answer(["break"], Peer, _) ->
     ok = peer:call(Peer, supervisor, terminate_child, [cambrian_dashboard_sup, listener]),
     {ok, _} = peer:call(Peer, supervisor, restart_child, [cambrian_dashboard_sup, listener]),

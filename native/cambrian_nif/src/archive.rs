@@ -3,7 +3,7 @@
 use crate::genotype::wrap;
 use crate::parameters::show;
 use crate::population::{EvaluatedArc, PopulationArc};
-use crate::term::{List, binary};
+use crate::term::{List, binary, evenly};
 use crate::{atoms, error};
 use cambrian_core::base::choice::Choice;
 use cambrian_core::genome::parameters::Value;
@@ -151,6 +151,16 @@ fn archive_sample(
 #[rustler::nif(schedule = "DirtyCpu")]
 fn archive_elites(env: Env<'_>, archive: ArchiveArc) -> NifResult<Vec<Term<'_>>> {
     archive.0.elites().iter().map(|(cell, one)| elite(env, *cell, one)).collect()
+}
+
+/// At most so many, evenly chosen.
+#[rustler::nif(schedule = "DirtyCpu")]
+fn archive_some(env: Env<'_>, archive: ArchiveArc, most: usize) -> NifResult<Vec<Term<'_>>> {
+    let elites = archive.0.elites();
+    let mut chosen = evenly(elites.len(), most).peekable();
+    let is_chosen = |(at, _): &(usize, _)| chosen.next_if_eq(at).is_some();
+    let some = elites.iter().enumerate().filter(is_chosen);
+    some.map(|(_, (cell, one))| elite(env, *cell, one)).collect()
 }
 
 /// Of an archive of one or two dimensions, a picture of at most so many columns and rows, the

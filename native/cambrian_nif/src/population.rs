@@ -5,7 +5,7 @@ use crate::job::{self, Job};
 use crate::scheduler::is_short;
 use crate::substrate::{self, SubstrateArc};
 use crate::task::{Measured, TaskArc, TrialTerm};
-use crate::term::{List, binary, bytes32, limit};
+use crate::term::{List, binary, bytes32, evenly, limit};
 use crate::{atoms, error, network, parameters, pools, task};
 use cambrian_core::base::cancel::{CancelToken, Cancelled, NeverCancelled, TimeBudget};
 use cambrian_core::base::choice::Choice;
@@ -29,6 +29,7 @@ use cambrian_core::wire::codec::{self, GenotypeId};
 use rustler::{
     Atom, Binary, Encoder, Env, Error, NewBinary, NifResult, Resource, ResourceArc, Term,
 };
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -495,15 +496,26 @@ fn population_best(evaluated: EvaluatedArc) -> (GenotypeArc, f64) {
     (wrap(Arc::clone(evaluated.0.tuned(at))), fitness)
 }
 
-/// The first front of a Pareto search: `[{Genotype, Objectives, Fitness}]`; empty in other
-/// searches.
+/// Of the first front of a Pareto search at most so many, evenly chosen, its ends among them, and
+/// the champion: `{Count, [{Genotype, Objectives, Fitness}]}`, where the count is of all. Empty in
+/// other searches.
 #[rustler::nif(schedule = "DirtyCpu")]
-fn population_front(evaluated: EvaluatedArc) -> Vec<(GenotypeArc, Vec<f64>, Option<f64>)> {
+fn population_front(
+    evaluated: EvaluatedArc,
+    most: usize,
+) -> (usize, Vec<(GenotypeArc, Vec<f64>, Option<f64>)>) {
     let one = |(at, objectives): (u32, &[f64])| {
         let genotype = wrap(Arc::clone(evaluated.0.tuned(at)));
         (genotype, objectives.to_vec(), evaluated.0.fitness()[at as usize])
     };
-    evaluated.0.front().into_iter().map(one).collect()
+    let front = evaluated.0.front();
+    let champion = evaluated.0.population().champion();
+    let is_knee = |(at, _): &(u32, &[f64])| {
+        champion.is_some_and(|champion| champion.genotype == *evaluated.0.tuned(*at))
+    };
+    let knee = front.iter().position(is_knee);
+    let chosen: BTreeSet<usize> = evenly(front.len(), most).chain(knee).collect();
+    (front.len(), chosen.into_iter().map(|at| one(front[at])).collect())
 }
 
 /// The fittest that has not contended before, and the population that remembers that it has:

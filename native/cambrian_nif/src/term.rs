@@ -41,3 +41,9 @@ pub fn limit(term: Term) -> NifResult<Option<u64>> {
         _ => term.decode().map(Some),
     }
 }
+
+/// At most so many places of a list of so many, evenly apart, the first and the last among them.
+pub fn evenly(count: usize, most: usize) -> impl Iterator<Item = usize> {
+    let chosen = count.min(most);
+    (0..chosen).map(move |at| if chosen < 2 { at } else { at * (count - 1) / (chosen - 1) })
+}

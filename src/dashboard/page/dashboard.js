@@ -5,6 +5,7 @@ const PICTURE_MS = 2000; // a picture is drawn anew at most that often
 const SILENT_MS = 25000; // the server says something every ten seconds
 const RETRY_MS = [1000, 2000, 5000, 10000];
 const OF_THE_MESH = ['mesh', 'migrations'];
+const KEPT = ['archive', 'front']; // what some searches find beside the champion
 const NARROW = matchMedia('(max-width: 34rem)');
 
 let stream = null, watchdog = 0, retries = 0;
@@ -179,6 +180,7 @@ function showChosen(populations) {
   show($('chosen'), Boolean(known));
   if (!known) return;
   for (const element of document.querySelectorAll('.chosen-name')) put(element, known.name);
+  for (const name of KEPT) show($(name), known.keeps === name && known.generation !== null);
   const { champion } = known;
   show($('champion'), champion !== null);
   if (champion) {
@@ -282,6 +284,7 @@ function depends(name, own) {
   }
   if (!own || own.generation === null) return null;
   if (name === 'champion') return own.champion && own.champion.id;
+  if (KEPT.includes(name)) return own.keeps === name ? `${own.state} ${own.generation}` : null;
   if (name === 'fitness') {
     return JSON.stringify([state.populations.filter((p) => p.task === own.task).map((p) => [p.name, p.generation]), state.mesh?.judged]);
   }
@@ -304,7 +307,11 @@ async function draw(place, own) {
     const answer = await fetch(`picture/${name}?${query}`);
     if (answer.ok) {
       const drawing = new DOMParser().parseFromString(await answer.text(), 'image/svg+xml').documentElement;
-      if (drawing.localName === 'svg') place.replaceChildren(document.importNode(drawing, true));
+      if (drawing.localName === 'svg') {
+        place.replaceChildren(document.importNode(drawing, true));
+        const said = document.querySelector(`[data-words=${name}]`);
+        if (said) put(said, drawing.querySelector('desc').textContent);
+      }
       place.drawnKey = key;
     }
   } catch {
