@@ -1,6 +1,5 @@
 %% @private
-%% The knowledge and the decisions of a node about one realm: the keys that may publish, the bans,
-%% and the reputation of each origin.
+%% What a node knows and decides about one realm: permitted keys, bans, and reputations.
 %%
 %% This is a value without a process and without a clock: `Now' is in ms since 1970. Its size is
 %% bounded, whatever other nodes send.
