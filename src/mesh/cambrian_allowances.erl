@@ -15,7 +15,7 @@
 %% The line in which a genotype or a request waits. Origins that share an account share two lines.
 -type line() :: {fresh, node | sender} | cambrian_identity:key().
 
-%% @doc Whether the budget allows one more message of weight 1. See {@link may_work_on/5}.
+%% @doc Whether the budget allows one more message of weight 1. See {@link may_work_on/6}.
 -spec may_work_on(Kind :: atom(), Budgets :: #{earned | known | fresh => pos_integer()},
                   cambrian_identity:key(), Now :: integer(), #exchange{}) ->
           {boolean(), #exchange{}}.
