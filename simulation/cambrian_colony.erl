@@ -1,7 +1,7 @@
 %% @private
 %% A population of a simulation, as a value. It holds the same {@link cambrian_evolution} as the
-%% process of a population, and carries its effects out in place, one generation at a call. It waits
-%% for Rust, so that nothing depends on who was faster.
+%% process of a population, and executes its effects immediately, one generation per call. It waits
+%% for Rust, so that no result depends on timing.
 -module(cambrian_colony).
 
 -export([new/1, generation/2, offer/5, inject/3, pick/3]).
@@ -10,24 +10,24 @@
 -export([save/1, saved_champion/1, restore/2, is_sound/1]).
 -export_type([colony/0, options/0, event/0]).
 
-%% `rests', if it is to find out whether it has solved the task, and to stop then. `stalls' says of
+%% With `rests', the colony checks whether it has solved the task, and then stops. `stalls' says for
 %% which genotypes the evaluation does not end by itself.
 -type options() :: #{task := cambrian_task:native(), agents := pos_integer(),
                      seed := non_neg_integer(), params => map(), rests => boolean(),
                      stalls => fun((cambrian_genotype:genotype()) -> boolean()),
                      atom() => term()}.
-%% What a bridge hears from a population. The outcome `busy' is what it is told at once.
+%% An event of a population for a bridge. The outcome `busy' is returned at once.
 -type event() :: cambrian_population:event() | {worked, cambrian_standing:worked()}.
 
 -record(colony, {options :: options(), native :: reference(),
                  evolution :: cambrian_evolution:evolution(),
-                 %% the checkpoint in memory, and the last that a disk has
+                 %% the checkpoint in memory, and the last checkpoint on disk
                  memory = #{} :: map(), file = none :: none | map(),
-                 %% what was said and answered in this call, the last first
+                 %% the events and replies of this call, the last first
                  events = [] :: [event()], replies = [] :: [term()]}).
 -opaque colony() :: #colony{}.
 
-%% No fitness is as high: a colony with this target evolves on, and tries nobody.
+%% No fitness is as high: a colony with this target continues to evolve, and runs no trial.
 -define(NEVER, 1.0e300).
 %% The deadline of an evaluation, in evaluations of the population's own.
 -define(STALLED, 5).
@@ -50,7 +50,7 @@ begin_with(Saved, #{task := Task} = Options) ->
     {[], [], Begun} = done(carry_out(Effects, 0, Colony)),
     Begun.
 
-%% A dataset or a table of a task takes longer to make than a generation.
+%% Caches the task: a dataset or a table of a task takes longer to make than a generation.
 native(Task) ->
     cambrian_memo:once({task, Task}, fun() ->
         {ok, Native} = cambrian_task:new(Task),
@@ -64,8 +64,7 @@ shape(Task) -> element(2, native(Task)).
 
 %%% ---- events -----------------------------------------------------------------------------
 
-%% @doc The next generation, evaluated. Once it has solved the task there is none, where it rests
-%% then.
+%% @doc Evaluates the next generation. If the colony `rests' and has solved the task, there is none.
 -spec generation(Now :: integer(), colony()) -> {[event()], colony()}.
 generation(Now, Colony) ->
     case is_resting(Colony) of
@@ -75,14 +74,14 @@ generation(Now, Colony) ->
             {Events, Next}
     end.
 
-%% @doc A stranger's genotype, as {@link cambrian_population:inject_from_mesh/4} offers it.
+%% @doc Offers a stranger's genotype, as {@link cambrian_population:inject_from_mesh/4} does.
 -spec offer(cambrian_genotype:genotype(), From :: term(), Bound :: number(), Now :: integer(),
             colony()) -> {[event()], colony()}.
 offer(Genotype, From, Bound, Now, Colony) ->
     Stranger = #{cost => cambrian_genotype:cost(Genotype), bound => Bound},
     inject(Genotype, From, Stranger, Now, Colony).
 
-%% @doc A genotype that a user adds, as {@link cambrian_population:inject/2}.
+%% @doc Adds a user's genotype, as {@link cambrian_population:inject/2} does.
 -spec inject(cambrian_genotype:genotype(), Now :: integer(), colony()) -> {[event()], colony()}.
 inject(Genotype, Now, Colony) -> inject(Genotype, undefined, #{}, Now, Colony).
 
@@ -96,7 +95,7 @@ inject(Genotype, From, More, Now, Colony) ->
             {Events ++ [{received, Busy}], Next}
     end.
 
-%% @doc Whom to send elsewhere, as {@link cambrian_population:migrant/2}.
+%% @doc Picks a migrant, as {@link cambrian_population:migrant/2} does.
 -spec pick(cambrian_population:migration(), Now :: integer(), colony()) ->
           {ok, cambrian_population:champion(), colony()} | {error, not_evaluated}.
 pick(champion, _Now, Colony) ->
@@ -120,7 +119,7 @@ handle(Event, Now, #colony{evolution = Evolution} = Colony) ->
     {Effects, Next} = cambrian_evolution:handle(Event, Now, Evolution),
     carry_out(Effects, Now, Colony#colony{evolution = Next}).
 
-%% What a job comes to is an event, which has its turn when all effects before are carried out.
+%% The result of a job is an event, which is handled after all earlier effects.
 carry_out(Effects, Now, Colony) ->
     {Answers, Done} = lists:foldl(fun(Effect, {Events, C}) ->
                                       case effect(Effect, C) of
@@ -150,7 +149,7 @@ effect({notify, Event}, #colony{events = Events} = Colony) ->
     Colony#colony{events = [Event | Events]};
 effect({account, Worked}, #colony{events = Events} = Colony) ->
     Colony#colony{events = [{worked, Worked} | Events]};
-%% A file is due with each generation.
+%% A file is due after each generation.
 effect({save, Where, Checkpoint}, Colony) -> saved(Where, Checkpoint, Colony);
 effect({amend, Where, Changes}, #colony{memory = Memory} = Colony) ->
     saved(Where, maps:merge(Memory, Changes), Colony);
@@ -164,7 +163,7 @@ await(Post) ->
     {ok, Answer} = cambrian_job:await(Post),
     Answer.
 
-%% One whose evaluation does not end has no fitness, by its deadline.
+%% A genotype whose evaluation does not end has no fitness after its deadline.
 examined(Genotype, #colony{options = #{task := Task}} = Colony) ->
     {_, Work} = Measured = measured(Genotype, Task),
     case is_stalling(Genotype, Colony) of
@@ -182,17 +181,17 @@ median(#colony{evolution = Evolution}) ->
 
 %%% ---- questions --------------------------------------------------------------------------
 
-%% @doc Whether it has evaluated a generation, since a restart if there was one.
+%% @doc Whether the colony has evaluated a generation, since a restart if there was one.
 -spec is_evaluated(colony()) -> boolean().
 is_evaluated(#colony{evolution = Evolution}) ->
     cambrian_evolution:answer(stats, Evolution) =/= {error, not_evaluated}.
 
-%% @doc Whether it has nothing to do any more.
+%% @doc Whether the colony has nothing left to do.
 -spec is_resting(colony()) -> boolean().
 is_resting(#colony{options = Options} = Colony) ->
     maps:get(rests, Options, false) andalso is_solved(Colony).
 
-%% @doc How long the evaluation of a stranger takes, where 1 is that of the population's median.
+%% @doc How long the evaluation of a stranger takes, relative to the population's median.
 -spec takes(cambrian_genotype:genotype(), Bound :: number(), colony()) -> number().
 takes(Genotype, Times, Colony) ->
     Cost = cambrian_genotype:cost(Genotype),
@@ -218,7 +217,7 @@ is_solved(#colony{evolution = Evolution}) ->
 evaluations(#colony{evolution = Evolution}) ->
     maps:get(evaluations, cambrian_evolution:answer(info, Evolution)).
 
-%% @doc The fitness of a genotype as it is measured on this node.
+%% @doc The fitness of a genotype as this node measures it.
 -spec fitness(cambrian_genotype:genotype(), colony()) -> {ok, float()} | {error, shape}.
 fitness(Genotype, #colony{options = #{task := Task}}) ->
     #{inputs := Inputs, outputs := Outputs} = shape(Task),
@@ -231,7 +230,7 @@ fitness(Genotype, #colony{options = #{task := Task}}) ->
 -spec measure(cambrian_genotype:genotype(), cambrian_task:native()) -> float().
 measure(Genotype, Task) -> element(1, measured(Genotype, Task)).
 
-%% With the work of it.
+%% Returns the fitness and the work.
 measured(Genotype, Task) ->
     {Native, _} = native(Task),
     cambrian_memo:once({fitness, Task, cambrian_genotype:id(Genotype)}, fun() ->
@@ -243,14 +242,14 @@ score_network(Native, Network) ->
     {Fitness, _Cases, _Behaviour, _Objectives, Work} = await(Job),
     {Fitness, Work}.
 
-%%% ---- what is kept -----------------------------------------------------------------------
+%%% ---- checkpoints ------------------------------------------------------------------------
 
-%% @doc What a disk has of it, if it has anything.
+%% @doc The checkpoint on disk, if there is one.
 -spec save(colony()) -> none | binary().
 save(#colony{file = none}) -> none;
 save(#colony{file = Checkpoint}) -> cambrian_store:encode(Checkpoint).
 
-%% @doc The champion among that.
+%% @doc The champion in a checkpoint on disk.
 -spec saved_champion(colony()) -> none | cambrian_population:champion().
 saved_champion(#colony{file = #{champion := Champion}}) when Champion =/= undefined -> Champion;
 saved_champion(_Colony) -> none.
@@ -261,7 +260,7 @@ restore(Bytes, Options) ->
     {ok, Saved} = cambrian_store:decode(Bytes, <<"a colony">>),
     (begin_with(Saved, Options))#colony{file = Saved}.
 
-%% @doc Whether all of it would be read again, and the champion is what it says.
+%% @doc Whether the whole checkpoint can be read back, and the champion has its stated fitness.
 -spec is_sound(colony()) -> boolean().
 is_sound(#colony{evolution = Evolution} = Colony) ->
     Population = cambrian_nif:population_encode(cambrian_evolution:population(Evolution)),

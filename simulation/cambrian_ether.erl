@@ -1,5 +1,5 @@
-%% @doc A simulated network in virtual time, as a value without process or clock: the messages that
-%% are under way between nodes.
+%% @doc A simulated network in virtual time, as a value without process or clock: it holds the
+%% messages that are on their way between nodes.
 %%
 %% ```
 %% 1> E = cambrian_ether:new(#{seed => 1, latency => {10, 20}}).
@@ -11,8 +11,8 @@
 %% none
 %% '''
 %%
-%% Every name is a node. All chance comes from the seed: the same calls give the same deliveries.
-%% Times are integers in ms. Messages may be any terms; their sizes are only counted.
+%% Every name is a node. All randomness comes from the seed: the same calls give the same
+%% deliveries. Times are integers in ms. Messages may be any terms; only their sizes count.
 -module(cambrian_ether).
 
 -export([new/1, send/6, later/4, due/1, next/1, split/2, heal/1, crash/2, restart/2, can_reach/3,
@@ -38,8 +38,8 @@
                      Bytes :: non_neg_integer() | none}.
 -type counter() :: {Messages :: non_neg_integer(), Bytes :: non_neg_integer()}.
 
-%% Deliveries of the same time arrive in the order in which they were sent. In `coming' the last
-%% comes first, in `now' the first.
+%% Deliveries of the same time arrive in the order in which they were sent. In `coming' the last is
+%% first, in `now' the first is first.
 -record(ether, {times = empty :: heap(),
                 coming = #{} :: #{time() => [delivery(), ...]},
                 now = {0, []} :: {time(), [delivery()]},
@@ -98,7 +98,7 @@ send_one(From, To, Message, Bytes, Now, E) ->
         false -> E
     end.
 
-%% An impossible event draws no number.
+%% Draws no random number for an impossible event.
 copies(#ether{loss = Loss, duplication = Duplication} = E) ->
     {Lost, Next} = chance(Loss, E),
     case Lost of
@@ -139,7 +139,7 @@ drawn({Min, Max}, #ether{random = Random} = E) ->
 -spec later(address(), Message :: term(), time(), ether()) -> ether().
 later(Address, Message, At, E) -> push(At, {Address, Address, Message, none}, E).
 
-%% @doc The time of the next delivery, even if a partition or a crash since then prevents it.
+%% @doc The time of the next delivery, even if a later partition or crash prevents it.
 %%
 %% ```
 %% 1> Ether = cambrian_ether:new(#{seed => 1, latency => {7, 7}}).
@@ -180,7 +180,7 @@ turn_to(At, #ether{times = {At, Under}, coming = Coming} = E) ->
     {Deliveries, Rest} = maps:take(At, Coming),
     E#ether{times = merged(Under), coming = Rest, now = {At, lists:reverse(Deliveries)}}.
 
-%% A message was sent that is due before the deliveries of `now'.
+%% A new message is due before the deliveries in `now'.
 put_back(#ether{now = {_, []}} = E) -> E;
 put_back(#ether{now = {At, Left}, coming = Coming, times = Times} = E) ->
     case Coming of
@@ -188,7 +188,7 @@ put_back(#ether{now = {At, Left}, coming = Coming, times = Times} = E) ->
         _ -> E#ether{coming = Coming#{At => lists:reverse(Left)}, times = merge({At, []}, Times)}
     end.
 
-%% A node that crashed later has sent the message all the same.
+%% If the sender crashed after it sent the message, the message still arrives.
 arrives(From, To, #ether{down = Down} = E) ->
     not is_map_key(To, Down) andalso same_group(From, To, E).
 

@@ -1,9 +1,9 @@
 %% @private
-%% One honest node of a simulation: an exchange, what it knows of the others, and a population. A
-%% value, as all of them.
+%% An honest node of a simulation: an exchange, its realm, and a population. Like all of them it is
+%% a value.
 %%
-%% What the exchange wants of the population it gets here; what it wants of the network is handed to
-%% the caller, and so is what is to be evaluated, which takes time.
+%% The island executes the exchange's effects on the population itself. It returns to the caller the
+%% effects on the network, and the genotypes to evaluate, because evaluations take time.
 -module(cambrian_island).
 
 -export([keys/1, start/2, generation/2, rest/2, takes/2, evaluate/3, heard/3, asked/4, answered/4,
@@ -11,9 +11,9 @@
          colony/1]).
 -export_type([island/0, options/0, effect/0, from/0]).
 
-%% `exchange' are options of {@link cambrian_exchange:new/1}, and the `cost_bound' of a bridge.
-%% Where `works' is `false', the default, its generations take no time, and it rests between two of
-%% them: nothing that strangers cost is counted.
+%% `exchange' are options of {@link cambrian_exchange:new/1}, and the `cost_bound' of a bridge. If
+%% `works' is `false', the default, its generations take no time and it rests between two of them:
+%% then the cost of strangers is not counted.
 -type options() :: #{realm := binary(), secret := cambrian_identity:secret(), address := binary(),
                      exchange := map(), task := cambrian_task:native(), agents := pos_integer(),
                      seed := non_neg_integer(), trust => map(), works => boolean(),
@@ -22,8 +22,7 @@
 -type effect() :: {publish, binary()} | {ask, term(), binary(), binary()}
                 | {fetch, term(), binary()} | {send, binary()}
                 | {evaluate, cambrian_genotype:genotype(), from()} | {event, atom(), map()}.
-%% `lies' are the claims of each origin that were measured here and were more than they should be,
-%% beyond doubt.
+%% `lies' are, per origin, the claims that this node measured and that are too high beyond doubt.
 -type facts() :: #{accepted := non_neg_integer(),
                    measured := #{cambrian_identity:key() => pos_integer()}, unsound := [term()],
                    lies := #{cambrian_identity:key() => pos_integer()}}.
@@ -33,12 +32,12 @@
                  facts = #{accepted => 0, measured => #{}, unsound => [], lies => #{}} :: facts()}).
 -opaque island() :: #island{}.
 
-%% As a bridge's, by default.
+%% The default of a bridge.
 -define(COST_BOUND, 8).
-%% Twice what is forgiven.
+%% Twice the tolerance.
 -define(LIE, 0.02).
 
-%% @doc Those that it signs with.
+%% @doc The keys with which the node signs.
 -spec keys(options()) -> [cambrian_identity:key()].
 keys(#{secret := Secret}) -> [cambrian_identity:public_key(Secret)].
 
@@ -71,7 +70,7 @@ works(Options) -> maps:get(works, Options, false).
 task(#{task := {Name, _}}) -> atom_to_binary(Name);
 task(#{task := Name}) -> atom_to_binary(Name).
 
-%% @doc The population's next generation.
+%% @doc Evaluates the population's next generation.
 -spec generation(Now :: integer(), island()) -> {[effect()], island()}.
 generation(Now, #island{options = Options, colony = Colony} = Island) ->
     {Events, Next} = cambrian_colony:generation(Now, Colony),
@@ -82,8 +81,8 @@ generation(Now, #island{options = Options, colony = Colony} = Island) ->
     {Others, Told} = said(Events, Now, Settled),
     {Own ++ Others, Told}.
 
-%% @doc There is no next one: its time is anybody's. As in a pause, a generation that is under way
-%% since a restart is done first.
+%% @doc No generation follows, so other genotypes may use the time. As in a pause, a generation that
+%% began after a restart ends first.
 -spec rest(Now :: integer(), island()) -> {[effect()], island()}.
 rest(Now, #island{colony = Colony} = Island) ->
     case cambrian_colony:is_evaluated(Colony) of
@@ -98,7 +97,7 @@ account(Worked, Now, #island{options = Options, exchange = Exchange} = Island) -
     {Effects, Next} = cambrian_exchange:worked(task(Options), Worked, Now, Exchange),
     settle(Effects, Now, Island#island{exchange = Next}).
 
-%% What a bridge makes of the events of a population.
+%% Handles the events of a population as a bridge does.
 said(Events, Now, Island) ->
     lists:foldl(fun(Event, {Before, Said}) ->
                     {Effects, Next} = population_says(Event, Now, Said),
@@ -121,7 +120,7 @@ bred(Champion, Now, #island{options = Options, exchange = Exchange} = Island) ->
     {Effects, Next} = cambrian_exchange:bred(task(Options), Champion, Now, Exchange),
     settle(Effects, Now, Island#island{exchange = Next}).
 
-%% @doc A genotype that the exchange offered.
+%% @doc Evaluates a genotype that the exchange offered.
 -spec evaluate({cambrian_genotype:genotype(), from()}, Now :: integer(), island()) ->
           {[effect()], island()}.
 evaluate({Genotype, From}, Now, #island{colony = Colony} = Island) ->
@@ -131,12 +130,12 @@ evaluate({Genotype, From}, Now, #island{colony = Colony} = Island) ->
 
 bound(#island{options = #{exchange := Exchange}}) -> maps:get(cost_bound, Exchange, ?COST_BOUND).
 
-%% @doc How long its evaluation takes here, in evaluations of the population's own.
+%% @doc How long the evaluation of a genotype takes, relative to the population's own genotypes.
 -spec takes(cambrian_genotype:genotype(), island()) -> number().
 takes(Genotype, #island{colony = Colony} = Island) ->
     cambrian_colony:takes(Genotype, bound(Island), Colony).
 
-%% By what was measured here, whatever the exchange makes of it.
+%% Counts by the measurement of this node, independent of the exchange.
 count(#{outcome := busy}, _From, Island) -> Island;
 count(#{outcome := Outcome} = Judged, #{genotype := Genotype, origin := Origin} = From, Island) ->
     #island{facts = Facts} = Island,
@@ -167,7 +166,7 @@ heard(Bytes, Now, #island{exchange = Exchange} = Island) ->
     {Effects, Next} = cambrian_exchange:heard(Bytes, Now, Exchange),
     settle(Effects, Now, Island#island{exchange = Next}).
 
-%% @doc What is to be made for an answer takes no time here.
+%% @doc Answers a call. Making the answer takes no time in the simulation.
 -spec asked(binary(), From :: binary(), Now :: integer(), island()) ->
           {[effect()], binary() | busy, island()}.
 asked(Bytes, From, Now, #island{exchange = Exchange} = Island) ->
@@ -175,7 +174,7 @@ asked(Bytes, From, Now, #island{exchange = Exchange} = Island) ->
     {Own, Settled} = settle(Effects, Now, Island#island{exchange = Next}),
     {Own, Answer, Settled}.
 
-%% @doc What an exchange replies to a call, with the work that there is to it.
+%% @doc The reply of an exchange to a call, after any work that it needs.
 -spec answer({[cambrian_exchange_state:effect()], cambrian_answers:reply(),
               cambrian_exchange:exchange()}) ->
           {[cambrian_exchange_state:effect()], binary() | busy, cambrian_exchange:exchange()}.
@@ -200,7 +199,7 @@ tick(Now, #island{exchange = Exchange} = Island) ->
 -spec wake(island()) -> integer() | infinity.
 wake(#island{exchange = Exchange}) -> cambrian_exchange:wake(Exchange).
 
-%% What is for the population is done here, and what comes of that as well.
+%% Executes the effects on the population, and the effects that follow from them.
 settle(Effects, Now, Island) -> settle(Effects, [], Now, Island).
 
 settle([], Done, _Now, Island) ->
@@ -218,8 +217,8 @@ settle([{pick, Task, Policy} | Effects], Done, Now, Island) ->
 settle([Effect | Effects], Done, Now, Island) ->
     settle(Effects, [Effect | Done], Now, Island).
 
-%% @doc What stays of a node when its power is cut: who it is, whom it trusts, and the last
-%% checkpoint. The caller's own notes are kept with them.
+%% @doc The state that survives a power cut: the identity, the realm, and the last checkpoint. The
+%% caller's own notes are kept with them.
 -spec crash(island()) -> map().
 crash(#island{colony = Colony} = Island) ->
     Champion = case cambrian_colony:saved_champion(Colony) of
@@ -243,8 +242,8 @@ restart(#{trust := Trust, colony := Colony, facts := Facts}, Options, Now) ->
                     end,
     {Before ++ After, Told}.
 
-%% @doc Something good is put in here by hand, and is what its population ends with: it is told to
-%% all.
+%% @doc Adds a good genotype by hand. The population's run ends with it, so the exchange publishes
+%% it.
 -spec add(cambrian_genotype:genotype(), Now :: integer(), island()) -> {[effect()], island()}.
 add(Genotype, Now, #island{colony = Colony} = Island) ->
     {Events, Next} = cambrian_colony:inject(Genotype, Now, Colony),
@@ -254,7 +253,7 @@ add(Genotype, Now, #island{colony = Colony} = Island) ->
              end || Event <- Events],
     said(Final, Now, Island#island{colony = Next}).
 
-%% @doc The best that was measured here.
+%% @doc The best genotype that this node measured.
 -spec best(island()) -> none | {Fitness :: float(), cambrian_genotype:id()}.
 best(#island{options = Options, exchange = Exchange}) ->
     Task = task(Options),
@@ -267,7 +266,7 @@ best(#island{options = Options, exchange = Exchange}) ->
 -spec facts(island()) -> facts().
 facts(#island{facts = Facts}) -> Facts.
 
-%% @doc What should not be in its population, or is not what it says it is.
+%% @doc The genotypes that should not be in the population, or that differ from their description.
 -spec unsound(island()) -> [term()].
 unsound(#island{options = Options, colony = Colony, exchange = Exchange, facts = Facts}) ->
     #{unsound := Unsound} = Facts,
@@ -279,7 +278,7 @@ unsound(#island{options = Options, colony = Colony, exchange = Exchange, facts =
            end,
     [population || not cambrian_colony:is_sound(Colony)] ++ [best || not Best] ++ Unsound.
 
-%% @doc What this node thinks of the others.
+%% @doc The realm of this node, with its view of the other nodes.
 -spec trust(island()) -> cambrian_realm:realm().
 trust(#island{exchange = Exchange}) -> cambrian_exchange:trust(Exchange).
 

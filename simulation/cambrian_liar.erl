@@ -1,8 +1,8 @@
 %% @private
-%% A node of a simulation that lies in every known way: it changes or repeats what others signed,
-%% claims too high a fitness, signs bombs and garbage, and gives wrong answers. It has the exchange
-%% of an honest node, so that others take it for one, and gives that exchange false values. It signs
-%% what it invents with another key.
+%% A node of a simulation that lies in every known way: it changes or repeats signed messages of
+%% others, claims too high a fitness, signs bombs and garbage, and gives wrong answers. It has the
+%% exchange of an honest node, so that other nodes treat it as one, and gives that exchange false
+%% values. It signs its inventions with another key.
 -module(cambrian_liar).
 
 -export([start/2, generation/2, evaluate/3, heard/3, asked/4, answered/4, tick/2, wake/1, crash/1,
@@ -34,7 +34,7 @@
 -define(BURST, 20).
 -define(MEGABYTE, 1_048_576).
 
-%% @doc The lies by default. `truth' is what it measured itself, now and then.
+%% @doc The default lies. `truth' is sometimes a true measurement.
 -spec lies() -> [lie()].
 lies() ->
     [truth, forged, replayed, truncated, garbage, oversized, inflated, inflated, inflated, bomb,
@@ -72,7 +72,7 @@ lie(truth, Now, #liar{options = #{task := Task}} = Liar) ->
     {Bytes, Next} = sealed(Genotype, undefined,
                            #{fitness => cambrian_colony:measure(Genotype, Task)}, Now, Grown),
     {[{publish, Bytes}], Next};
-%% It signs with either key.
+%% The liar signs with either key.
 lie(inflated, Now, Liar) ->
     {Genotype, Grown} = genotype(Liar),
     case uniform(2, Grown) of
@@ -81,7 +81,7 @@ lie(inflated, Now, Liar) ->
             {Bytes, Next} = sealed(Genotype, undefined, #{}, Now, Drawn),
             {[{publish, Bytes}], Next}
     end;
-%% The claim is true, but to verify it is expensive.
+%% The claim is true, but its verification is expensive.
 lie(costly, Now, Liar) ->
     {Idle, Drawn} = pick(?IDLE, Liar),
     {Genotype, Grown} = genotype(Drawn),
@@ -147,7 +147,7 @@ bytes(stolen_heartbeat, Now,
     {Key, Drawn} = noise(32, Liar),
     Identity = cambrian_identity:from_secret(Secret),
     {cambrian_message:heartbeat(Realm, Address, {Now, 5000}, Identity#{key := Key}), Drawn};
-%% Each message has a key that no node has heard of.
+%% Each message has a key that is new to all nodes.
 bytes(fresh, Now, Liar) ->
     {Secret, Drawn} = noise(32, Liar),
     {Genotype, Grown} = genotype(Drawn),
@@ -167,7 +167,7 @@ bytes(succession_flood, Now, #liar{options = Options} = Liar) ->
     {Which, Last} = uniform(2, Next),
     Old = case Which of 1 -> Fresh; 2 -> crypto:hash(sha256, other_secret(Options)) end,
     {cambrian_nif:identity_succession(Old, Heir, Now), Last};
-%% The keys may exist, but the signatures are false.
+%% The keys may exist, but the signatures are forged.
 bytes(forged_heartbeats, Now, #liar{options = #{realm := Realm, secret := Secret}} = Liar) ->
     {Key, Drawn} = noise(32, Liar),
     {Address, Next} = uniform(12, Drawn),
@@ -273,7 +273,7 @@ pick(List, Liar) ->
     {N, Drawn} = uniform(length(List), Liar),
     {lists:nth(N, List), Drawn}.
 
-%%% ---- as any other node ------------------------------------------------------------------
+%%% ---- like any other node ----------------------------------------------------------------
 
 -spec heard(binary(), Now :: integer(), liar()) -> {[cambrian_island:effect()], liar()}.
 heard(Bytes, Now, #liar{exchange = Exchange, seen = Seen} = Liar) ->
@@ -283,7 +283,7 @@ heard(Bytes, Now, #liar{exchange = Exchange, seen = Seen} = Liar) ->
 remember(Bytes, Seen) when byte_size(Bytes) =:= 0; byte_size(Bytes) > 4096 -> Seen;
 remember(Bytes, Seen) -> [Bytes | lists:sublist(Seen, ?REMEMBERED - 1)].
 
-%% @doc Its answer to a request for a genotype.
+%% @doc The answer of the liar to a request for a genotype.
 -spec asked(binary(), From :: binary(), Now :: integer(), liar()) ->
           {[cambrian_island:effect()], binary() | never | busy, liar()}.
 asked(Bytes, From, Now, #liar{options = Options} = Liar) ->
@@ -319,7 +319,7 @@ tick(Now, #liar{exchange = Exchange} = Liar) ->
 -spec wake(liar()) -> integer() | infinity.
 wake(#liar{exchange = Exchange}) -> cambrian_exchange:wake(Exchange).
 
-%% @doc It measures nothing, and answers that every genotype is better than claimed.
+%% @doc Measures nothing, and answers that every genotype is better than claimed.
 -spec evaluate({cambrian_genotype:genotype(), map()}, Now :: integer(),
                liar()) -> {[cambrian_island:effect()], liar()}.
 evaluate({Genotype, From}, Now,

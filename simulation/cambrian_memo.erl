@@ -9,7 +9,7 @@
 -define(HALF, 10_000).
 -define(LARGE, 8192).
 
-%% @doc The result of `Fun', which must depend on nothing but `Key'.
+%% @doc The result of `Fun', which must depend only on `Key'.
 -spec once(Key :: term(), fun(() -> Answer)) -> Answer.
 once(Key, Fun) ->
     {Young, Old} = halves(),

@@ -9,9 +9,9 @@
 
 -define(MINUTE, 60_000).
 
-%% @doc How many bytes a second each node of a settled mesh sends and receives over `duration_ms'.
-%% After that, how many ms it takes each node, the fastest first, to have and measure a champion
-%% that one of them bred; nodes that did not get it within `wait_ms' are missing.
+%% @doc Measures the bytes per second that each node of a settled mesh sends and receives over
+%% `duration_ms'. After that, one node breeds a champion; measures how many ms each node takes, the
+%% fastest first, to receive and measure it. Nodes without the champion after `wait_ms' are missing.
 -spec mesh(map()) -> #{rates := #{cambrian_world:index() => rates()}, times := [non_neg_integer()],
                        champion := float()}.
 mesh(#{duration_ms := Duration} = Options) ->
@@ -19,7 +19,7 @@ mesh(#{duration_ms := Duration} = Options) ->
     Later = for(Duration, Warm),
     (spread(Later, Options))#{rates => rates(Duration, Warm, Later)}.
 
-%% @doc Only the times until each node has the champion.
+%% @doc Measures only the times until each node has the champion.
 -spec spread(map()) -> #{times := [non_neg_integer()], champion := float()}.
 spread(Options) -> spread(warm(Options), Options).
 
@@ -45,7 +45,7 @@ for(Ms, World) ->
     {over, Next} = cambrian_world:run(cambrian_world:alarm(over, Ms, World)),
     Next.
 
-%% A large population bred it alone.
+%% A large population bred the champion alone.
 better_than(Floor, #{seed := Seed} = Options) ->
     Task = maps:get(task, Options, 'xor'),
     better_than(Floor, Task, Seed,
@@ -63,7 +63,7 @@ better_than(Floor, Task, Seed, Colony, Left) ->
             better_than(Floor, Task, Seed, Next, Left - 1)
     end.
 
-%% @doc Only the bytes a second.
+%% @doc Measures only the bytes per second.
 -spec traffic(map()) -> #{cambrian_world:index() => rates()}.
 traffic(#{duration_ms := Duration} = Options) ->
     Warm = warm(Options),
@@ -84,9 +84,9 @@ counted(World) ->
                  #{sent => Sent, received => Received, uploaded => maps:get(Index, Uploads)}
              end, cambrian_world:traffic(World)).
 
-%% @doc How many genotypes of honest nodes the honest nodes measured while one origin sent so many a
-%% second, all its own, new and true. Every honest node sends one a second, and a node measures
-%% about ten a second.
+%% @doc Counts the genotypes of honest nodes that the honest nodes measured while one origin sent so
+%% many genotypes per second, all its own, new and true. Every honest node sends one per second, and
+%% a node measures about ten per second.
 -spec flood(map()) -> #{measured := non_neg_integer(), flooded := non_neg_integer()}.
 flood(#{per_second := PerSecond, duration_ms := Duration} = Options) ->
     cambrian_memo:forget(),
@@ -104,9 +104,9 @@ flood(#{per_second := PerSecond, duration_ms := Duration} = Options) ->
     #{measured => Sum([maps:with(Keys, Count) || Count <- Measured]),
       flooded => Sum([maps:without(Keys, Count) || Count <- Measured])}.
 
-%% @doc How many generations, and evaluations of all islands, it took until one island solved the
+%% @doc Counts the generations, and the evaluations of all islands, until one island solved the
 %% task, and until all had; `none' if they did not within `max_generations'. With `share => false'
-%% the islands never exchange anything.
+%% the islands never exchange genotypes.
 -spec islands(map()) -> #{first | all => none | #{generations := pos_integer(),
                                                   evaluations := pos_integer()}}.
 islands(#{islands := Nodes, share := Share, max_generations := Max} = Options) ->
@@ -118,7 +118,7 @@ islands(#{islands := Nodes, share := Share, max_generations := Max} = Options) -
     evolve(1, Max, #{first => none, all => none},
            case Share of true -> World; false -> cambrian_world:fault(Alone, World) end).
 
-%% Runs until `all' is known, if it ever is.
+%% Runs until `all' is known, or until the last generation.
 evolve(Generation, Max, Found, _World) when Generation > Max -> Found;
 evolve(Generation, Max, Found, World) ->
     Next = for(1000, World),
@@ -135,10 +135,10 @@ evolve(Generation, Max, Found, World) ->
         {_, true, _} -> Found#{all := Now}
     end.
 
-%% @doc How many messages a second one node handles on one core, by the real clock. `new' are
-%% envelopes of genotypes that it has never seen: it opens them and hands them on to be measured.
-%% `known' are announcements of genotypes that it has measured, and `replayed' are messages that it
-%% already had.
+%% @doc Measures how many messages per second one node handles on one core, by the real clock. `new'
+%% are envelopes of unknown genotypes: the node opens them and offers them for measurement. `known'
+%% are announcements of genotypes that it has measured, and `replayed' are messages that it already
+%% had.
 -spec decisions(map()) -> #{new | known | replayed => float()}.
 decisions(#{origins := Origins, each := Each}) ->
     Realm = <<"org.example.simulation">>,
@@ -173,7 +173,7 @@ sealed(Realm, Secret, Now, Sequence, Seed) ->
                                            time => Now}, Genotype, Secret),
     Bytes.
 
-%% The answer of a population comes at once.
+%% The population answers at once.
 rate(Messages, Now, X) ->
     _ = erlang:garbage_collect(),
     Decide = fun(Bytes, Y) -> decided(cambrian_exchange:heard(Bytes, Now, Y), Now) end,

@@ -1,5 +1,5 @@
-%% @doc Simulates whole meshes in virtual time, in one process, repeatable from a seed: how a
-%% network, its faults and its liars affect nodes that evolve together.
+%% @doc Simulates whole meshes in virtual time, in one process, repeatable from a seed: how the
+%% network, its faults and liars affect nodes that evolve together.
 %%
 %% ```
 %% 1> #{best := Best, failures := []} =
@@ -20,8 +20,8 @@
                      generation_ms => pos_integer(), latency => cambrian_ether:latency(),
                      loss => float(), duplication => float(), exchange => map(),
                      atom() => term()}.
-%% `faults' says what happens when, in ms from the beginning, and `liars' the share of lying nodes.
-%% The simulation takes `duration_ms' of virtual time, and the last `quiet_ms' of it have no
+%% `faults' lists faults with their time in ms from the start, and `liars' is the share of lying
+%% nodes. The simulation takes `duration_ms' of virtual time, and the last `quiet_ms' of it have no
 %% generation.
 
 -type result() :: #{seed := integer(),
@@ -32,8 +32,9 @@
                     bytes_per_second := #{cambrian_world:index() =>
                                               #{sent | received | uploaded => float()}},
                     events := #{atom() => pos_integer()}, failures := [cambrian_world:failure()]}.
-%% For each honest node: the best that it measured, what it refused, and whom it banned. Bytes a
-%% second are of every node: `sent' counts a publication once for each receiver, `uploaded' once.
+%% For each honest node: the best genotype that it measured, its refusals, and the keys that it
+%% banned. Bytes per second are of every node: `sent' counts a publication once for each receiver,
+%% `uploaded' once.
 
 -type flaw() :: {crashed, cambrian_world:index(), term(), term()}
               | {unsound, cambrian_world:index(), [term()]}
@@ -48,16 +49,16 @@
 
 -type pace() :: {Seed :: integer(), cambrian_world:index(), Generations :: non_neg_integer(),
                  WithoutLiars :: non_neg_integer()}.
-%% How many generations an honest node had, and how many it has if the liars are silent.
+%% The number of generations of an honest node, and the number if the liars are silent.
 
 %% So many lies must lead to a ban.
 -define(HANDFUL, 8).
 -define(AGENTS, 20).
 -define(LOOK_MS, 10_000).
-%% How much longer a pace is measured than an ordeal takes, so that the burst that liars may send at
-%% the start counts for little.
+%% A pace is measured for so many times longer than an ordeal, so that the possible burst of liars
+%% at the start has little influence.
 -define(LONGER, 10).
-%% The least share of its generations that an honest node keeps, whatever liars send.
+%% The least share of its generations that an honest node keeps under any messages of liars.
 -define(PACE, 0.85).
 
 %% @doc Simulates a mesh by its options.
@@ -116,7 +117,7 @@ rates(Duration, World) ->
                             uploaded => maps:get(Index, Uploads)})
              end, cambrian_world:traffic(World)).
 
-%% The node to which a key belongs.
+%% Replaces a key by the node that it belongs to.
 who({key, Key} = What, World) ->
     Everybody = cambrian_world:honest(World) ++ cambrian_world:liars(World),
     case [Index || {Index, Known} <- keys(Everybody, World), Known =:= Key] of
@@ -155,7 +156,7 @@ plan(Seed) ->
       duplication => 0.05, lie_ms => 2000, liar => Liar, duration_ms => Noisy, faults => Partitions
           ++ Cuts}.
 
-%% In half of the meshes the liars know only three lies.
+%% In half of the meshes the liars tell only three kinds of lies.
 character(Rand) ->
     {Few, R1} = rand:uniform_s(2, Rand),
     {Lies, R2} = shuffled(cambrian_liar:lies(), R1),
@@ -169,7 +170,8 @@ between(From, To, Rand) ->
     {Drawn, Next} = rand:uniform_s(To - From + 1, Rand),
     {From + Drawn - 1, Next}.
 
-%% The first partition is in the first half, the second, if there is one, in the second.
+%% The first partition is in the first half of the time; the second, if there is one, in the second
+%% half.
 partitions(Nodes, Noisy, Rand) ->
     {One, R1} = partition(Nodes, 0, Noisy div 2, Rand),
     {Two, R2} = partition(Nodes, Noisy div 2, Noisy, R1),
@@ -201,8 +203,8 @@ shuffled(List, Rand) ->
                                    Rand, List),
     {[Item || {_, Item} <- lists:sort(Drawn)], Next}.
 
-%% @doc Simulates the ordeal of a seed, then gives the mesh time while liars continue, and looks for
-%% flaws.
+%% @doc Simulates the ordeal of a seed, then gives the mesh time while liars continue, and checks
+%% for flaws.
 %%
 %% ```
 %% 1> cambrian_simulation:ordeal(1).
@@ -211,8 +213,8 @@ shuffled(List, Rand) ->
 -spec ordeal(Seed :: integer()) -> ok | {flawed, Seed :: integer(), [flaw()]}.
 ordeal(Seed) -> suffer(plan(Seed)).
 
-%% @doc The ordeals of many seeds, as many at once as there are schedulers. The answer has those
-%% with flaws.
+%% @doc Runs the ordeals of many seeds, as many at once as there are schedulers. Returns those with
+%% flaws.
 %%
 %% ```
 %% 1> cambrian_simulation:ordeals(lists:seq(1, 4)).
@@ -235,8 +237,8 @@ side_by_side(Do, Seeds) ->
                           {'DOWN', Ref, process, _, Reason} -> exit(Reason)
                   end || {_, Ref} <- Workers]).
 
-%% @doc How many generations liars cost each honest node. The mesh of a seed runs with all its
-%% faults for ten times as long, once with its liars and once with silent liars.
+%% @doc Measures how many generations the liars cost each honest node. The mesh of a seed runs with
+%% all its faults for ten times as long, once with its liars and once with silent liars.
 %%
 %% ```
 %% 1> [{3, Index, Generations, WithoutLiars} | _] = cambrian_simulation:pace(3).
@@ -258,7 +260,7 @@ generations(#{duration_ms := Duration} = Plan) ->
     [{Index, Generations} || Index <- cambrian_world:honest(World),
                              #{generations := Generations} <- [cambrian_world:pace(Index, World)]].
 
-%% @doc The same for many seeds, as many at once as there are schedulers.
+%% @doc Does the same for many seeds, as many at once as there are schedulers.
 %%
 %% ```
 %% 1> cambrian_simulation:paces([]).
@@ -282,7 +284,7 @@ print(Now, Index, What) ->
               [(Now - cambrian_world:beginning()) / 1000, Index,
                io_lib:format("~0tP", [told(What), 40])]).
 
-%% A step in short.
+%% Describes a step in a few words.
 told({heard, Bytes}) ->
     case cambrian_message:kind(Bytes) of
         {heartbeat, _, _} -> heartbeat;
@@ -314,7 +316,7 @@ suffer(#{seed := Seed, duration_ms := Noisy} = Plan) ->
     end.
 
 %% The nodes that liars slowed too much: they had fewer generations than they would have had without
-%% the liars' newcomers. In each life that ended one generation was under way.
+%% the liars' newcomers. In each life that ended, one generation was not finished.
 slowed(#{generation_ms := Generation}, World) ->
     Honest = [Key || {_, Key} <- keys(cambrian_world:honest(World), World)],
     [{slowed, Index, Generations, Possible}

@@ -21,9 +21,9 @@
 %% ok
 %% '''
 %%
-%% Simulated time costs no real time: as soon as no process has anything to do, time jumps to the
-%% next delivery or to the timeout of a call. Only while a handler works does simulated time pass
-%% like real time.
+%% Simulated time costs no real time: as soon as no process has work, time jumps to the next
+%% delivery or to the timeout of a call. Only while a handler works does simulated time pass like
+%% real time.
 %%
 %% Loss, duplication and delays are drawn from the seed in the order in which the processes send,
 %% and the scheduler decides that order. A simulation that must repeat to the bit uses {@link
@@ -77,8 +77,8 @@
                                         By :: cambrian_transport:address(),
                                         Asker :: cambrian_transport:address()}}}).
 
-%% How long a holder has to send a blob before the next is asked, and how often holders are asked in
-%% all.
+%% How long a holder may take to send a blob before the next is asked, and how many requests there
+%% are in total.
 -define(PULL_MS, 1000).
 -define(MOST_PULLS, 50).
 -define(MOST_KEYS, 4096).
@@ -125,7 +125,7 @@ is_latency(_) -> false.
 stop(Network) -> gen_server:stop(Network).
 
 %% @doc Splits the network: machines, given by name or by the address of a connection, reach only
-%% machines of their group. All that are in no group form one more.
+%% machines of their group. All machines without a group form one more group.
 %%
 %% ```
 %% 1> {ok, Network} = cambrian_transport_sim:start(#{seed => 1}).
@@ -198,7 +198,7 @@ now(Network) -> gen_server:call(Network, now, infinity).
 -spec addresses(network()) -> #{name() => [cambrian_transport:address()]}.
 addresses(Network) -> gen_server:call(Network, addresses, infinity).
 
-%% @doc What each machine has sent and received: see {@link cambrian_ether:traffic/1}.
+%% @doc The traffic of each machine: see {@link cambrian_ether:traffic/1}.
 %%
 %% ```
 %% 1> {ok, Network} = cambrian_transport_sim:start(#{seed => 1}).
@@ -211,7 +211,7 @@ traffic(Network) -> gen_server:call(Network, traffic, infinity).
 
 %%% ---- connections ------------------------------------------------------------------------
 
-%% `name' is the machine of this connection; by default the connection has a machine of its own.
+%% `name' is the machine of this connection; by default each connection has its own machine.
 -spec connect(map()) -> {ok, handle()} | {error, term()}.
 connect(Options) ->
     case cambrian_options:check(Options, connect_table(), <<"cambrian_transport_sim:connect/1">>) of
@@ -306,7 +306,7 @@ order({Network, Address}, Order) ->
     catch exit:_ -> {error, disconnected}
     end.
 
-%%% ---- its process ------------------------------------------------------------------------
+%%% ---- the process of the network ---------------------------------------------------------
 
 init({Starter, Options}) ->
     process_flag(trap_exit, true),
@@ -323,7 +323,7 @@ handle_info({'DOWN', Monitor, process, _, Reason}, #state{working = Working} = S
 handle_info({'EXIT', Owner, _}, State) -> and_then(remove(owned_by(Owner, State), passed(State)));
 handle_info(_, State) -> and_then(State).
 
-%% Messages that processes send now come before any that is under way.
+%% Messages that processes send now come before any message on its way.
 and_then(#state{ether = Ether, working = Working, now = Now} = State) ->
     case cambrian_ether:due(Ether) of
         infinity -> {noreply, State};
@@ -349,7 +349,7 @@ deliver(#state{ether = Ether, now = Now} = State) ->
             end
     end.
 
-%% Time does not jump to a timer that no caller needs.
+%% Time does not jump to a timer whose caller has its answer.
 is_over({give_up, Id}, #state{waiting = Waiting}) -> not is_map_key(Id, Waiting);
 is_over({pull_again, Id, _}, #state{waiting = Waiting}) -> not is_map_key(Id, Waiting);
 is_over(_, _) -> false.
@@ -478,8 +478,8 @@ wait(Wait, Client, Timeout, #state{count = Count, waiting = Waiting} = State) ->
     Next = State#state{count = Id, waiting = Waiting#{Id => Wait}},
     {Id, case Timeout of infinity -> Next; _ -> later(Client, {give_up, Id}, Timeout, Next) end}.
 
-%% Messages without a purpose are dropped: the receiver has left, or the call was answered or has
-%% timed out.
+%% Drops messages without a purpose: the receiver has left, or the call was answered or has timed
+%% out.
 arrived({message, To, Topic, Bytes}, #state{clients = Clients} = State) ->
     _ = [Owner ! {cambrian_transport, Topic, Bytes}
          || #{To := #client{owner = Owner, topics = Topics}} <- [Clients],
@@ -554,8 +554,8 @@ answer(Id, By, Asker, Answer, #state{clients = Clients} = State) ->
 
 %%% ---- blobs ------------------------------------------------------------------------------
 
-%% Asks the first holder, and the next if no answer comes: the request or the answer may have been
-%% lost.
+%% Asks the first holder, and the next holder if no answer comes: the request or the answer may have
+%% been lost.
 pull(Id, #fetch{holders = []}, Why, State) -> settle(Id, {error, Why}, State);
 pull(Id, #fetch{attempts = ?MOST_PULLS}, Why, State) -> settle(Id, {error, Why}, State);
 pull(Id, #fetch{asker = Asker, holders = [Holder | _], content = Content,
@@ -573,7 +573,7 @@ pulled(false, Answer, Holder, Id, #fetch{holders = Holders} = Fetch, State) ->
 is_content(Content, {ok, Blob}) -> crypto:hash(sha256, Blob) =:= Content;
 is_content(_, {error, _}) -> false.
 
-%%% ---- who leaves -------------------------------------------------------------------------
+%%% ---- connections that end --------------------------------------------------------------
 
 owned_by(Owner, #state{clients = Clients}) ->
     [Address || {Address, #client{owner = O}} <- maps:to_list(Clients), O =:= Owner].

@@ -1,7 +1,7 @@
 %% @private
 %% A mesh of honest and lying nodes and the network between them, in one process and in virtual
-%% time. All chance comes from the seed, and the only queue is that of {@link cambrian_ether}, so
-%% the same options give the same events.
+%% time. All randomness comes from the seed, and the only queue is the one of {@link
+%% cambrian_ether}, so the same options give the same events.
 %%
 %% A node is a module and its value: {@link cambrian_island} or {@link cambrian_liar}.
 -module(cambrian_world).
@@ -13,10 +13,10 @@
 
 -type index() :: pos_integer().
 %% The first nodes are the liars. `generation_ms' and `lie_ms' are the times between two generations
-%% and between two lies. `evaluation_ms' is how long it takes to measure a newcomer that costs as
-%% much as the population's own genotypes. A node measures its newcomers one after the other; if the
-%% island `works', that delays the next generation, as on one core. `patience_ms' is how long a
-%% caller waits for an answer. `island' returns options of one node.
+%% and between two lies. `evaluation_ms' is the time for measuring a newcomer that costs as much as
+%% the population's own genotypes. A node measures its newcomers one after the other; if the island
+%% `works', that delays the next generation, as on one core. `patience_ms' is how long a caller
+%% waits for an answer. `island' returns the options of one node.
 -type options() :: #{seed := integer(), nodes := pos_integer(), liars => non_neg_integer(),
                      task => cambrian_task:native(), agents => pos_integer(), params => map(),
                      generation_ms => pos_integer(), lie_ms => pos_integer(),
@@ -31,8 +31,8 @@
 -type failure() :: {crashed, index(), What :: term(),
                     {Class :: atom(), Reason :: term(), Stack :: list()}}.
 
-%% How a node spent its time: its generations, how long it was up, and for how many of these ms it
-%% measured newcomers of which key.
+%% The time of a node: its generations, how long it was up, and for how many of these ms it measured
+%% newcomers of each key.
 -type pace() :: #{generations := non_neg_integer(), lives := pos_integer(),
                   up_ms := non_neg_integer(),
                   measured_ms := #{cambrian_identity:key() => non_neg_integer()}}.
@@ -118,7 +118,7 @@ later(Index, Message, Ms, #world{ether = Ether, now = Now} = World) ->
 send(From, To, Message, Bytes, #world{ether = Ether, now = Now} = World) ->
     World#world{ether = cambrian_ether:send(From, To, Message, Bytes, Now, Ether)}.
 
-%%% ---- what arrives -----------------------------------------------------------------------
+%%% ---- deliveries -------------------------------------------------------------------------
 
 message({topic, Bytes}, _From, To, World) ->
     step(To, {heard, Bytes}, World);
@@ -140,7 +140,7 @@ message({Timer, Life}, _, To, #world{nodes = Nodes} = World) ->
         _ -> World
     end.
 
-%% A node's own timers. A wake-up that was postponed does not count.
+%% A node's own timers. An outdated wake-up is ignored.
 timer({wake, At}, To, #world{nodes = Nodes} = World) ->
     case Nodes of
         #{To := #node{wake = At} = Node} ->
@@ -237,7 +237,7 @@ guarded(cambrian_island, Do) ->
 failed(Index, What, Why, #world{failures = Failures} = World) ->
     World#world{failures = [{crashed, Index, What, Why} | Failures]}.
 
-%% When the node wants to be called next.
+%% Sets the timer for the node's next wake-up.
 alert(Index, #world{now = Now} = World) ->
     #node{module = Module, value = Value, wake = Known, life = Life} = Node = node(Index, World),
     case Module:wake(Value) of
@@ -275,7 +275,7 @@ seen({Fitness, _}, Index, #world{floor = Floor, watched = Watched, now = Now} = 
         _ -> Raised
     end.
 
-%%% ---- what nodes do ----------------------------------------------------------------------
+%%% ---- effects ----------------------------------------------------------------------------
 
 perform(Effects, Index, World) ->
     lists:foldl(fun(Effect, W) -> effect(Effect, Index, W) end, World, Effects).
@@ -362,7 +362,7 @@ crash(Index, #world{ether = Ether} = World) ->
         _ -> World
     end.
 
-%% What only the crashed node knew and had not stored is lost.
+%% The knowledge that only the crashed node had, and had not stored, is lost.
 left(#world{nodes = Nodes}) ->
     case [Fitness || #node{module = cambrian_island} = Node <- maps:values(Nodes),
                      {Fitness, _} <- [known(Node)]] of
@@ -387,17 +387,17 @@ restart(Index, #world{ether = Ether, now = Now} = World) ->
 -spec stop_breeding(world()) -> world().
 stop_breeding(World) -> World#world{breeding = false}.
 
-%% @doc Records from now on when each honest node has measured such a fitness.
+%% @doc Records from now on when each honest node has measured a fitness at least as high.
 -spec watch(Fitness :: float(), world()) -> world().
 watch(Fitness, #world{now = Now} = World) -> World#world{watched = {Fitness, Now, #{}}}.
 
-%% @doc How many ms that took each node.
+%% @doc How many ms each node took.
 -spec watched(world()) -> #{index() => integer()}.
 watched(#world{watched = {_, _, Times}}) -> Times.
 
 %%% ---- questions --------------------------------------------------------------------------
 
-%% @doc The time at which a simulation begins: some day, so that no time is negative.
+%% @doc The time at which a simulation begins: a fixed day, so that no time is negative.
 -spec beginning() -> integer().
 beginning() -> ?BEGINNING.
 
@@ -419,7 +419,7 @@ keys(Index, World) ->
     #node{module = Module, options = #{secret := Secret} = Options} = node(Index, World),
     cambrian_memo:once({keys, Module, Secret}, fun() -> Module:keys(Options) end).
 
-%% @doc The best fitness that the node measured, or that it kept over a crash.
+%% @doc The best fitness that the node measured, or that it kept through a crash.
 -spec best(index(), world()) -> none | {float(), cambrian_genotype:id()}.
 best(Index, World) -> known(node(Index, World)).
 
@@ -440,8 +440,8 @@ failures(#world{failures = Failures}) -> Failures.
 -spec floor(world()) -> none | float().
 floor(#world{floor = Floor}) -> Floor.
 
-%% @doc The bytes that each node sent, with each publication counted once: the cost if others spread
-%% it.
+%% @doc The bytes that each node sent, with each publication counted once: the cost if other nodes
+%% spread it.
 -spec uploads(world()) -> #{index() => non_neg_integer()}.
 uploads(#world{nodes = Nodes}) ->
     maps:map(fun(_, #node{uploaded = Uploaded}) -> Uploaded end, Nodes).

@@ -155,7 +155,7 @@ random(Depth) ->
 
 %% A name from elsewhere neither moves the cursor of a terminal nor adds a line to a log.
 control_characters_are_escaped_test() ->
-    ?assertEqual("no key that is known here has the name a\\x{1b}[31mb\\n\\r", text({unknown_name, <<"a\e[31mb\n\r">>})),
+    ?assertEqual("this node knows no key with the name a\\x{1b}[31mb\\n\\r", text({unknown_name, <<"a\e[31mb\n\r">>})),
     [?assertEqual([], [C || C <- text(Reason), C < 32 orelse C >= 127 andalso C < 160 orelse C =:= 16#202E])
      || Reason <- [{data_dir_in_use, "a\nb", <<"x\e]0;evil\a">>}, {unknown_name, <<"a", 16#9B/utf8, 16#202E/utf8>>},
                    {bad_option, {seed, 1, <<"\e[2J">>}}, {torn_file, "a\nb"}]].

@@ -11,24 +11,25 @@ defmodule Cambrian.Bridge do
       :ok
 
   The bridge signs and publishes a champion of a joined population when it is clearly better than
-  the last published one. It checks what others publish for the same task, has it evaluated here,
-  and the population takes it in if it is good enough. The bridge believes no claim of others;
-  `Cambrian.Trust` remembers how each claim turned out.
+  the last published champion. It checks the genotypes that other nodes publish for the same task,
+  this node evaluates them, and the population takes them in if they are good enough. The bridge
+  believes no claims of other nodes; `Cambrian.Trust` remembers how true their claims were.
 
-  There is a bridge for each realm that the node is in. A function without a realm answers for all
-  bridges or, if that makes no sense, for the only one: with several it raises `{:which_realm,
-  realms}`. Without a bridge it exits with `:noproc`, and if the application does not run it
-  raises `{:not_started, how}`.
+  A node has one bridge for each of its realms. A function without a realm acts on all bridges. If
+  that is impossible, it acts on the only bridge; with several it raises `{:which_realm, realms}`.
+  Without a bridge it exits with `:noproc`, and if the application does not run it raises
+  `{:not_started, how}`.
 
   ## Options
 
     * `:realm` - required: the name by which bridges meet, a binary of at most 255 bytes.
     * `:populations` - the populations to join, by pid or name, or `:all` of this node. The bridge
       waits for a name that does not exist yet; the log and `status/0` say so. Default `[]`.
-    * `:aliases` - what this node calls others, or itself: a map of keys, or of their names
-      (`Cambrian.Identity.name/1`), to texts of 1 to 64 printable bytes without parentheses. They
-      appear with the name behind them, `"pole-pi (lusab-bovik)"`, and are not sent to others.
-    * `:publish` - with `false` this node only takes in. Default `true`.
+    * `:aliases` - this node's own names for other nodes, or for itself: a map of keys, or of their
+      names (`Cambrian.Identity.name/1`), to texts of 1 to 64 printable bytes without parentheses.
+      They are shown together with the name, `"pole-pi (lusab-bovik)"`, and are never sent.
+    * `:publish` - with `false` this node publishes nothing and only takes genotypes in. Default
+      `true`.
     * `:publish_best_fitness_threshold` - a champion is published when its lead over the last
       published one is larger than this share of the single improvements before it. Default 0.99,
       the top 1 % of improvements; 0 publishes each. The last champion of a run is published in
@@ -43,22 +44,22 @@ defmodule Cambrian.Bridge do
     * `:purge` - banned genotypes leave the populations, and so does every genotype that carries
       their genes (`Cambrian.Population.purge/2`). With `false` the populations keep them, and the
       bridge publishes none of them. Default `true`.
-    * `:budget` - how many newcomers at once wait for their evaluation in the populations here,
-      default 8; the others wait in quarantine.
+    * `:budget` - how many newcomers at once wait for evaluation by this node's populations, default
+      8; the others wait in quarantine.
     * `:evaluation_share` - the share of all evaluation, from 0 to 1, that genotypes of others may
-      take while the populations run, default 0.1. Each origin of which a population here took
-      something in has that share; all other keys have one share together.
+      take while the populations run, default 0.1. Each origin with an accepted genotype has that
+      share for itself; all other keys together have one share.
     * `:cost_bound` - how many times the median cost of a population's own genotypes
-      (`Cambrian.Genotype.cost/1`) a genotype of another node may cost, from 1, default 8. One
-      that costs more is not evaluated (`:too_costly`).
-    * `:identity` - a secret of 32 bytes, a function that gives it, or the path of a file
+      (`Cambrian.Genotype.cost/1`) a genotype of another node may cost, from 1, default 8. A
+      genotype that costs more is not evaluated (`:too_costly`).
+    * `:identity` - a secret of 32 bytes, a function that returns it, or the path of a file
       (`Cambrian.Identity.load_or_new/1`); give a path of 32 bytes as a charlist. By default the
       file `identity` in the application's `:data_dir`; without a `:data_dir`, a new secret.
     * `:capability`, `:rate`, `:tolerance` - who may publish here, how often, and how far a claim
       may exceed the measured fitness: see `Cambrian.Trust`.
-    * `:grant` - the permission to publish that others ask for, from `Cambrian.Identity.grant/4`:
-      for this realm and this node's key, or a key that it succeeded. A grant for another realm or
-      key, or one that has ended, is refused at the start.
+    * `:grant` - the permission to publish that others require, from `Cambrian.Identity.grant/4`:
+      for this realm, and for this node's key or one of its predecessors. A grant for another realm
+      or key, or an expired grant, is refused at the start.
     * `:transport` - a module, Cambrian's or your own, with the behaviour `:cambrian_transport`;
       default `:cambrian_transport_dist`, which is Erlang distribution.
     * `:transport_options` - keyword list or map, such as `[discovery: {:multicast, %{}}]`.
@@ -81,8 +82,8 @@ defmodule Cambrian.Bridge do
         publish_best_fitness_threshold: 0.99,
         mesh_options: %{transport_options: %{discovery: {:multicast, %{}}}}
 
-  The node is in its `:mesh_realm`, and in those that it subscribes to without publishing there.
-  `:mesh_options` is a map of the options above. The guide is `docs/mesh.md`.
+  The node publishes in its `:mesh_realm`; in the realms of `:subscribe_to_realms` it only takes
+  genotypes in. `:mesh_options` is a map of the options above. The guide is `docs/mesh.md`.
   """
 
   alias Cambrian.{Boundary, Error, Genotype, Population}
@@ -91,8 +92,8 @@ defmodule Cambrian.Bridge do
   @type key :: Cambrian.Identity.key()
 
   @typedoc """
-  `:name` is that of its key, after the alias if it has one; `:alive` follows its heartbeats;
-  `:seen` is in ms since 1970; `:round_trip` in ms, if it was measured.
+  `:name` is the name of its key, after the alias if it has one. `:alive` follows from its
+  heartbeats. `:seen` is in ms since 1970, and `:round_trip` in ms, if it was measured.
   """
   @type peer :: %{
           origin: key,
@@ -114,15 +115,15 @@ defmodule Cambrian.Bridge do
   @type best :: %{genotype: Genotype.t(), fitness: float, origin: key, name: String.t()}
 
   @typedoc """
-  What happened to a genotype here, `:time` in ms since 1970.
+  The steps of a genotype on this node, `:time` in ms since 1970.
 
   `:step` is `:announced`, `:asked`, `:not_delivered`, `:received`, `:not_a_source` (the topology
-  takes nothing from its origin), `:dropped` (too many waited), `:offered` (to a population),
-  `:busy`, `:judged` (with `:task`, `:outcome`, its breeder's `:generation`, the fitness
-  `:claimed`, the measured `:fitness` and its `:work`, or, for `:too_costly`, its `:cost`, the
-  `:median` of the population's own genotypes and the `:bound`), `:banned` (while it waited or was
-  held here), `:published`, or `:refused` with the `:reason` and the facts of
-  `Cambrian.Trust.refusals/1`. A step with an `:origin` also has its `:name`.
+  takes no genotypes of its origin), `:dropped` (too many waited), `:offered` (to a population),
+  `:busy`, `:judged` (with `:task`, `:outcome`, its breeder's `:generation`, the fitness `:claimed`,
+  the measured `:fitness` and its `:work`, or, for `:too_costly`, its `:cost`, the `:median` of the
+  population's own genotypes and the `:bound`), `:banned` (while it waited or was held),
+  `:published`, or `:refused` with the `:reason` and the facts of `Cambrian.Trust.refusals/1`. A
+  step with an `:origin` also has its `:name`.
   """
   @type step :: %{
           required(:time) => integer,
@@ -132,11 +133,11 @@ defmodule Cambrian.Bridge do
         }
 
   @typedoc """
-  The outcome of a genotype from another node. `:claimed` and `:generation` are its origin's
-  claims, `:fitness` was measured here, and `:work` is the cost of that in the units of
-  `Cambrian.Genotype.cost/1`; without a fitness its evaluation failed. For `:too_costly`, `:cost`
-  is that of its network, `:median` that of the population's own genotypes, and `:bound` the
-  highest cost allowed.
+  The outcome of a genotype from another node. `:claimed` and `:generation` are its origin's claims.
+  This node measured `:fitness`, and `:work` is the cost of that measurement in the units of
+  `Cambrian.Genotype.cost/1`; without a fitness the evaluation failed. For `:too_costly`, `:cost` is
+  the cost of its network, `:median` the median cost of the population's own genotypes, and `:bound`
+  the highest allowed cost.
   """
   @type migration :: %{
           required(:time) => integer,
@@ -154,11 +155,11 @@ defmodule Cambrian.Bridge do
         }
 
   @typedoc """
-  How the transport is connected (some transports say more); the names of the populations that
-  take part; and the `:missing` ones, which do not exist yet. `:trust` is present if files of the
-  realm are damaged: `:closed` takes nothing in (`Cambrian.Trust.report/1`). `:may_publish` is
-  `false` when this node's own `:capability` would refuse its key, or when its grant has ended;
-  otherwise it is absent.
+  The state of the connection (some transports report more); the names of the populations that take
+  part; and the `:missing` ones, which do not exist yet. `:trust` is present if files of the realm
+  are damaged: `:closed` means that the bridge takes nothing in (`Cambrian.Trust.report/1`).
+  `:may_publish` is `false` when this node's own `:capability` would refuse its key, or when its
+  grant has expired; otherwise it is absent.
   """
   @type status :: %{
           required(:connected) => boolean,
@@ -182,7 +183,7 @@ defmodule Cambrian.Bridge do
   end
 
   @doc """
-  Starts the bridge under Cambrian's own supervisor: it outlives the caller.
+  Starts the bridge under Cambrian's own supervisor. The bridge outlives the caller.
 
       iex> {:ok, bridge} = Cambrian.Bridge.start(realm: "org.example.docs")
       iex> {:error, {:already_started, ^bridge}} = Cambrian.Bridge.start(realm: "org.example.docs")
@@ -210,7 +211,7 @@ defmodule Cambrian.Bridge do
   end
 
   @doc """
-  Leaves the mesh in all realms. The populations go on.
+  Leaves the mesh in all realms. The populations continue.
 
       iex> {:ok, _} = Cambrian.Bridge.start_link(realm: "org.example.docs")
       iex> Cambrian.Bridge.stop()
@@ -244,8 +245,8 @@ defmodule Cambrian.Bridge do
   defdelegate realms, to: :cambrian_bridge
 
   @doc """
-  Joins one more population. A population with a name joins as soon as it exists, and again when
-  it comes back from a crash.
+  Joins one more population. A population with a name joins as soon as it exists, and again when it
+  returns after a crash.
 
       iex> {:ok, _} = Cambrian.Bridge.start_link(realm: "org.example.docs")
       iex> {:ok, population} = Cambrian.Population.start_link(task: :xor)
@@ -284,8 +285,8 @@ defmodule Cambrian.Bridge do
   end
 
   @doc """
-  Publishes a charter in its realm, if it counts here (`Cambrian.Trust.amend/2`). From now on, all
-  nodes that take it tell it to others.
+  Publishes a charter in its realm, if this node adopts it (`Cambrian.Trust.amend/2`). From now on,
+  all nodes that adopt it publish it.
 
       iex> owner = Cambrian.Identity.public_key(<<1::256>>)
       iex> realm = "org.example.docs.owned"
@@ -335,9 +336,10 @@ defmodule Cambrian.Bridge do
   defdelegate unsubscribe_genotypes(subscription), to: :cambrian_bridge
 
   @doc """
-  Lists all other nodes that this node has heard of, silent ones included, at most 20,000 a realm.
+  Lists all other nodes whose messages this node has received, silent nodes included, at most 20,000
+  per realm.
 
-  Here a stranger of the same realm, without a bridge, is heard:
+  In this example, a stranger of the same realm publishes without a bridge:
 
       iex> {:ok, _} = Cambrian.Bridge.start_link(realm: "org.example.docs.nodes")
       iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
@@ -372,8 +374,8 @@ defmodule Cambrian.Bridge do
     do: Enum.map(:cambrian_bridge.list_nodes(realm), &Boundary.without_undefined/1)
 
   @doc """
-  Returns the best genotype of each task that was evaluated on this node, whoever bred it. Tasks
-  are binaries.
+  Returns the best genotype of each task that this node has evaluated, from any breeder. Tasks are
+  binaries.
 
       iex> {:ok, population} = Cambrian.Population.start_link(task: :xor, seed: 42)
       iex> {:ok, %{best: best}} = Cambrian.Population.step(population, 1)
@@ -407,7 +409,7 @@ defmodule Cambrian.Bridge do
   end
 
   @doc """
-  Explains why a genotype came here, or why not: what happened to it, the first step first.
+  Explains why a genotype came to this node, or why not: its steps, the first step first.
 
       iex> {:ok, _} = Cambrian.Bridge.start_link(realm: "org.example.docs")
       iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
@@ -426,8 +428,8 @@ defmodule Cambrian.Bridge do
   def why(genotype), do: why(:cambrian_genotype.id(Boundary.ref(genotype, Genotype)))
 
   @doc """
-  Lists the measured fitness and the outcome of others' genotypes: the last thousand, the oldest
-  first. `why/1` tells more of each.
+  Lists the measured fitness and the outcome of other nodes' genotypes: the last thousand, the
+  oldest first. `why/1` tells more about each.
 
       iex> {:ok, _} = Cambrian.Bridge.start_link(realm: "org.example.docs")
       iex> Cambrian.Bridge.migrations()
@@ -439,7 +441,7 @@ defmodule Cambrian.Bridge do
   defdelegate migrations, to: :cambrian_bridge
 
   @doc """
-  Returns the key by which others know this node.
+  Returns the public key of this node.
 
       iex> {:ok, _} = Cambrian.Bridge.start_link(realm: "org.example.docs")
       iex> byte_size(Cambrian.Bridge.identity())
@@ -451,9 +453,9 @@ defmodule Cambrian.Bridge do
   defdelegate identity, to: :cambrian_bridge
 
   @doc """
-  Changes this node to a new key, in the identity's file as well, and tells the others in the
-  realm. They keep for the new key what they know of the old one, and take nothing more from the
-  old. If a bridge has no file to keep the new secret in, nothing changes.
+  Replaces the key of this node, also in the identity's file, and tells the other nodes of the
+  realm. They transfer the reputation of the old key to the new key, and accept no new messages of
+  the old key. If a bridge has no file for the new secret, nothing changes.
 
       iex> path = Path.join(System.tmp_dir!(), "cambrian_docs_rotated")
       iex> {:ok, _} = Cambrian.Bridge.start_link(realm: "org.example.docs", identity: path)
@@ -473,9 +475,9 @@ defmodule Cambrian.Bridge do
   defdelegate rotate, to: :cambrian_bridge
 
   @doc """
-  Returns the state of the connection, since a connected node may still be alone, and which
-  populations take part and which are missing. Here the VM has no node name, so Erlang distribution
-  connects it to nobody, and the name of one population is misspelt:
+  Returns the state of the connection (a connected node may still be alone), the populations that
+  take part, and the missing populations. In this example the VM has no node name, so Erlang
+  distribution connects it to no node, and the name of one population is misspelt:
 
       iex> {:ok, _} = Cambrian.Population.start_link(task: :xor, name: :pole)
       iex> options = [realm: "org.example.docs", populations: [:pole, :poel]]
@@ -501,10 +503,10 @@ defmodule Cambrian.Bridge do
   defdelegate status(realm), to: :cambrian_bridge
 
   @doc """
-  Counts the messages and bytes that all bridges received, and the rejected messages by reason;
-  the published genotypes, how often the best was announced again, and the bytes of everything
-  published. Of strangers' messages, `:metered` counts those above the budget for their
-  signatures, and `:overloaded` those that came while too many waited; `:busy` counts the calls
+  Counts the messages and bytes that all bridges received, and the rejected messages by reason; the
+  published genotypes, how often the best was announced again, and the bytes of all published
+  messages. Among strangers' messages, `:metered` counts those above the budget for verifying
+  signatures, and `:overloaded` those that arrived while too many waited; `:busy` counts the calls
   above their budget.
 
       iex> {:ok, _} = Cambrian.Bridge.start_link(realm: "org.example.docs")

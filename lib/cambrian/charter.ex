@@ -1,11 +1,11 @@
 defmodule Cambrian.Charter do
   @moduledoc """
-  Writes and reads charters, which say who owns a realm, how many owners must sign, and what they
-  have revoked.
+  Writes and reads charters, which name the owners of a realm, how many owners must sign, and the
+  revoked keys and grants.
 
-  A realm that asks for its owners' grants (`{:signed_by, owners}` of `Cambrian.Trust.open/2`)
+  A realm that requires its owners' grants (`{:signed_by, owners}` of `Cambrian.Trust.open/2`)
   starts with the owners in its options. A charter names other owners, or revokes grants; nodes of
-  the realm tell each other of the newest.
+  the realm send each other the newest charter.
 
       iex> {a, b} = {Cambrian.Identity.new(), Cambrian.Identity.new()}
       iex> owners = Enum.map([a, b], &Cambrian.Identity.public_key/1)
@@ -27,10 +27,10 @@ defmodule Cambrian.Charter do
   alias Cambrian.{Boundary, Error, Identity}
 
   @typedoc """
-  `:number` is higher than that of the charter before. There are 1 to 6 `:owners`, of whom
-  `:threshold`, default 1, must sign; and at most 256 `:revoked`: keys that may not publish,
-  whatever grant they show, and ids of grants. Each charter is complete: it revokes only what it
-  lists. `:issued` is now, in ms since 1970, unless you give it.
+  `:number` is higher than the number of the charter before. Of 1 to 6 `:owners`, `:threshold`
+  (default 1) must sign. `:revoked` lists at most 256 ids of grants, and keys that may not publish
+  with any grant. Each charter is complete: it revokes only what it lists. `:issued` is now, in ms
+  since 1970, unless you give it.
   """
   @type draft :: %{
           required(:realm) => String.t(),
@@ -54,11 +54,11 @@ defmodule Cambrian.Charter do
         }
 
   @doc """
-  Makes a charter with its first signature from a keyword list or a map; a charter that was read
-  is issued anew.
+  Makes a charter with its first signature from a keyword list or a map. A charter that was read
+  gets a new time of issue.
 
-  The previous owners and the new owners must sign, each as many as their threshold says; all
-  others sign with `cosign/2`, in any order.
+  The previous owners and the new owners must sign, as many of each as their threshold says. The
+  other owners sign with `cosign/2`, in any order.
 
       iex> owner = Cambrian.Identity.public_key(<<1::256>>)
       iex> draft = %{realm: "org.example.docs", number: 1, owners: [owner]}
@@ -73,7 +73,7 @@ defmodule Cambrian.Charter do
   def seal(draft, owner) do
     case Boundary.to_map(:draft, draft) do
       {:ok, map} -> :cambrian_charter.seal(map, owner)
-      # a map already; or perhaps a secret, which no error must show
+      # a map already; or perhaps a secret, which no error may show
       {:error, _} -> :cambrian_charter.seal(draft, owner)
     end
   end
@@ -93,7 +93,7 @@ defmodule Cambrian.Charter do
   defdelegate cosign(charter, owner), to: :cambrian_charter
 
   @doc """
-  Reads a charter, if all of its signatures are genuine. The realm decides whether it counts:
+  Reads a charter, if all of its signatures are genuine. The realm decides whether it is in force:
   `Cambrian.Trust.amend/2`.
 
       iex> Cambrian.Charter.read("from a stranger")

@@ -1,6 +1,6 @@
 defmodule Cambrian.Envelope do
   @moduledoc """
-  Writes and reads envelopes: genotypes signed for travel, to be read by strangers.
+  Writes and reads envelopes: signed genotypes for other nodes.
 
       iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
       iex> claims = [realm: "org.example.lab", task: :xor, fitness: 2.87, generation: 0]
@@ -12,10 +12,10 @@ defmodule Cambrian.Envelope do
 
   `read/1` checks size, shape and version; `open/2` checks the signature, decompresses within
   bounds, and checks validity and id. Realm, replay and bans are checked in between:
-  `Cambrian.Trust.check/3` does all of it. A claimed fitness stays a claim.
+  `Cambrian.Trust.check/3` makes all checks. None of them verifies the claimed fitness.
 
-  Claims and signature alone are a record: it still proves who claimed what of a genotype when its
-  genes are gone.
+  Claims and signature without the genotype are a record: it still proves which key claimed what of
+  a genotype when the genes are gone.
   """
 
   alias Cambrian.{Boundary, Error, Genotype, Identity}
@@ -23,7 +23,7 @@ defmodule Cambrian.Envelope do
   @opaque t :: :cambrian_envelope.envelope()
 
   @typedoc """
-  The claims, none of them verified yet. `:base` is the id of the genotype that the payload is a
+  The claims; none is verified yet. `:base` is the id of the genotype that the payload is a
   difference to.
   """
   @type claims :: %{
@@ -126,7 +126,7 @@ defmodule Cambrian.Envelope do
     do: Boundary.genotype(:cambrian_envelope.open(envelope, reference(base)))
 
   @doc """
-  Returns claims and signature, to keep without the genes.
+  Returns claims and signature, to keep them without the genes.
 
       iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
       iex> claims = [realm: "org.example.lab", task: :xor, fitness: 1, generation: 0, sequence: 1]

@@ -1,7 +1,7 @@
 defmodule Cambrian.Genotype do
   @moduledoc """
-  Makes, changes, reads and writes genotypes: node genes and connection genes, which evolve and
-  travel.
+  Makes, changes, reads and writes genotypes. A genotype has node genes and connection genes; it
+  evolves, and nodes send it to each other.
 
       iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
       iex> {:ok, child} = Cambrian.Genotype.mutate(genotype, :add_node, seed: 8)
@@ -121,7 +121,7 @@ defmodule Cambrian.Genotype do
   defdelegate operators, to: :cambrian_genotype
 
   @doc """
-  Lists the values of genes that have named values.
+  Lists the possible values of each gene that has named values.
 
   The pages of the Rust core say what each computes, with its source: `Activation`, `Aggregation`,
   `Dynamics` and `Plasticity`.
@@ -165,8 +165,8 @@ defmodule Cambrian.Genotype do
   @doc """
   Makes a child of two parents.
 
-  Matching genes come from either parent, all others from the first, which is the fitter (Stanley
-  and Miikkulainen 2002, section III-B).
+  A matching gene comes from either parent; all other genes come from the first parent, which is the
+  fitter (Stanley and Miikkulainen 2002, section III-B).
 
       iex> {:ok, fitter} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
       iex> {:ok, fitter} = Cambrian.Genotype.mutate(fitter, :add_node, seed: 8)
@@ -175,7 +175,7 @@ defmodule Cambrian.Genotype do
       iex> Cambrian.Genotype.info(child) == Cambrian.Genotype.info(fitter)
       true
 
-  Parents that differ in inputs or outputs have no child:
+  Parents that differ in inputs or outputs are incompatible:
 
       iex> {:ok, two} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
       iex> {:ok, three} = Cambrian.Genotype.new(inputs: 3, outputs: 1, seed: 7)
@@ -240,7 +240,7 @@ defmodule Cambrian.Genotype do
   def hex_id(genotype), do: Base.encode16(id(genotype), case: :lower)
 
   @doc """
-  Returns sizes. `:nodes` includes inputs and outputs, `:connections` the disabled ones.
+  Returns sizes. `:nodes` includes inputs and outputs, `:connections` includes disabled connections.
 
       iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
       iex> Cambrian.Genotype.info(genotype)
@@ -257,9 +257,9 @@ defmodule Cambrian.Genotype do
   def info(genotype), do: :cambrian_genotype.info(Boundary.ref(genotype, __MODULE__))
 
   @doc """
-  Returns the cost of one activation of its network, from its genes alone, in units of work: one
-  for an enabled connection, which takes about a nanosecond, 2 for a node that sums and activates,
-  from 28 to 76 for a node that does more. The units are the same on every machine.
+  Returns the cost of one activation of its network, from its genes alone, in units of work. An
+  enabled connection costs 1 unit, which takes about a nanosecond; a node that sums and activates
+  costs 2; a node that does more costs from 28 to 76. The units are the same on every machine.
 
       iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
       iex> Cambrian.Genotype.cost(genotype)
@@ -274,12 +274,12 @@ defmodule Cambrian.Genotype do
   Nodes stand in (layer, id) order. A layer is from 0 (inputs) to 2^63 (outputs); a connection is
   recurrent exactly when its source is not on a lower layer than its target.
 
-  A hidden or output node combines the values of its connections, each times its weight, by its
-  `:aggregation` into one number. That number, times the `:gain` and plus the `:bias`, goes
-  through the `:activation`. With `:dynamics` a node has a state of its own, whose
-  `:time_constant` is in steps, from 0.01 to 1000; with `:plasticity` its weights learn while the
-  network runs, at `:learning_rate`, within plus and minus 1, and `:decay`, from 0 to 1.
-  `choices/0` lists the values of each gene. An input node gives its input.
+  A hidden or output node multiplies each incoming value by the weight of its connection, and
+  combines the products by its `:aggregation`. It multiplies the result by its `:gain`, adds its
+  `:bias` and applies its `:activation`. A node with `:dynamics` has a state, whose `:time_constant`
+  is in steps, from 0.01 to 1000. The weights of a node with `:plasticity` learn while the network
+  runs, with a `:learning_rate` within plus and minus 1 and a `:decay` from 0 to 1. `choices/0`
+  lists the values of each named gene. An input node passes its value on.
 
       iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
       iex> %{schema: 2, nodes: nodes, connections: connections} = Cambrian.Genotype.to_map(genotype)
@@ -297,10 +297,10 @@ defmodule Cambrian.Genotype do
   @doc """
   Reads a map of `to_map/1`.
 
-  A gene that a node lacks gets the plainest value: activation `:identity`, aggregation `:sum`,
-  bias 0, gain 1, neither dynamics nor plasticity. So this also reads maps of schema 1, in which
-  nodes had only an activation and a bias. Numbers are rounded to 32 bits; ids of connections are
-  computed anew. A map of another shape raises `ArgumentError`.
+  A gene that a node lacks gets its default: activation `:identity`, aggregation `:sum`, bias 0,
+  gain 1, neither dynamics nor plasticity. So this also reads maps of schema 1, in which nodes had
+  only an activation and a bias. Numbers are rounded to 32 bits; ids of connections are computed
+  again. A map of another shape raises `ArgumentError`.
 
       iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
       iex> map = Cambrian.Genotype.to_map(genotype)
@@ -328,7 +328,7 @@ defmodule Cambrian.Genotype do
   def to_binary(genotype), do: :cambrian_genotype.to_binary(Boundary.ref(genotype, __MODULE__))
 
   @doc """
-  Reads bytes from anyone; nothing in them can do harm.
+  Reads bytes from any sender; no bytes can do harm.
 
   The reason of a refusal is `:malformed`, `:not_canonical`, `{:too_large, size}`,
   `{:unsupported_version, version}`, `{:unknown_gene, gene, number}` or `{:invalid_genotype, why}`.
@@ -345,8 +345,8 @@ defmodule Cambrian.Genotype do
   def from_binary(bytes), do: Boundary.genotype(:cambrian_genotype.from_binary(bytes))
 
   @doc """
-  Returns, as bytes, the difference from a base that the reader holds to a genotype: the genes
-  that went and came, and the values that changed.
+  Returns, as bytes, the difference between a base, which the reader holds, and a target: the genes
+  that were removed or added, and the values that changed.
 
       iex> {:ok, base} = Cambrian.Genotype.new(inputs: 20, outputs: 5, seed: 7)
       iex> {:ok, target} = Cambrian.Genotype.mutate(base, :add_node, seed: 1)
@@ -359,10 +359,10 @@ defmodule Cambrian.Genotype do
     do: :cambrian_genotype.diff(Boundary.ref(base, __MODULE__), Boundary.ref(target, __MODULE__))
 
   @doc """
-  Applies the bytes of a `diff/2`, from anyone, to its base, and returns the target.
+  Applies a `diff/2` to its base, and returns the target. The bytes may come from any sender.
 
-  With another base the answer is an error that names the right one. The result is never another
-  genotype than the one with the id in the difference.
+  With another base, the error names the right base. The result always has the id that the
+  difference names; otherwise it is an error.
 
       iex> {:ok, base} = Cambrian.Genotype.new(inputs: 20, outputs: 5, seed: 7)
       iex> {:ok, target} = Cambrian.Genotype.mutate(base, :add_node, seed: 1)
@@ -381,8 +381,8 @@ defmodule Cambrian.Genotype do
   @doc """
   Returns every gene as JSON, a line for each, to look at, to edit or to read in other languages.
 
-  The content is that of `to_map/1`; `docs/export.md` has a table of the fields. Ids and layers are
-  texts of 16 hexadecimal digits; numbers have the fewest digits that read back to the same bits.
+  It has the content of `to_map/1`; `docs/export.md` has a table of the fields. Ids and layers are
+  strings of 16 hexadecimal digits; numbers have the fewest digits that read back to the same bits.
 
       iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
       iex> json = Cambrian.Genotype.to_json(genotype)
@@ -393,7 +393,7 @@ defmodule Cambrian.Genotype do
   def to_json(genotype), do: :cambrian_genotype.to_json(Boundary.ref(genotype, __MODULE__))
 
   @doc """
-  Reads the text of `to_json/1` from anyone, of at most 256 MiB.
+  Reads the text of `to_json/1`. It may come from any sender, and has at most 256 MiB.
 
   Genes may be in any order. A node needs its id and its layer; other missing genes get the values
   of `from_map/1`. The id of a connection may be missing too, because it follows from its ends.
@@ -412,8 +412,8 @@ defmodule Cambrian.Genotype do
   def from_json(text), do: Boundary.genotype(:cambrian_genotype.from_json(text))
 
   @doc """
-  Reads a network that neat-python wrote as JSON into a genotype that computes the same; from
-  anyone, of at most 256 MiB.
+  Reads a network that neat-python wrote as JSON, and returns a genotype that computes the same
+  outputs. The text may come from any sender, and has at most 256 MiB.
 
   It reads feed-forward and recurrent networks, as `neat.export.export_network_json` of
   neat-python 1.1 and 2.0 writes them. `{:no_equal, what}` names a part that Cambrian cannot
@@ -436,17 +436,17 @@ defmodule Cambrian.Genotype do
   @doc """
   Returns the network as one file of C99, for a program or a microcontroller without Cambrian.
 
-  The file needs no library, not even libm, and no heap: tables that stay in flash, and a struct
-  of 4 bytes for each input, each number of memory, and each hidden and output node. The `nodes` at
-  the top of the file are these, without the inputs. Its outputs have the same bits as those of
-  `Cambrian.Network.step/3`, and its memory has the layout of a state, so you can hand a state
-  over. The top of the file says how to call and compile it; it refuses `-ffast-math`. Inputs must
-  be within plus and minus 1.0e12; the file does not check that.
+  The file needs no library, not even libm, and no heap. It has tables that stay in flash, and a
+  struct of 4 bytes for each input, each number of memory, and each hidden and output node. The
+  number of `nodes` at the top of the file counts hidden and output nodes. Its outputs have the same
+  bits as those of `Cambrian.Network.step/3`, and its memory has the layout of a state, so you can
+  copy a state into it. The top of the file says how to call and compile it; it refuses
+  `-ffast-math`. Inputs must be within plus and minus 1.0e12; the file does not check that.
 
-  For a CPPN this exports the CPPN itself; `Cambrian.Substrate.express/2` makes the network that
-  it describes.
+  For a CPPN this exports the CPPN itself; `Cambrian.Substrate.express/2` makes the network that the
+  CPPN describes.
 
-  `:name` is the prefix of its names, by default `"cambrian"`.
+  `:name` is the prefix of the names in the file, by default `"cambrian"`.
 
       iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
       iex> file = Cambrian.Genotype.to_c(genotype, name: "pole")
@@ -467,7 +467,8 @@ defmodule Cambrian.Genotype do
   Returns the network as one file of Rust, a module for a program or a device without Cambrian.
 
   The file uses only `core`, does not allocate and has no unsafe code. Its outputs and memory are
-  as in `to_c/2`; the top of the file says how to call it. `:name` is the name of the module.
+  the same as in the file of `to_c/2`; the top of the file says how to call it. `:name` is the name
+  of the module.
 
       iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
       iex> file = Cambrian.Genotype.to_rust(genotype, name: "pole")

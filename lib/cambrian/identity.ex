@@ -1,9 +1,9 @@
 defmodule Cambrian.Identity do
   @moduledoc """
-  Manages keys: who a node is to others, and what the owners of keys certify about each other.
+  Manages keys, which identify a node, and the certificates and grants that the owners of keys sign.
 
-  A secret is 32 random bytes; others know its owner by its public key. An identity in a file is
-  kept with the certificates by which each earlier key named its successor.
+  A secret is 32 random bytes; others know its owner by its public key. A file keeps an identity
+  with the certificates by which each earlier key named its successor.
 
       iex> path = Path.join(System.tmp_dir!(), "cambrian_docs_identity")
       iex> {:ok, identity} = Cambrian.Identity.load_or_new(path)
@@ -24,8 +24,8 @@ defmodule Cambrian.Identity do
   @type secret :: <<_::256>>
 
   @typedoc """
-  Every function that takes a secret also takes an identity, or the function in it that returns
-  the secret. So an owner whose key is a file signs with the result of `load/1`.
+  Every function that takes a secret also takes an identity, or the function in it that returns the
+  secret. So the owner of a key in a file signs with the result of `load/1`.
   """
   @type holder :: secret | (... -> secret) | t
 
@@ -77,9 +77,9 @@ defmodule Cambrian.Identity do
   @doc """
   Returns a name for a key: two words that people can say, the same on every node.
 
-  They are the first 32 bits of the key's SHA-256 as proquints. Of 10,000 keys two have the same
-  name with a probability of 1 %, and somebody can try keys until one has the name of another: a
-  name is for reading, and only the key identifies somebody.
+  The words are the first 32 bits of the key's SHA-256 as proquints. Among 10,000 keys two have the
+  same name with a probability of 1 %, and an attacker can try keys until one has the name of
+  another key. So read the name, but identify a node by its key.
 
       iex> Cambrian.Identity.name(Cambrian.Identity.public_key(<<1::256>>))
       "honol-gasar"
@@ -88,7 +88,7 @@ defmodule Cambrian.Identity do
   defdelegate name(key), to: :cambrian_identity
 
   @doc """
-  Makes an identity of a bare secret.
+  Makes an identity from a bare secret.
 
       iex> Cambrian.Identity.from_secret(<<1::256>>).key == Cambrian.Identity.public_key(<<1::256>>)
       true
@@ -99,10 +99,10 @@ defmodule Cambrian.Identity do
   @doc """
   Loads the identity in a file.
 
-  If the file is damaged or gone, it is restored from the copy beside it, `*.copy`. If the copy is
-  damaged too, the answer is `{:torn_file, path}` or `{:not_an_identity, path}`, and both stay as
-  they are. If there is neither file nor copy, the answer is `{:enoent, path}`. A file that others
-  may read is refused as `{:unsafe_permissions, path}`.
+  If the file is damaged or gone, the copy beside it, `*.copy`, replaces it. If the copy is damaged
+  too, the answer is `{:torn_file, path}` or `{:not_an_identity, path}`, and both files stay as they
+  are. Without a file and a copy, the answer is `{:enoent, path}`. A file that other users may read
+  is refused with `{:unsafe_permissions, path}`.
 
       iex> path = Path.join(System.tmp_dir!(), "cambrian_docs_load")
       iex> {:ok, %{key: key}} = Cambrian.Identity.load_or_new(path)
@@ -130,8 +130,8 @@ defmodule Cambrian.Identity do
   defdelegate load_or_new(path), to: :cambrian_identity
 
   @doc """
-  Makes a new secret for the identity in a file, or for one in memory. The present key names the
-  new one as its successor.
+  Replaces the secret of an identity, in a file or in memory. The present key names the new key as
+  its successor.
 
       iex> identity = Cambrian.Identity.from_secret(<<1::256>>)
       iex> {:ok, next} = Cambrian.Identity.rotate(identity)
@@ -142,7 +142,7 @@ defmodule Cambrian.Identity do
   defdelegate rotate(path_or_identity), to: :cambrian_identity
 
   @doc """
-  Makes a certificate, signed by both keys, that the second speaks for the first from now on.
+  Makes a certificate, signed by both keys: from now on the new key speaks for the old key.
 
       iex> certificate = Cambrian.Identity.succession(<<1::256>>, <<2::256>>)
       iex> {:ok, %{new: new}} = Cambrian.Identity.read_succession(certificate)
@@ -162,9 +162,9 @@ defmodule Cambrian.Identity do
   defdelegate read_succession(bytes), to: :cambrian_identity
 
   @doc """
-  Lets a key publish in a realm that asks for a grant of its owners, from now until a time in ms
-  since 1970, at most 366 days from now. If the realm wants several owners, the others sign it
-  too: `cosign/2`.
+  Lets a key publish in a realm that requires a grant of its owners, from now until a time in ms
+  since 1970, at most 366 days from now. If the realm requires several owners, the others sign the
+  grant with `cosign/2`.
 
       iex> key = Cambrian.Identity.public_key(<<2::256>>)
       iex> tomorrow = System.system_time(:millisecond) + 86_400_000
@@ -176,7 +176,7 @@ defmodule Cambrian.Identity do
       iex> Cambrian.Identity.grant(<<1::256>>, "org.example.docs", key, 4_102_444_800_000)
       {:error, {:grant_too_long, 31622400000}}
 
-  A time in seconds lies long ago:
+  A time in seconds is in the distant past:
 
       iex> Cambrian.Identity.grant(<<1::256>>, "org.example.docs", <<7::256>>, 1_764_460_800)
       {:error, {:grant_expired, 1764460800}}
@@ -200,8 +200,8 @@ defmodule Cambrian.Identity do
   defdelegate cosign(owner, grant), to: :cambrian_identity
 
   @doc """
-  Signs a grant of another key anew with this one: for the same realm and key, from now until the
-  same time. An owner that rotated needs this, because signatures of its retired key are refused.
+  Signs another owner's grant again: for the same realm and key, from now until the same time. An
+  owner that rotated its key must do this, because realms refuse the signatures of the retired key.
 
       iex> tomorrow = System.system_time(:millisecond) + 86_400_000
       iex> realm = "org.example.docs"

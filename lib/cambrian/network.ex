@@ -1,6 +1,6 @@
 defmodule Cambrian.Network do
   @moduledoc """
-  Runs networks: the phenotype, a genotype compiled to run.
+  Compiles genotypes to networks (phenotypes), and runs them.
 
       iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
       iex> network = Cambrian.Network.compile(genotype)
@@ -22,17 +22,17 @@ defmodule Cambrian.Network do
       Cambrian.Network.activate_batch(network, Nx.tensor([[0, 0], [0, 1], [1, 0]]))
       #=> #Nx.Tensor<f32[3][1] [...]>
 
-  The inputs of one network have the shape `{inputs}` and give `{outputs}`; those of a batch, or
-  of many networks, have the shape `{n, inputs}` and give `{n, outputs}`, or are a list of tensors
-  and give a list. A state is always a binary. The results are the same as for a list of the same
-  numbers.
+  The inputs of one network have the shape `{inputs}` and give `{outputs}`. The inputs of a batch,
+  or of many networks, have the shape `{n, inputs}` and give `{n, outputs}`, or they are a list of
+  tensors and give a list. A state is always a binary. The results are the same as for a list of the
+  same numbers.
 
   ## States
 
   A network is an immutable value that any number of processes share without a lock. Its memory is
-  a value too, its state, which `step/3` takes and returns: last step's values of nodes that feed
-  recurrent connections, the states of nodes with dynamics, and the learnt weights of plastic
-  nodes. So a network learns while it runs, and its genotype stays as it is:
+  also a value, its state, which `step/3` takes and returns: the values that recurrent connections
+  carry from the last step, the states of nodes with dynamics, and the learnt weights of plastic
+  nodes. So a network learns while it runs, and its genotype does not change:
 
       iex> options = [inputs: 1, outputs: 1, seed: 7, output_activation: :identity]
       iex> {:ok, genotype} = Cambrian.Genotype.new(options)
@@ -110,9 +110,9 @@ defmodule Cambrian.Network do
     do: %__MODULE__{ref: :cambrian_network.compile(Boundary.ref(genotype, Genotype))}
 
   @doc """
-  Returns sizes. `:connections` counts the enabled ones, which are the work of a step; `:memory`
-  counts the numbers that are carried from step to step, 0 for a feed-forward network whose nodes
-  have neither dynamics nor plasticity.
+  Returns sizes. `:connections` counts the enabled connections, which are the work of a step.
+  `:memory` counts the numbers that are carried from step to step: 0 for a feed-forward network
+  whose nodes have neither dynamics nor plasticity.
 
       iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
       iex> genotype |> Cambrian.Network.compile() |> Cambrian.Network.info()
@@ -165,7 +165,8 @@ defmodule Cambrian.Network do
     do: :cambrian_network.initial_state(Boundary.ref(network, __MODULE__))
 
   @doc """
-  Computes one tick: forward connections carry this tick's values, recurrent ones the last tick's.
+  Computes one step: forward connections carry the values of this step, recurrent connections the
+  values of the last step.
 
       iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 1, outputs: 1, seed: 7)
       iex> {:ok, genotype} = Cambrian.Genotype.mutate(genotype, :add_recurrent, seed: 8)
@@ -192,7 +193,7 @@ defmodule Cambrian.Network do
   Gives a network a reward, within plus and minus 1.0e12.
 
   Nodes whose plasticity is `:reward` learn from it at every step until you give another reward.
-  It is 0 at rest; a network without such nodes ignores it.
+  The reward is 0 at rest. A network without such nodes ignores it.
 
       iex> options = [inputs: 1, outputs: 1, seed: 7, output_activation: :identity]
       iex> {:ok, genotype} = Cambrian.Genotype.new(options)
@@ -277,7 +278,7 @@ defmodule Cambrian.Network do
     do: :cambrian_network.activate_many(references(networks), inputs)
 
   @doc """
-  Computes a step of many networks, each with its own state and inputs: a population that lives in
+  Computes a step of many networks, each with its own state and inputs, so that a population runs in
   lock-step. Takes three lists of the same length, and returns a list of outputs and states.
 
   If the last is a tensor with as many rows instead, it returns a tensor of all outputs and a list

@@ -3,12 +3,12 @@ defmodule Cambrian.Substrate do
   Describes a substrate for indirect encoding: a large network whose weights follow from the
   places of its nodes.
 
-  This is HyperNEAT (Stanley, D'Ambrosio and Gauci 2009). A substrate has nodes at points in
-  space. A small network, the CPPN, gives for each pair of nodes the weight of the connection
-  between them. The CPPN is a genotype like any other: it evolves, travels and is the champion of
-  `Cambrian.evolve/2` with the option `:substrate`. `express/2` makes the network that runs from
-  it, as another genotype; on a substrate with more points it makes a larger network from the same
-  CPPN, without further evolution.
+  This is HyperNEAT (Stanley, D'Ambrosio and Gauci 2009). A substrate has nodes at points in space.
+  A small network, the CPPN, computes the weight of the connection between each pair of nodes. The
+  CPPN is a genotype like any other: with the option `:substrate` of `Cambrian.evolve/2`, the CPPNs
+  evolve, travel and become champions. `express/2` makes the network that runs, as another genotype;
+  on a substrate with more points it makes a larger network from the same CPPN, without further
+  evolution.
 
       iex> strip = fn size ->
       ...>   pixels = Cambrian.Substrate.grid([size])
@@ -72,11 +72,11 @@ defmodule Cambrian.Substrate do
   @type point :: [number]
 
   @doc """
-  Makes and checks a substrate: every CPPN of its shape then gives a network.
+  Makes a substrate and checks that every CPPN of its shape can be expressed on it.
 
   A network can have 10,000 inputs and outputs, and 100,000 nodes. A substrate can have 10,000,000
-  pairs that could be connected; they are counted before memory is taken for them: each takes some
-  200 ns and 53 bytes.
+  pairs of nodes that may be connected. `new/1` counts the pairs before it allocates them: each
+  takes some 200 ns and 53 bytes.
 
       iex> field = Cambrian.Substrate.grid([3, 3])
       iex> layers = [inputs: field, hidden: [field], outputs: [[0, 0]]]
@@ -101,7 +101,7 @@ defmodule Cambrian.Substrate do
          do: {:ok, %__MODULE__{ref: reference}}
   end
 
-  # `[]` is no layer, and not a quadtree by its defaults.
+  # `[]` means no layers. It does not mean a quadtree with default options.
   defp with_quadtree(%{hidden: [{_, _} | _] = hidden} = options) do
     if Keyword.keyword?(hidden), do: %{options | hidden: Map.new(hidden)}, else: options
   end
@@ -136,8 +136,8 @@ defmodule Cambrian.Substrate do
   defdelegate grid(sizes), to: :cambrian_substrate
 
   @doc """
-  Returns the sizes of the networks that it gives; `:pairs` is the most connections that one can
-  have.
+  Returns the sizes of the networks of a substrate; `:pairs` is the most connections that a network
+  can have.
 
       iex> substrate = Cambrian.Substrate.new!(inputs: Cambrian.Substrate.grid([5]), outputs: [[0]])
       iex> Cambrian.Substrate.info(substrate)
@@ -152,10 +152,10 @@ defmodule Cambrian.Substrate do
   def info(substrate), do: :cambrian_substrate.info(Boundary.ref(substrate, __MODULE__))
 
   @doc """
-  Returns the sizes of its CPPNs.
+  Returns the sizes of the CPPNs for a substrate.
 
-  The inputs are the source's coordinates, the target's, their distance, and 1.0. The outputs are
-  the weight, the bias if the substrate has `:bias`, and, if it has `:leo`, whether to connect.
+  The inputs are the coordinates of the source, the coordinates of the target, their distance, and
+  1.0. The outputs are the weight; with `:bias`, the bias; and with `:leo`, whether to connect.
 
       iex> layers = [inputs: [[-1, 0], [1, 0]], outputs: [[0, 1]]]
       iex> substrate = Cambrian.Substrate.new!(layers ++ [bias: true])

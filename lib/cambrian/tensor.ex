@@ -1,7 +1,7 @@
 defmodule Cambrian.Tensor do
   @moduledoc false
-  # Nx's tensors, taken and given where Nx is loaded. It is no dependency: a tensor is known by its
-  # struct, and Nx is called by name, of which the compiler asks no questions.
+  # Converts Nx's tensors, if Nx is loaded. Nx is no dependency: a tensor is recognised by its
+  # struct, and Nx is called by name at run time, so that the compiler does not warn.
 
   @type t :: struct
   @typedoc "`nil` is any size."
@@ -47,7 +47,7 @@ defmodule Cambrian.Tensor do
 
   @doc """
   Returns the inputs or targets of a dataset: rows, or one class each. A tensor of any other shape
-  stays unchanged, and is refused later with everything else that is no row.
+  is returned unchanged, and the dataset refuses it later.
   """
   @spec dataset(term) :: Cambrian.Task.rows() | [integer] | term
   def dataset(tensor) when is_tensor(tensor) do
@@ -60,7 +60,7 @@ defmodule Cambrian.Tensor do
 
   def dataset(rows), do: rows
 
-  # With the dimensions that are vectorized, as the binary has those too.
+  # Includes the vectorized dimensions, because the binary includes them too.
   defp shape(%{vectorized_axes: [_ | _] = axes, shape: shape}),
     do: List.to_tuple(Keyword.values(axes) ++ Tuple.to_list(shape))
 

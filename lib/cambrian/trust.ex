@@ -1,7 +1,7 @@
 defmodule Cambrian.Trust do
   @moduledoc """
-  Decides who may publish in a realm, rates how far keys can be believed, and explains why
-  something was refused.
+  Decides which keys may publish in a realm and how far their claims are trusted, and explains why
+  the realm refused something.
 
       iex> :ok = Cambrian.Trust.open("org.example.docs.trust")
       iex> Cambrian.Trust.check("org.example.docs.trust", "from a stranger")
@@ -10,24 +10,24 @@ defmodule Cambrian.Trust do
       iex> {refusal.reason, refusal.origin}
       {:malformed, nil}
 
-  `Cambrian.Bridge` opens its realm and asks this module what to take. A new origin's reputation
-  is 0.5. A claim that is confirmed here moves it up by a fiftieth of the distance to 1, an
-  inflated claim multiplies it by 0.7, a signature over bytes that are no genotype by 0.5; below
+  `Cambrian.Bridge` opens its realm and asks this module what to accept. A new origin's reputation
+  is 0.5. A claim that this node confirms raises it by a fiftieth of the way to 1. An inflated claim
+  multiplies it by 0.7, and a signature over bytes that are not the claimed genotype by 0.5. Below
   0.1 the key is banned.
 
-  With the application's `:data_dir` set, the facts about a realm survive a restart, and an audit
-  there records decisions and refusals: see `decisions/1`. If the application `:telemetry` is
-  loaded, a refusal is also its event `[:cambrian, :mesh, :rejected]`.
+  If the application's `:data_dir` is set, files there keep the realm, and an audit of decisions and
+  refusals: see `decisions/1`. If the application `:telemetry` is loaded, a refusal is also an event
+  `[:cambrian, :mesh, :rejected]`.
 
   ## Options
 
-    * `:capability` - who may publish: `:open` for everybody, the default; `{:keys, keys}`;
+    * `:capability` - which keys may publish: `:open` for all keys, the default; `{:keys, keys}`;
       `{:signed_by, key}` for the owner of that key and the keys with its grant
       (`Cambrian.Identity.grant/4`); `{:signed_by, %{owners: keys, threshold: n}}` names several
       owners, n of whom must sign. These are the first owners: charters name later ones
-      (`amend/2`), and stay as long as the first owners are the same. `{:work, bits}` is for every
-      key that shows that it cost 2^bits hashes, 1 to 24 bits; `{:invited, keys}` for these keys
-      and those with a grant from one of them or from a key that has earned its place here.
+      (`amend/2`), and stay as long as the first owners are the same. `{:work, bits}` is for keys
+      that prove a work of 2^bits hashes, 1 to 24 bits; `{:invited, keys}` for these keys, and keys
+      with a grant from one of them or from a key that has earned its place on this node.
     * `:rate` - `{per_second, burst}` for each origin, default `{5, 50}`.
     * `:tolerance` - by how much a claim may exceed the measured fitness, relative to the larger
       of the two, default 0.01. A task with noise needs more.
@@ -38,10 +38,10 @@ defmodule Cambrian.Trust do
   @type realm :: String.t()
 
   @typedoc """
-  The subject of a ban. You may give a key by its name (`Cambrian.Identity.name/1`), if it is
-  known in the realm: `{:error, {:unknown_name, name}}` if no key has that name, `{:error,
-  {:ambiguous_name, name}}` if several have it. Keys and ids may also be the 64 hexadecimal digits
-  that the audit and the dashboard show.
+  The subject of a ban. You may give a key by its name (`Cambrian.Identity.name/1`) if the realm
+  knows the key: `{:error, {:unknown_name, name}}` if no key has that name,
+  `{:error, {:ambiguous_name, name}}` if several have it. Keys and ids may also be the 64
+  hexadecimal digits that the audit and the dashboard show.
   """
   @type subject ::
           {:key, Identity.key() | Identity.name() | (digits :: String.t())}
@@ -84,11 +84,11 @@ defmodule Cambrian.Trust do
   end
 
   @doc """
-  Opens anew a realm that is closed because none of its files is whole.
+  Reopens a realm that is closed because none of its files is whole.
 
-  Its bans and standings are lost: before you do this, copy a backup of its directory back, or
-  look in `decisions/1` for the bans. You must give `:capability`, because it is lost too. The
-  damaged files stay, as `*.torn`.
+  Its bans and standings are lost. Before you reset it, try a backup of its directory, or look in
+  `decisions/1` for the bans. You must give `:capability`, because it is lost too. The damaged files
+  stay, as `*.torn`.
 
       iex> :ok = Cambrian.Trust.open("org.example.docs.trust")
       iex> Cambrian.Trust.reset("org.example.docs.trust", capability: :open)
@@ -103,11 +103,10 @@ defmodule Cambrian.Trust do
   end
 
   @doc """
-  Reads an envelope from a stranger and returns its claims, of which the fitness is not verified
-  yet.
+  Reads an envelope from a stranger and returns its claims. The claimed fitness is not verified yet.
 
-  An envelope may contain a difference to another genotype. To read it, `base_of` gets the id of
-  that genotype and answers `{:ok, genotype}` or `:error`.
+  An envelope may contain a difference to another genotype, its base. To read it, the function
+  `base_of` gets the id of the base and returns `{:ok, genotype}` or `:error`.
 
       iex> :ok = Cambrian.Trust.open("org.example.docs.trust")
       iex> Cambrian.Trust.check("org.example.docs.trust", <<>>)
@@ -127,8 +126,8 @@ defmodule Cambrian.Trust do
   end
 
   @doc """
-  Does the same for claims and signature without the genotype (`Cambrian.Envelope.record/1`): like
-  an envelope, a record is taken once, and counts for its origin's rate.
+  Checks a record: claims and signature without the genotype (`Cambrian.Envelope.record/1`). Like an
+  envelope, a record is accepted only once, and counts for its origin's rate.
 
       iex> :ok = Cambrian.Trust.open("org.example.docs.trust")
       iex> Cambrian.Trust.check_record("org.example.docs.trust", <<>>)
@@ -141,12 +140,13 @@ defmodule Cambrian.Trust do
   end
 
   @doc """
-  Takes a certificate of succession. From now on the new key has the reputation, the capability
-  and the sequence of the old one, which is refused; if the old key owned the realm, the new one
-  does. A realm that is not open takes no certificate of a key that may not publish there.
+  Follows a certificate of succession. From now on the new key has the reputation, the capability
+  and the sequence numbers of the old key; if the old key owned the realm, so does the new key. The
+  old key is refused. A realm that is not open follows no certificate of a key that may not publish
+  there.
 
-  A realm verifies at most ten a second for a key that has earned a name or may publish in a
-  closed realm, and ten for all others together.
+  Per second, a realm verifies at most ten certificates of each key that has earned its place or may
+  publish in a closed realm, and ten of all other keys together.
 
       iex> :ok = Cambrian.Trust.open("org.example.docs.trust")
       iex> certificate = Cambrian.Identity.succession(<<1::256>>, <<2::256>>)
@@ -157,11 +157,11 @@ defmodule Cambrian.Trust do
   defdelegate follow(realm, certificate), to: :cambrian_trust
 
   @doc """
-  Takes a charter of the realm, which the owners of the realm and those that it names must have
-  signed. From now on it says who owns the realm and what is revoked.
+  Adopts a charter of the realm. The present owners and the owners that it names must have signed
+  it. From now on the charter says who owns the realm and what is revoked.
 
-  `Cambrian.Bridge.publish_charter/1` tells others at once. A charter that you pass here goes out
-  when a bridge next tells of charters, within a quarter of an hour.
+  `Cambrian.Bridge.publish_charter/1` sends a charter to others at once. If you pass it to
+  `amend/2`, a bridge sends it within a quarter of an hour.
 
       iex> owner = Cambrian.Identity.public_key(<<1::256>>)
       iex> realm = "org.example.docs.amend"
@@ -178,8 +178,8 @@ defmodule Cambrian.Trust do
   defdelegate amend(realm, charter), to: :cambrian_trust
 
   @doc """
-  Returns the charter that counts, as bytes; `nil` if the realm has none. Raises `Cambrian.Error`
-  if the realm was not opened here, or is closed.
+  Returns the charter that is in force, as bytes; `nil` if the realm has none. Raises
+  `Cambrian.Error` if the realm was not opened on this node, or is closed.
 
       iex> :ok = Cambrian.Trust.open("org.example.docs.trust")
       iex> Cambrian.Trust.charter("org.example.docs.trust")
@@ -191,7 +191,7 @@ defmodule Cambrian.Trust do
   end
 
   @doc """
-  Reports the measured fitness for a claim, which moves its origin's reputation.
+  Reports the measured fitness of a claim. This changes the reputation of its origin.
 
       iex> :ok = Cambrian.Trust.open("org.example.docs.trust", tolerance: 0.01)
       iex> claims = %{origin: <<1::256>>, fitness: 3.0}
@@ -205,12 +205,11 @@ defmodule Cambrian.Trust do
   defdelegate checked(realm, claims, measured), to: :cambrian_trust
 
   @doc """
-  Bans a key, with the heir that it named, or a genotype: from now on this node takes nothing from
-  that key, and that genotype from nobody. The reason is a text of at most 255 bytes. A wrong
-  argument raises an `ArgumentError` that names it.
+  Bans a key and its heir, or a genotype from any sender. The reason is a text of at most 255 bytes.
+  A wrong argument raises an `ArgumentError` that names it.
 
-  Genotypes that the populations of this node's bridge took in from that key, or the genotype
-  itself, leave them with the next generation, and so does every genotype that carries their genes
+  In their next generation, the populations of this node's bridge remove the genotypes that they
+  took in from the banned key, or the banned genotype, and every genotype that carries their genes
   (`Cambrian.Population.purge/2`), unless the bridge's option `:purge` is `false`.
 
       iex> :ok = Cambrian.Trust.open("org.example.docs.bans")
@@ -231,7 +230,7 @@ defmodule Cambrian.Trust do
   defp subject(other), do: other
 
   @doc """
-  Ends a ban of `ban/3`; a key starts anew with the reputation 0.5.
+  Ends a ban of `ban/3`. A key starts again with the reputation 0.5.
 
       iex> :ok = Cambrian.Trust.open("org.example.docs.bans")
       iex> :ok = Cambrian.Trust.ban("org.example.docs.bans", {:key, <<7::256>>})
@@ -243,7 +242,7 @@ defmodule Cambrian.Trust do
 
   @doc """
   Lists the banned keys and genotypes, the oldest ban first. Raises `Cambrian.Error` if the realm
-  was not opened here, or is closed.
+  was not opened on this node, or is closed.
 
       iex> :ok = Cambrian.Trust.open("org.example.docs.trust")
       iex> Cambrian.Trust.bans("org.example.docs.trust")
@@ -256,7 +255,7 @@ defmodule Cambrian.Trust do
 
   @doc """
   Returns the reputation of a key, from 0 to 1; 0.0 in a closed realm. Raises `Cambrian.Error` if
-  the realm was not opened here.
+  the realm was not opened on this node.
 
       iex> :ok = Cambrian.Trust.open("org.example.docs.trust")
       iex> Cambrian.Trust.reputation("org.example.docs.trust", <<9::256>>)
@@ -271,11 +270,11 @@ defmodule Cambrian.Trust do
   names them, as bytes for `Cambrian.Charter.read/1` (`:none` if there are none), how many were
   `:refused` for which reason, and the options.
 
-  `:condition` is `:sound`; `{:fell_back, damaged}` if the newest file was damaged and the one
-  before it was taken, so that the last bans and standings are lost; or `{:closed, damaged}` if
-  none was whole, so that everything is refused as `:realm_damaged` until `reset/2`. `{:closed,
-  {reason, file}}` says that the files cannot be read. In both cases `:capability` is `:closed`.
-  `:condition` and `:capability` are `:unknown` if this node does not know such a realm.
+  `:condition` is `:sound`; or `{:fell_back, damaged}` if the newest file was damaged and the realm
+  uses the file before it, so that the last bans and standings are lost; or `{:closed, damaged}` if
+  no file was whole, so that the realm refuses everything with `:realm_damaged` until `reset/2`; or
+  `{:closed, {reason, file}}` if the files cannot be read. In the last two cases `:capability` is
+  `:closed`. `:condition` and `:capability` are `:unknown` if this node does not know such a realm.
 
       iex> report = Cambrian.Trust.report("org.example.docs.unknown")
       iex> {report.condition, report.capability, report.origins}
@@ -288,8 +287,8 @@ defmodule Cambrian.Trust do
   end
 
   @doc """
-  Lists the last refusals with their reasons: at most 100 since the application started, the
-  newest first. Raises `Cambrian.Error` if the realm was not opened here.
+  Lists the last refusals with their reasons: at most 100 since the application started, the newest
+  first. Raises `Cambrian.Error` if the realm was not opened on this node.
 
       iex> :ok = Cambrian.Trust.open("org.example.docs.refusals")
       iex> realm = "org.example.docs.refusals"
@@ -305,11 +304,11 @@ defmodule Cambrian.Trust do
   end
 
   @doc """
-  Lists the decisions that people made for a realm on this node, the oldest first: bans, options,
-  damaged files.
+  Lists the decisions that people made for a realm on this node, the oldest first: bans and options,
+  and also the damage of files.
 
-  They come from files in the `:data_dir`, which others cannot fill; without a `:data_dir` the
-  list is empty. `damaged` names the files in which a line was changed or lost.
+  Separate files in the `:data_dir` hold the decisions, so other nodes cannot fill them; without a
+  `:data_dir` the list is empty. `damaged` names the files in which a line was changed or lost.
 
       iex> :ok = Cambrian.Trust.open("org.example.docs.trust")
       iex> Cambrian.Trust.decisions("org.example.docs.trust")

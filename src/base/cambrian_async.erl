@@ -14,8 +14,8 @@
 -spec start(fun(() -> term())) -> async().
 start(Fun) -> spawn_monitor(fun() -> exit({?MODULE, Fun()}) end).
 
-%% @doc The same, but the work is killed when the caller ends: for code of a user, which may never
-%% end by itself.
+%% @doc Starts the work, and kills it when the caller ends. Use it for a user's code, which may
+%% never end by itself.
 -spec start_bound(fun(() -> term())) -> async().
 start_bound(Fun) ->
     Caller = self(),
@@ -34,7 +34,7 @@ start_bound(Fun) ->
 answer({?MODULE, Answer}) -> {ok, Answer};
 answer(Reason) -> {error, Reason}.
 
-%% @doc Waits for so many ms, and then kills the work.
+%% @doc Waits for at most so many ms, then kills the work.
 -spec await(async(), timeout()) -> {ok, term()} | {error, term()} | timeout.
 await({Pid, Monitor}, Timeout) ->
     receive {'DOWN', Monitor, process, Pid, Reason} -> answer(Reason)
@@ -44,7 +44,7 @@ await({Pid, Monitor}, Timeout) ->
         timeout
     end.
 
-%% @doc Runs all functions at the same time, and waits for so many ms in all.
+%% @doc Runs all functions at the same time. Waits for at most `Ms' milliseconds in total.
 -spec await_all([fun(() -> term())], Ms :: non_neg_integer()) ->
           [{ok, term()} | {error, term()} | timeout].
 await_all(Funs, Ms) ->

@@ -1,7 +1,7 @@
 %% @private
-%% Describes which argument of a call is wrong: one that is no network, genotype, substrate,
-%% archive or secret. The exception stays `badarg'; whatever shows the exception asks for the words,
-%% as EEP 54 says.
+%% Describes which argument of a call is wrong: a term that is not a network, a genotype, a
+%% substrate, an archive or a secret, although the function needs one. The exception stays `badarg'.
+%% The shell and the logger call {@link format_error/2} for the text (EEP 54).
 -module(cambrian_badarg).
 
 -export([raise/1, raise/4, check/3, format_error/2]).
@@ -9,7 +9,8 @@
 %% How many characters of an argument are shown.
 -define(MAX_TEXT, 60).
 
-%% @doc Raises a `badarg' of the library again, as one of the function that called the library.
+%% @doc Raises a `badarg' of the library again, as a `badarg' of the function that called the
+%% library.
 -spec raise([tuple()]) -> no_return().
 raise([{cambrian_nif, _, Arguments, _}, {Module, Function, Arity, Where} | Stack])
   when length(Arguments) =:= Arity ->
@@ -17,9 +18,9 @@ raise([{cambrian_nif, _, Arguments, _}, {Module, Function, Arity, Where} | Stack
     erlang:raise(error, badarg, [{Module, Function, Arguments, Explained} | Stack]);
 raise(Stack) -> erlang:raise(error, badarg, Stack).
 
-%% @doc Raises a `badarg' of a function if one of its arguments is wrong. Takes for each argument
-%% whether it is right, and what it has to be. The exception holds no arguments, because one is a
-%% secret.
+%% @doc Raises a `badarg' of a function if one of its arguments is wrong. Takes, for each argument,
+%% whether it is right and what it must be. The exception holds no arguments, because one of them is
+%% a secret.
 -spec check(module(), atom(), [{boolean(), Expected :: binary()}]) -> ok.
 check(Module, Function, Arguments) ->
     case [{At, <<"has to be ", Expected/binary>>}
@@ -36,7 +37,7 @@ raise(Module, Function, Arity, Wrong) ->
     IsOf = fun({M, F, A, _}) -> {M, F, A} =:= {Module, Function, Arity} end,
     Callers = case lists:dropwhile(fun(Frame) -> not IsOf(Frame) end, Stack) of
                   [_ | Above] -> Above;
-                  %% a tail call left no frame of the function
+                  %% a tail call removed the frame of the function
                   [] -> lists:dropwhile(fun({M, _, _, _}) -> M =:= ?MODULE end, Stack)
               end,
     Explained = [{error_info, #{module => ?MODULE, cause => Wrong}}],
@@ -57,8 +58,8 @@ format_error(badarg, [{Module, Function, Arguments, _} | _]) ->
                                        Argument <- [lists:nth(At, Arguments)],
                                        not is(Kind, Argument)] of
         [] when Module =:= cambrian_network ->
-            #{general => <<"numbers have to be a list of them or a binary of 32-bit floats, and a "
-                           "state what a step gave">>};
+            #{general => <<"numbers must be a list of numbers or a binary of 32-bit floats, and "
+                           "a state must be the result of a step">>};
         [] -> #{general => <<"an argument is of another type than the function takes">>};
         Wrong -> maps:from_list(Wrong)
     end.

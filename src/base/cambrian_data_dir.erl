@@ -1,11 +1,11 @@
 %% @private
-%% The application's `data_dir', which one VM at a time may use: two VMs would delete each other's
+%% The application's `data_dir'. Only one VM at a time may use it: two VMs would delete each other's
 %% checkpoints and overwrite each other's logs.
 %%
 %% The VM holds a lock of the operating system on the file `lock' in the directory. The lock ends
-%% with the VM, also after `kill -9' or a power cut. The number of a process would not do: systems
-%% reuse numbers, and a container has its own. The text in the file only tells people who holds
-%% the lock. Readers take no lock.
+%% with the VM, also after `kill -9' or a power cut. A process id in the file would not be enough:
+%% systems reuse process ids, and a container has its own ids. The text in the file only tells
+%% people which VM holds the lock. Readers take no lock.
 -module(cambrian_data_dir).
 
 -include_lib("kernel/include/file.hrl").
@@ -101,25 +101,25 @@ held({ok, false}, _Lock) -> ok;
 held({error, locked}, Lock) -> {error, {locked, holder(cambrian_file:read_own(Lock))}};
 held({error, Why}, Lock) -> warn_once(Why, Lock).
 
-%% Takes the rights of other users, once a VM. The identity's file is left out: a secret that others
-%% could read is refused, not repaired.
+%% Removes the rights of other users, once per VM. Skips the file of the identity: Cambrian refuses
+%% a secret that others could read, and does not repair its rights.
 forbid_others(Dir) ->
     Paths = [filename:join(Dir, Folder) || Folder <- ?FOLDERS],
     case lists:sum(lists:map(fun cambrian_file:forbid_others/1, Paths)) of
         0 -> ok;
         Count ->
-            logger:warning("cambrian: others than their owner had rights to ~b files in ~ts, and "
-                           "have none any more", [Count, Dir])
+            logger:warning("cambrian: users other than the owner had rights to ~b files in ~ts, "
+                           "and have none any more", [Count, Dir])
     end,
     case file:read_file_info(Dir) of
         {ok, #file_info{mode = Mode}} when Mode band 8#022 =/= 0, Mode band 8#1000 =:= 0 ->
-            logger:warning("cambrian: others than its owner may rename and delete what is in ~ts",
-                           [Dir]);
+            logger:warning("cambrian: users other than the owner may rename and delete files "
+                           "in ~ts", [Dir]);
         _ -> ok
     end.
 
-%% Whether the text of the file may be replaced. Another file of that name keeps its contents, and
-%% the lock on it holds without a text.
+%% Whether this VM may replace the text of the file. Another program's file of that name keeps its
+%% contents, and the lock on it holds without a text.
 is_lock_file(Lock) ->
     case {file:read_link_info(Lock), cambrian_file:open_own(Lock, [read])} of
         {{ok, #file_info{type = regular, links = 1}}, {ok, File}} ->

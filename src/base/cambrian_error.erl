@@ -16,9 +16,9 @@
 %%   `bad_task', `bad_dataset', `bad_charter' and `bad_name'. `Where' is the name of the option, the
 %%   parameter or the field; for a dataset it is `inputs', `{inputs, Row}' or
 %%   `{inputs, Row, Column}', counted from 1, the same with `targets', `rows' for the number of rows
-%%   in both, or `memory'. `Got' is the value, or `missing' if a charter lacks the field. Of a
-%%   dataset, whose data may be large or secret, `Got' is a number, an atom or the type of the
-%%   term. `Expected' is a binary.</li>
+%%   in both, or `memory'. `Got' is the value, or `missing' if a charter lacks the field. For a
+%%   dataset, `Got' is a number, an atom or the type of the term, because the data may be large or
+%%   secret. `Expected' is a binary.</li>
 %% <li>An unknown name is `{unknown_Thing, Name, Hint}': `unknown_option', `unknown_parameter',
 %%   `unknown_operator' and `unknown_task'. See {@link hint()}.</li>
 %% <li>An absent option is `{missing_options, Names}'.</li>
@@ -36,7 +36,8 @@
 -type face() :: erlang | elixir.
 -type hint() :: #{did_you_mean => atom() | string(), see := binary()}.
 %% `see' is where the names are listed: a function, a module, or a type, as
-%% `<<"type cambrian_bridge:options()">>'. `did_you_mean' is the most similar name, if one is.
+%% `<<"type cambrian_bridge:options()">>'. `did_you_mean' is the most similar name, if any name is
+%% similar.
 
 -type exception() :: {error | exit | throw, term(), Stack :: list()}.
 
@@ -112,7 +113,7 @@
 %% The depth to which a term is printed, and how many characters of it.
 -define(DEPTH, 30).
 -define(MAX_TERM, 400).
-%% The most names in a text, the most words of a text's term, and the most characters of a part.
+%% The most names in a text, the most words of a term in a text, and the most characters of a part.
 -define(MAX_NAMES, 10).
 -define(MAX_TEXT_WORDS, 20_000).
 -define(MAX_PART, 8_000).
@@ -155,7 +156,7 @@ first([Subject | Rest], Reason) ->
     end.
 
 %%% ---- the texts --------------------------------------------------------------------------
-%%% Each function has a subject, and gives the parts of a text: part/2 lists their kinds.
+%%% Each function handles one subject. It returns the parts of a text; part/2 lists their kinds.
 
 option({unknown_option, Name, #{see := _} = Hint}) ->
     ["unknown option ", {term, Name}, {hint, Hint}];
@@ -272,9 +273,9 @@ genotype({{unsupported_version, Version}, Path}) ->
     [{text, Path}, ": version ", {text, Version}, " is not supported"];
 genotype(_) -> none.
 
-sealed(wrong_id) -> ["the genotype does not have the id that was named"];
-sealed(not_asked_for) -> ["a difference came where the whole genotype was asked for"];
-sealed(bad_signature) -> ["the signature is not by the key that is named"];
+sealed(wrong_id) -> ["the id of the genotype is not the claimed id"];
+sealed(not_asked_for) -> ["received a difference, but the whole genotype was requested"];
+sealed(bad_signature) -> ["the signature was not made by the claimed key"];
 sealed(bad_compression) -> ["the compressed data are damaged or too large"];
 sealed(unknown) -> ["this node does not know the genotype"];
 sealed({wrong_base, Id}) -> ["the difference is to another genotype, ", {id, Id}];
@@ -285,15 +286,15 @@ sealed({bad_signature, Id}) ->
     ["the claims about ", {id, Id}, " are not signed by the key that they name"];
 sealed(_) -> none.
 
-mesh(too_large) -> ["more bytes than a message or a blob may have"];
+mesh(too_large) -> ["the message or the blob has too many bytes"];
 mesh(too_many) -> ["a connection may announce no more keys"];
 mesh(disconnected) -> ["the transport's connection has ended"];
-mesh(unknown_procedure) -> ["the node there serves no procedure of this name"];
+mesh(unknown_procedure) -> ["the node at this address serves no procedure of this name"];
 mesh(crashed) -> ["the called procedure crashed, or returned no binary"];
 mesh(gone) -> ["no node is known at this address"];
 mesh(not_found) -> ["no node has it"];
-mesh(corrupted) -> ["the received content has another hash than the one that was named"];
-mesh(rate_limited) -> ["its origin sent more than its rate allows"];
+mesh(corrupted) -> ["the hash of the received content is not the requested hash"];
+mesh(rate_limited) -> ["the origin sent more than its rate allows"];
 mesh({bad_name, {What, Got, Expected}}) -> ["a ", {text, What} | must_be(Expected, Got)];
 mesh({transport_unavailable, Transport}) ->
     ["transport ", {term, Transport}, " is not available"];
@@ -307,11 +308,11 @@ mesh({no_identity_file, Realms}) ->
 mesh(_) -> none.
 
 trust(too_many_bans) -> ["too many bans; unban some"];
-trust(already_succeeded) -> ["the key named another successor before"];
+trust(already_succeeded) -> ["the key has already named another successor"];
 trust(circular) -> ["the key would succeed itself"];
 trust(banned_key) -> ["the key is banned"];
 trust(banned_genotype) -> ["the genotype is banned"];
-trust(too_many_successions) -> ["there is no room for one more succession"];
+trust(too_many_successions) -> ["the realm has no room for another succession"];
 trust(grant_expired) -> ["the grant has ended"];
 trust({unknown_realm, Realm}) -> ["the realm ", {term, Realm}, " was not opened here"];
 trust({realm_damaged, Realm}) ->
@@ -322,21 +323,21 @@ trust({realm_unavailable, Realm}) ->
 trust({not_damaged, Realm}) ->
     ["the files of the realm ", {term, Realm},
      " are not damaged, so there is nothing to reset"];
-trust({unknown_name, Name}) -> ["no key that is known here has the name ", {text, Name}];
+trust({unknown_name, Name}) -> ["this node knows no key with the name ", {text, Name}];
 trust({ambiguous_name, Name}) ->
-    ["several keys have the name ", {text, Name}, "; give the key"];
+    ["several keys have the name ", {text, Name}, "; pass the key itself"];
 trust({grant_expired, Until}) ->
-    ["a grant until ", {term, Until}, " has ended: that is in ms since 1970, and not after now"];
+    ["a grant until ", {term, Until}, " has already ended (the time is in ms since 1970)"];
 trust({grant_too_long, Ms}) ->
     ["a grant may last for at most ", {term, Ms}, " ms, 366 days"];
 trust(_) -> none.
 
-charter(superseded) -> ["a charter with a higher number counts"];
+charter(superseded) -> ["a charter with a higher number is in force"];
 charter(not_permitted) ->
-    ["it is not signed by a key that may publish in the realm or owns it"];
-charter(too_few_owners) -> ["too few owners of the realm have signed it"];
-charter(retired_owner) -> ["an owner signed it with a retired key"];
-charter(banned_owner) -> ["an owner signed it with a key that is banned here"];
+    ["the signing key may not publish in the realm and does not own it"];
+charter(too_few_owners) -> ["too few owners of the realm signed the charter"];
+charter(retired_owner) -> ["an owner signed the charter with a retired key"];
+charter(banned_owner) -> ["an owner signed the charter with a key that this node banned"];
 charter({bad_charter, {Field, missing, Expected}}) ->
     [{term, Field}, " of a charter is missing: ", {expected, Expected}];
 charter({bad_charter, {Field, Got, Expected}}) ->
@@ -361,13 +362,13 @@ file(_) -> none.
 
 %%% ---- a face -----------------------------------------------------------------------------
 
-%% A part that is not of its kind is printed as a term.
+%% Prints a part as a term if the part does not have the form of its kind.
 safe(Part, Face) ->
     try escaped(Part, unicode:characters_to_list(part(Part, Face)))
     catch _:_ -> escaped(Part, term({part, Part}, erlang))
     end.
 
-%% Only a fault has lines.
+%% Only a fault has several lines.
 escaped(Part, Text) ->
     Lines = is_tuple(Part) andalso element(1, Part) =:= fault,
     Escaped = [case C of
@@ -376,7 +377,7 @@ escaped(Part, Text) ->
                end || C <- lists:sublist(lists:flatten(Text), ?MAX_PART)],
     unicode:characters_to_binary(Escaped).
 
-%% Control characters, and those that turn the direction of writing.
+%% Escapes control characters, and characters that change the direction of writing.
 escape($\n) -> "\\n";
 escape($\r) -> "\\r";
 escape($\t) -> "\\t";
@@ -384,7 +385,7 @@ escape(C) when C < 32; C >= 127, C =< 159; C >= 16#2028, C =< 16#202E; C >= 16#2
     io_lib:format("\\x{~.16b}", [C]);
 escape(C) -> C.
 
-%% What differs between the languages is how they write terms and names.
+%% The two languages differ only in how they write terms and names.
 part({term, Term}, Face) -> term(Term, Face);
 part({terms, Terms}, Face) when length(Terms) =< ?MAX_NAMES ->
     lists:join(", ", [term(Term, Face) || Term <- Terms]);

@@ -13,9 +13,9 @@
                | {crashed, {error | exit | throw, Reason :: term(), Stack :: list()}
                            | Reason :: term()}.
 %% `memory' may also mean that another process killed the evaluation: the VM gives the same reason
-%% for both. A text stands in the place of a large term. A stack holds only its top.
+%% for both. A text replaces a large term. A stack holds only its top frames.
 
-%% The size of a term in words, about; the characters of a text that stands for a larger term.
+%% The size of a term, in words (approximate); the characters of a text that replaces a larger term.
 -define(MAX_WORDS, 256).
 -define(MAX_TEXT, 400).
 %% The size of a term, in words, that is printed without a cut.
@@ -32,7 +32,7 @@
 -spec bad_fitness(term()) -> fault().
 bad_fitness(Term) -> {bad_fitness, bounded(Term)}.
 
-%% @doc The fault of an evaluation whose score has another part that is wrong.
+%% @doc The fault of an evaluation whose score has a wrong part other than the fitness.
 -spec bad_score(Key :: term(), Got :: term(), Expected :: binary()) -> fault().
 bad_score(Key, Got, Expected) -> {bad_score, {bounded(Key), bounded(Got), Expected}}.
 
@@ -110,7 +110,7 @@ cut(Bits, _) when bit_size(Bits) > 8 * ?MAX_TEXT ->
 cut(Integer, _) when is_integer(Integer), abs(Integer) >= 1 bsl 1024 -> large_integer;
 cut(Term, _) -> Term.
 
-%% @doc A term that is printed in little time: a large one is cut, and so are large integers.
+%% @doc Cuts a large term, and large integers in it, so that printing takes little time.
 -spec printable(term()) -> term().
 printable(Term) ->
     case words(Term, ?MAX_PRINTED) of
@@ -126,7 +126,7 @@ without_large_integers(Map) when is_map(Map) ->
     maps:from_list(without_large_integers(maps:to_list(Map)));
 without_large_integers(Term) -> cut(Term, 1).
 
-%% @doc Whether a term has at most so many words, about. Takes little time for any term.
+%% @doc Whether a term has at most about so many words. Takes little time for any term.
 -spec is_small(term(), Words :: pos_integer()) -> boolean().
 is_small(Term, Words) -> words(Term, Words) =/= none.
 
@@ -139,8 +139,8 @@ cut_map({Key, Value, Next}, Width, Depth) when Width > 0 ->
     [{cut(Key, Depth), cut(Value, Depth)} | cut_map(maps:next(Next), Width - 1, Depth)];
 cut_map(_, _, _) -> [].
 
-%% The rest of a budget of words after a term, or `none'. It visits no more words than the budget,
-%% so that a term of any size, with any sharing, takes no time.
+%% Subtracts the words of a term from a budget; `none' if the budget is too small. It visits no more
+%% words than the budget, so the time is bounded for a term of any size, with any sharing.
 words(_Term, Budget) when Budget =< 0 -> none;
 words([Head | Tail], Budget) ->
     case words(Head, Budget - 2) of
@@ -167,9 +167,9 @@ left(_) -> none.
 -spec text(fault()) -> unicode:chardata().
 text(Fault) -> text(Fault, erlang).
 
-%% @doc Describes a fault, with terms as that language writes them. An exception is shown as its own
-%% language does, with its stack. This calls code of the user, as `message/1' of an exception in
-%% Elixir, so it happens in a process of its own, within limits of time and memory.
+%% @doc Describes a fault, with terms as that language writes them. Shows an exception, with its
+%% stack, as the language of the exception does. This calls code of the user, such as `message/1' of
+%% an exception in Elixir, so it runs in a separate process, within limits of time and memory.
 -spec text(fault(), erlang | elixir) -> unicode:chardata().
 text(Fault, Face) ->
     {Self, Tag} = {self(), make_ref()},
@@ -289,7 +289,7 @@ kind({crashed, {Class, Reason, []}}) -> {crashed, shape(Class), shape(Reason)};
 kind({crashed, Reason}) -> {crashed, shape(Reason)};
 kind(Simple) -> Simple.
 
-%% The exit reason of a process may look like a stack without being one.
+%% The exit reason of a process may look like a stack frame without being one.
 place({Module, Function, Arguments, Where}) when length(Arguments) >= 0 ->
     place({Module, Function, length(Arguments), Where});
 place({Module, Function, Arity, [{file, _}, {line, Line} | _]})

@@ -1,7 +1,7 @@
 %% @private
-%% Writes files whole or not at all: under another name, which is synced and then renamed. A file
-%% of our own begins with a line that names its kind, and a hash that shows a reader whether it is
-%% whole.
+%% Writes a file completely or not at all: writes under another name, syncs, then renames. A file of
+%% our own begins with a line that names its kind, and a hash that shows a reader whether the file
+%% is whole.
 -module(cambrian_file).
 -include_lib("kernel/include/file.hrl").
 
@@ -14,8 +14,8 @@
 
 -type path() :: file:filename_all().
 -type reason() :: file:posix() | badarg | terminated | system_limit.
-%% `torn_file' was not written to its end, or was changed since; `other_file' is no file of
-%% Cambrian; `not_a_file' is a device, a pipe and the like.
+%% `torn_file': the file was not written to its end, or was changed since. `other_file': Cambrian
+%% did not write the file. `not_a_file': a device, a pipe and the like.
 -type error() :: {reason() | torn_file | other_file | not_a_file | unsafe_permissions, path()}.
 
 %% Most file systems allow names of 255 bytes, and a suffix may follow a name.
@@ -23,7 +23,7 @@
 %% The largest file that is read: more than a checkpoint of a million genotypes.
 -define(MAX_SIZE, (1 bsl 32)).
 -define(OTHERS, 8#077).
-%% The errors of a file that can only be overwritten: its directory or its owner is another
+%% With these errors a file can only be overwritten in place: its directory or its owner is another
 %% user's, or it is a mount point.
 -define(ONLY_IN_PLACE(Reason), (Reason =:= eacces orelse Reason =:= eperm orelse Reason =:= ebusy)).
 
@@ -78,12 +78,12 @@ check_place(Path) ->
         Error -> Error
     end.
 
-%% A rename could replace a file without the right to write it, but a protected file must stay.
+%% A rename could replace a file that the user may not write; such a file must stay.
 writable({file, _, #file_info{access = Access}}) when Access =/= write, Access =/= read_write ->
     {error, eacces};
 writable(Place) -> Place.
 
-%% What is at a path, behind links: a file, the place for a file, or a stream such as a pipe.
+%% The kind of a path, after links: a file, the place for a new file, or a stream such as a pipe.
 place(Path) ->
     case file:read_file_info(Path) of
         {ok, #file_info{type = regular} = Info} -> {file, target(Path), Info};
@@ -137,8 +137,8 @@ make_own_dirs(Path) ->
         false -> all([fun() -> make_own_dirs(Dir) end, fun() -> make_dir(Dir) end])
     end.
 
-%% An error is none if another process has made the directory meanwhile. If something else has its
-%% name, the path below it leads through no directory.
+%% It is no error if another process has made the directory meanwhile. If something that is not a
+%% directory has its name, the path below it cannot exist.
 make_dir(Dir) ->
     case file:make_dir(Dir) of
         ok ->
@@ -165,7 +165,7 @@ write(Path, Magic, Payload) ->
 write(Path, File, Info, Bytes) ->
     Temporary = beside(File, ".tmp"),
     Written = all([fun() -> make_own_dirs(File) end,
-                   %% a killed VM may have left one
+                   %% a killed VM may have left a temporary file
                    fun() -> ignore_absent(file:delete(Temporary)) end,
                    fun() -> begun(Temporary, Info) end,
                    fun() -> forbid_others_this(Temporary) end,
@@ -180,8 +180,8 @@ write(Path, File, Info, Bytes) ->
 -spec begin_own(path(), iodata()) -> ok | {error, error()}.
 begin_own(Path, Bytes) -> write(Path, Path, none, Bytes).
 
-%% @doc Takes the rights of other users to a path and to all paths below it, without following
-%% links, and counts the changed paths. Earlier releases left these rights to the umask.
+%% @doc Removes the rights of other users to a path and to all paths below it, without following
+%% links. Returns the number of changed paths. Earlier releases left these rights to the umask.
 -spec forbid_others(path()) -> non_neg_integer().
 forbid_others(Path) ->
     case file:read_link_info(Path) of
@@ -207,15 +207,15 @@ forbid_others_this(File) ->
 
 change_own_mode(Path, Mode) -> file:change_mode(Path, Mode band 8#7777 band bnot ?OTHERS).
 
-%% Syncs a directory, so that a new name in it survives a power cut. Not every system can.
+%% Syncs a directory, so that a new name in it survives a power cut. Some systems cannot do this.
 sync_directory(Dir) ->
     case file:open(Dir, [read, raw, binary, directory]) of
         {ok, Handle} -> _ = file:sync(Handle), file:close(Handle);
         {error, _} -> ok
     end.
 
-%% @doc Writes a secret. A file gets its mode only after it exists, when another user may have
-%% opened it. So it is made in a directory that only the owner can enter.
+%% @doc Writes a secret. A new file exists before it gets its mode, and another user could open it
+%% in that moment. So the file is made in a directory that only the owner can enter.
 -spec write_secret(path(), Magic :: binary(), Payload :: binary()) -> ok | {error, error()}.
 write_secret(Path, Magic, Payload) ->
     case place(Path) of
@@ -239,7 +239,7 @@ write_secret_file(Path, Bytes) ->
                    fun() -> sync_directory(filename:dirname(Path)) end]),
     all([fun() -> Written end, Clear]).
 
-%% Also removes the leftovers of a crash.
+%% Deletes the directory and its file, also those that a crash left.
 clear(Inside, Room) ->
     all([fun() -> ignore_absent(file:delete(Inside)) end,
          fun() -> ignore_absent(file:del_dir(Room)) end]).
@@ -268,8 +268,8 @@ all([Step | Steps]) ->
 of_path(Path, {error, Reason}) -> {error, {Reason, Path}};
 of_path(_Path, ok) -> ok.
 
-%% @doc Whether the path is a regular file, which may be opened. Any other may have no end, or keep
-%% the caller waiting: whoever opens a pipe waits for its other end.
+%% @doc Whether the path is a regular file. Only a regular file is opened: a device may have no end,
+%% and opening a pipe waits for a process at its other end.
 -spec check_own(path()) -> ok | {error, error()}.
 check_own(Path) ->
     case file:read_file_info(Path) of
@@ -281,11 +281,11 @@ check_own(Path) ->
         Error -> of_path(Path, Error)
     end.
 
-%% @doc Opens a regular file, and nothing else.
+%% @doc Opens a regular file. Any other path is an error.
 -spec open_own(path(), [file:mode()]) -> {ok, file:fd()} | {error, error()}.
 open_own(Path, Modes) -> if_own(Path, fun() -> file:open(Path, [raw, binary | Modes]) end).
 
-%% @doc Reads a regular file, and nothing else.
+%% @doc Reads a regular file. Any other path is an error.
 -spec read_own(path()) -> {ok, binary()} | {error, error()}.
 read_own(Path) -> if_own(Path, fun() -> file:read_file(Path) end).
 
@@ -360,7 +360,7 @@ unpacked(Payload) when binary_part(Payload, 0, 2) =/= <<131, 80>> ->
 -spec delete(path()) -> ok | {error, error()}.
 delete(Path) -> of_path(Path, ignore_absent(file:delete(Path))).
 
-%% @doc Renames a damaged file, so that the next one can be written and people can inspect this one.
+%% @doc Renames a damaged file, so that a new file can take its name and people can inspect it.
 -spec set_aside(path()) -> {ok, path()} | {error, error()}.
 set_aside(Path) ->
     Aside = beside(Path, ".torn"),
@@ -371,15 +371,15 @@ set_aside(Path) ->
         {error, Reason} -> {error, {Reason, Path}}
     end.
 
-%% @doc The files of a directory whose name is a number with this suffix, as {@link in_number/2}
-%% makes it, the newest first. Other files are ignored. A directory that cannot be read is an
-%% error, not empty.
+%% @doc Lists the files of a directory whose name is a number with this suffix, as {@link
+%% in_number/2} makes it, the newest first. Other files are ignored. An unreadable directory is an
+%% error, not an empty list.
 -spec numbered(path(), Suffix :: binary()) ->
           {ok, [{non_neg_integer(), path()}]} | {error, error()}.
 numbered(Dir, Suffix) ->
     case file:list_dir_all(Dir) of
         {ok, All} ->
-            %% a name that is no text comes as a binary, and is not ours
+            %% a name that is not text comes as a binary; Cambrian makes no such names
             Names = [unicode:characters_to_binary(Name) || Name <- All, is_list(Name)],
             Numbered = [{Number, filename:join(Dir, Name)}
                         || Name <- Names, Number <- number(Name, Suffix)],
@@ -394,7 +394,8 @@ number(Name, Suffix) ->
     catch error:badarg -> []
     end.
 
-%% @doc A file's name that holds a number, with leading zeros, so that names sort as numbers do.
+%% @doc Makes the name of a file from a number, with leading zeros, so that names sort as numbers
+%% do.
 -spec in_number(non_neg_integer(), Suffix :: binary()) -> binary().
 in_number(Number, Suffix) -> iolist_to_binary(io_lib:format("~12..0b~s", [Number, Suffix])).
 

@@ -6,7 +6,7 @@
 -export([await/1, answer/1]).
 
 -type post() :: fun((Tag :: reference()) -> Job :: reference() | {error, term()}).
-%% Starts a job, or gives the answer at once.
+%% The answer to the start of a job: a reference to wait for, or the result at once.
 
 %% @doc Waits for the answer of a job.
 -spec await(post()) -> {ok, term()} | {error, term()}.
@@ -17,8 +17,8 @@ await(Post) ->
         _Job -> receive {Tag, Answer} -> Answer end
     end.
 
-%% @doc The result of a job, or the error that kept it from starting. A panic in the library is
-%% raised.
+%% @doc The result of a job, or the error that prevented its start. Raises a panic of the library as
+%% an exception.
 -spec answer(post()) -> term().
 answer(Post) ->
     case await(Post) of

@@ -1,5 +1,5 @@
 %% @private
-%% Writes and reads MessagePack, as programs speak it, without extension types.
+%% Writes and reads MessagePack for external programs, without extension types.
 %%
 %% It writes `nil', `true' and `false', integers of 64 bits, floats, lists and maps; an atom or a
 %% `{text, Binary}' becomes a string, a binary becomes bytes. It reads strings and bytes as
@@ -11,8 +11,8 @@
 -type term_in() :: nil | boolean() | integer() | float() | binary() | [term_in()]
                  | #{term_in() => term_in()}.
 
-%% Limits of a message that is read. A list of small integers takes 16 times as much memory as its
-%% bytes, so the number of items is limited as well.
+%% Limits of a message from outside. A list of small integers takes 16 times as much memory as its
+%% bytes, so the number of items is limited too.
 -define(MAX_DEPTH, 16).
 -define(MAX_ITEMS, 1_000_000).
 
@@ -51,7 +51,7 @@ counted(Nibble, _Byte, Count) when Count < 16 -> <<Nibble:4, Count:4>>;
 counted(_Nibble, Byte, Count) when Count < 16#10000 -> <<Byte, Count:16>>;
 counted(_Nibble, Byte, Count) when Count < 16#100000000 -> <<(Byte + 1), Count:32>>.
 
-%% @doc Reads bytes that are exactly one value.
+%% @doc Decodes one value. Bytes after it are an error.
 -spec decode(binary()) -> {ok, term_in()} | {error, malformed}.
 decode(Bytes) ->
     try value(Bytes, ?MAX_DEPTH, ?MAX_ITEMS) of

@@ -1,15 +1,15 @@
 %% @private
-%% The functions that Rust provides, and nothing else: a loaded library cannot be replaced, so this
-%% module should not change for any other reason.
+%% Declares the functions that Rust implements, and contains no other code. The VM cannot replace a
+%% loaded library, so this module should change only together with the library.
 %%
 %% Some functions come in pairs. The first answers `dirty' if the work is too long for a normal
 %% scheduler. The caller then calls the function with `_dirty' in its name, which runs on a dirty
 %% scheduler, or the one with `_job', which can be stopped: see `cambrian_job'.
 %%
-%% If the library does not load, the VM stays up and every function raises `{nif_not_loaded,
-%% Reason}', so that one can still inspect a device in the field. If a library is loaded already,
-%% this module cannot be loaded again: `code:load_file/1' answers `{error, on_load_failure}', and
-%% the loaded library stays.
+%% If the library does not load, the VM keeps running and every function raises `{nif_not_loaded,
+%% Reason}', so that an engineer can still inspect a device in the field. If a library is loaded
+%% already, this module cannot be loaded again: `code:load_file/1' returns `{error,
+%% on_load_failure}', and the loaded library stays.
 -module(cambrian_nif).
 
 -on_load(load/0).

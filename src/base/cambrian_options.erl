@@ -1,8 +1,8 @@
 %% @private
 %% Checks a map of options against a table: `#{Name => {Check, Expected}}', or `#{Name => {Check,
 %% Expected, Default}}' if the option has a default. `Expected' may be a function of the wrong
-%% value. An unknown option is an error, which names the most similar known option. An error never
-%% has the value of an option that is marked as a secret, but only its kind and size.
+%% value. An unknown option is an error that names the most similar known option. If an option is
+%% marked as a secret, its error shows only the kind and the size of the value.
 -module(cambrian_options).
 
 -export([check/3, table/1, kind/1, unknown/4, nearest/2, parameters/1, parameters/2,
@@ -21,12 +21,12 @@
                           | {words, binary()},
                  flag => {Flag :: atom(), Type :: atom(), Shown :: string()},
                  more => binary(), see => {Title :: string(), Page :: string()}}.
-%% One option with all that its docs say. `text' is a phrase without a stop, `more' are sentences
-%% for those who read on; names in them stand between backquotes. A default in `words' is not filled
-%% in by the check: what uses the option decides it. `flag' is how the command line names it, `see'
-%% a section of the guides. Without `for' it is an option of both.
+%% An option with its documentation. `text' is a phrase without a full stop, and `more' are further
+%% sentences; names in them stand between backquotes. A default in `words' is only described: the
+%% code that uses the option fills it in. `flag' is the name on the command line, `see' a section of
+%% the guides. An option without `for' belongs to both.
 
-%% A longer name is no typing error.
+%% A longer name is not compared: it is no typing error.
 -define(MAX_NAME, 64).
 
 %% @doc Checks options and adds the defaults. `See' is the page that lists the options.
@@ -97,7 +97,7 @@ is_positive(X) -> is_integer(X) andalso X > 0.
 is_count(X) -> is_integer(X) andalso X >= 0.
 is_timeout(X) -> X =:= infinity orelse is_count(X).
 
-%% @doc Whether it can be a key, or the id of a genotype, a grant or a charter.
+%% @doc Whether a term can be a key, or the id of a genotype, a grant or a charter.
 -spec is_id(term()) -> boolean().
 is_id(X) -> is_binary(X) andalso byte_size(X) =:= 32.
 
@@ -111,7 +111,7 @@ unknown(Kind, Name, Known, See) ->
     Near = maps:from_list([{did_you_mean, Near} || Near <- nearest(Name, Known)]),
     {Kind, Name, Near#{see => See}}.
 
-%% @doc Adds the hint to an answer of the library about an unknown parameter.
+%% @doc Adds the hint to the library's error about an unknown parameter.
 -spec parameters(Answer) -> Answer.
 parameters(Answer) -> parameters(Answer, []).
 
@@ -122,7 +122,7 @@ parameters({error, {unknown_parameter, Name}}, Others) ->
     {error, unknown(unknown_parameter, Name, Known, <<"cambrian:parameters/0">>)};
 parameters(Answer, _Others) -> Answer.
 
-%% @doc The known name that differs least from a name, in a list. The list is empty if every known
+%% @doc The known name that is most similar to a name, in a list. The list is empty if every known
 %% name differs in more than a third of the letters.
 -spec nearest(Name :: term(), Known :: [atom() | string()]) -> [atom() | string()].
 nearest(Name, Known) ->
@@ -135,7 +135,7 @@ nearest(Name, Known) ->
         _ -> []
     end.
 
-%% The letters of a name: an atom, or a text in its place.
+%% The letters of a name: an atom, or a text.
 spelled(Name) ->
     try unicode:characters_to_list(if is_atom(Name) -> atom_to_binary(Name); true -> Name end) of
         Text when is_list(Text) -> [case C of $- -> $_; _ -> C end || C <- string:lowercase(Text)];

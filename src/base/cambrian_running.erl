@@ -1,11 +1,11 @@
 %% @private
 %% Handles calls while the application does not run. A function that begins work starts the
-%% application; a function that only asks raises `{not_started, How}', which says how to start it.
+%% application. A function that only reads raises `{not_started, How}', which says how to start it.
 -module(cambrian_running).
 
 -export([ensure/0, check/0, call/2]).
 
-%% @doc Starts the application if it does not run. The starting application may call this itself.
+%% @doc Starts the application if it does not run. The application may call this while it starts.
 -spec ensure() -> ok | {error, term()}.
 ensure() ->
     case whereis(cambrian_sup) of

@@ -7,7 +7,7 @@
 -export_type([text/0]).
 
 -type text() :: unicode:chardata() | atom() | number().
-%% A page shows all of it as text, and reads nothing in it as markup.
+%% A page shows any such term as text; markup in it is escaped.
 
 -define(MAX_BYTES, 8000).
 -define(MAX_NAME, 300).
@@ -69,8 +69,8 @@ clip(Text, Max) ->
 
 %% @doc Escapes a text for XML or HTML, between tags or in a quoted attribute.
 %%
-%% Replaces characters that XML forbids. Replaces also characters that turn the direction of
-%% writing, with which a name could rearrange the text around it.
+%% Replaces characters that XML forbids, and characters that change the direction of writing: with
+%% them, a name could rearrange the text around it.
 %%
 %% ```
 %% <<"a &lt; b">> = cambrian_text:escape(<<"a < b">>).
@@ -96,8 +96,8 @@ safe(C) -> <<C/utf8>>.
 
 %% @doc Writes a number in the fewest digits that read back as the same number.
 %%
-%% Networks compute in single precision. A number that is a single is written as one, so that 0.1 is
-%% not shown as 0.10000000149011612.
+%% Networks compute in single precision. A number that is exactly a single is written as a single,
+%% so that 0.1 is not shown as 0.10000000149011612.
 %%
 %% ```
 %% <<"0.1">> = cambrian_text:exact(0.10000000149011612).
@@ -125,7 +125,7 @@ shortest_single(Value, Digits) ->
         false -> shortest_single(Value, Digits + 1)
     end.
 
-%% @doc Writes a number for people: in about four digits, long ones grouped.
+%% @doc Writes a number for people: about four digits, with commas between thousands.
 %%
 %% ```
 %% <<"12,346">> = cambrian_text:short(12345.6).

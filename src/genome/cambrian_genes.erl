@@ -1,6 +1,6 @@
 %% @private
-%% Genes as maps, for {@link cambrian_genotype:to_map/1} and {@link cambrian_genotype:from_map/1},
-%% and as the tuples that the library takes and gives.
+%% Converts genes between the maps of {@link cambrian_genotype:to_map/1} and {@link
+%% cambrian_genotype:from_map/1}, and the tuples of the library.
 -module(cambrian_genes).
 
 -export([to_map/1, node_from_map/1, connection_from_map/1]).
@@ -8,7 +8,7 @@
 -type gene_id() :: non_neg_integer().
 -type node_gene() :: {gene_id(), Layer :: non_neg_integer(), Genes :: map()}.
 
-%% @doc Makes the map of what the library says of a genotype.
+%% @doc Makes the map from the library's tuples of a genotype.
 -spec to_map({Inputs :: pos_integer(), Outputs :: pos_integer(), [node_gene()],
               [{gene_id(), From :: gene_id(), To :: gene_id(), Weight :: float(),
                 Enabled :: boolean()}],
@@ -31,12 +31,13 @@ node_to_map({Id, Layer, Neuron}, Ends) ->
 genes_of(#{kind := input}, Neuron) -> maps:with([activation, bias], Neuron);
 genes_of(_, Neuron) -> Neuron.
 
-%% @doc Makes a node for the library; raises `badarg' if the term is no map of one.
+%% @doc Makes a node for the library; raises `badarg' if the term is not the map of a node.
 -spec node_from_map(term()) -> {Id :: term(), Layer :: term(), Genes :: map()}.
 node_from_map(#{id := Id, layer := Layer} = Node) -> {Id, Layer, Node};
 node_from_map(_) -> error(badarg).
 
-%% @doc Makes a connection for the library; raises `badarg' if the term is no map of one.
+%% @doc Makes a connection for the library; raises `badarg' if the term is not the map of a
+%% connection.
 -spec connection_from_map(term()) ->
           {From :: term(), To :: term(), Weight :: float(), Enabled :: term()}.
 connection_from_map(#{from := From, to := To, weight := Weight, enabled := Enabled})

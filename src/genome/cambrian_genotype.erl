@@ -1,5 +1,5 @@
-%% @doc Makes, changes, reads and writes genotypes: node genes and connection genes, which evolve
-%% and travel.
+%% @doc Makes, changes, reads and writes genotypes. A genotype has node genes and connection genes;
+%% it evolves, and nodes send it to each other.
 %%
 %% A genotype is an immutable value that lives outside the heap: you can send it to any process of
 %% this node at no cost, and to other nodes by {@link to_binary/1}. Ids of genes are computed from
@@ -57,7 +57,7 @@ new(#{inputs := Inputs, outputs := Outputs} = Options, Seed) ->
 new(Options, _Seed) when is_map(Options) ->
     {error, {missing_options, [inputs, outputs] -- maps:keys(Options)}}.
 
-%% @doc Applies every operator with the probability that the default parameters give it.
+%% @doc Applies every operator with the probability in the default parameters.
 %%
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
@@ -133,7 +133,7 @@ mutate(Genotype, Operator, Parameters, Seed) ->
 -spec operators() -> [operator()].
 operators() -> cambrian_nif:genotype_operators().
 
-%% @doc Lists the values of genes that have named values.
+%% @doc Lists the possible values of each gene that has named values.
 %%
 %% The pages of the Rust core say what each computes, with its source: `Activation',
 %% `Aggregation', `Dynamics' and `Plasticity'.
@@ -184,9 +184,9 @@ resize(Genotype, Options) ->
 
 %% @doc Makes a child of two parents.
 %%
-%% Matching genes come from either parent, all others from the first, which is the fitter (Stanley
-%% and Miikkulainen 2002, section III-B). Parents that differ in their number of inputs or outputs
-%% are `incompatible'.
+%% A matching gene comes from either parent; all other genes come from the first parent, which is
+%% the fitter (Stanley and Miikkulainen 2002, section III-B). Parents that differ in their number of
+%% inputs or outputs are `incompatible'.
 %%
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
@@ -202,7 +202,8 @@ resize(Genotype, Options) ->
           {ok, genotype()} | {error, incompatible}.
 crossover(Fitter, Other, Seed) -> crossover(Fitter, Other, #{}, Seed).
 
-%% @doc The same with parameters (`average_weights', `stay_disabled').
+%% @doc Makes a child like {@link crossover/3}, with parameters (`average_weights',
+%% `stay_disabled').
 -spec crossover(Fitter :: genotype(), Other :: genotype(), map(), seed()) ->
           {ok, genotype()} | {error, incompatible | term()}.
 crossover(Fitter, Other, Parameters, Seed) ->
@@ -227,7 +228,7 @@ crossover(Fitter, Other, Parameters, Seed) ->
 -spec distance(genotype(), genotype()) -> float().
 distance(A, B) -> distance(A, B, #{}).
 
-%% @doc The same with parameters (`disjoint_weight', `weight_weight').
+%% @doc Measures the same distance with parameters (`disjoint_weight', `weight_weight').
 %%
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
@@ -318,7 +319,7 @@ cost(Genotype) ->
 to_map(Genotype) ->
     cambrian_genes:to_map(?EXPLAIN_BADARG(cambrian_nif:genotype_genes(Genotype))).
 
-%% @doc Makes a genotype of a map, as {@link to_map/1} gives it.
+%% @doc Makes a genotype from a map of {@link to_map/1}.
 %%
 %% A gene that a node lacks gets its default: activation `identity', aggregation `sum', bias 0,
 %% gain 1, neither dynamics nor plasticity. So maps of schema 1, whose nodes have only an
@@ -365,7 +366,7 @@ to_binary(Genotype) ->
     ?NORMAL_OR_DIRTY(cambrian_nif:genotype_encode(Genotype),
                      cambrian_nif:genotype_encode_dirty(Genotype)).
 
-%% @doc Decodes a genotype. The bytes may come from anyone: no bytes can do harm.
+%% @doc Decodes a genotype. The bytes may come from any sender: no bytes can do harm.
 %%
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
@@ -399,10 +400,10 @@ diff(Base, Target) ->
     ?NORMAL_OR_DIRTY(cambrian_nif:genotype_diff(Base, Target),
                      cambrian_nif:genotype_diff_dirty(Base, Target)).
 
-%% @doc Makes the target of a base and a {@link diff/2}, whose bytes may come from anyone.
+%% @doc Makes the target from a base and a {@link diff/2}. The difference may come from any sender.
 %%
-%% With another base the answer is an error that names the right one. The result always has the id
-%% in the difference, or it is an error.
+%% With another base, the error names the right base. The result always has the id that the
+%% difference names; otherwise it is an error.
 %%
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 20, outputs => 5}, 7).
@@ -445,8 +446,8 @@ to_json(Genotype) ->
     ?NORMAL_OR_DIRTY(cambrian_nif:genotype_to_json(Genotype),
                      cambrian_nif:genotype_to_json_dirty(Genotype)).
 
-%% @doc Reads JSON as {@link to_json/1} writes it. The text may come from anyone, and has at most
-%% 256 MiB.
+%% @doc Reads the JSON of {@link to_json/1}. The text may come from any sender, and has at most 256
+%% MiB.
 %%
 %% Genes may be in any order. A node needs its `id' and its `layer'; any other gene that it lacks
 %% gets its default, as in {@link from_map/1}. A connection may lack its `id', which follows from
@@ -469,8 +470,8 @@ from_json(Text) ->
     ?NORMAL_OR_DIRTY(cambrian_nif:genotype_from_json(Text),
                      cambrian_nif:genotype_from_json_dirty(Text)).
 
-%% @doc Reads a network that neat-python wrote as JSON, and makes a genotype that computes the same.
-%% The text may come from anyone, and has at most 256 MiB.
+%% @doc Reads a network that neat-python wrote as JSON, and makes a genotype that computes the same
+%% outputs. The text may come from any sender, and has at most 256 MiB.
 %%
 %% The function reads feed-forward and recurrent networks, as `neat.export.export_network_json' of
 %% neat-python 1.1 and 2.0 writes them. `no_equal' names a part that Cambrian cannot compute: the
@@ -500,11 +501,11 @@ from_neat_python(Text) ->
 %%
 %% The file needs no library, not even libm, and no heap. It has tables that stay in flash, and a
 %% struct of 4 bytes for each input, each number of memory, and each hidden and output node. The
-%% `nodes' at the top of the file are these, without the inputs. The outputs have the same bits as
-%% those of {@link cambrian_network:step/3}, and the memory has the layout of a state of that
-%% function, so you can copy a state into the struct. The top of the file says how to compile and
-%% call it; `-ffast-math' is refused. Inputs lie within plus and minus 1.0e12; the file does not
-%% check them.
+%% number of `nodes' at the top of the file counts hidden and output nodes. The outputs have the
+%% same bits as the outputs of {@link cambrian_network:step/3}, and the memory has the layout of a
+%% state of that function, so you can copy a state into the struct. The top of the file says how to
+%% compile and call it; `-ffast-math' is refused. Inputs lie within plus and minus 1.0e12; the file
+%% does not check them.
 %%
 %% For a CPPN the file computes the CPPN. To export the network that a CPPN describes, call
 %% {@link cambrian_substrate:express/2} first.
@@ -520,7 +521,7 @@ from_neat_python(Text) ->
 -spec to_c(genotype()) -> binary().
 to_c(Genotype) -> to_c(Genotype, #{}).
 
-%% @doc The same with another prefix than `cambrian' for the names in the file; constants have the
+%% @doc Writes the same file with another prefix than `cambrian' for its names; constants have the
 %% prefix in capitals.
 %%
 %% ```
@@ -551,7 +552,7 @@ with_name(Options, See, Export) ->
 %% @doc Writes the network as one file of Rust, a module for a program or a device without Cambrian.
 %%
 %% The file uses only `core', does not allocate and has no unsafe code. Its outputs and its memory
-%% are those of {@link to_c/1}; the top of the file says how to call it.
+%% are the same as in the file of {@link to_c/1}; the top of the file says how to call it.
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
 %% 2> File = cambrian_genotype:to_rust(G).
@@ -562,7 +563,7 @@ with_name(Options, See, Export) ->
 -spec to_rust(genotype()) -> binary().
 to_rust(Genotype) -> to_rust(Genotype, #{}).
 
-%% @doc The same with another name than `cambrian' for the module, in the example at its top.
+%% @doc Writes the same file with another module name than `cambrian', in the example at its top.
 %%
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).

@@ -1,4 +1,4 @@
-%% @doc Compiles genotypes to networks, the phenotypes, and runs them.
+%% @doc Compiles genotypes to networks (phenotypes), and runs them.
 %%
 %% Inputs are a list of numbers or a binary of little-endian 32-bit floats (as `Nx.to_binary/1'
 %% gives); outputs have the same form as the inputs. Inputs lie within plus and minus 1.0e12, and
@@ -11,8 +11,8 @@
 %% 3> [Output] = cambrian_network:activate(N, [0.5, -1]).
 %% '''
 %%
-%% The memory of a network is a value too, its state, which {@link step/3} takes and returns. It has
-%% the values that recurrent connections carry from the last step, the states of nodes with
+%% The memory of a network is also a value, its state, which {@link step/3} takes and returns. It
+%% has the values that recurrent connections carry from the last step, the states of nodes with
 %% dynamics, and the changes that plastic nodes made to their weights. So a network learns while it
 %% runs, and its genotype does not change:
 %%
@@ -69,8 +69,9 @@ compile(Genotype) ->
 
 %% @doc Counts inputs, outputs, connections and memory numbers.
 %%
-%% `connections' counts the enabled ones, which are the work of a step. `memory' counts the numbers
-%% in a state: 0 for a feed-forward network whose nodes have neither dynamics nor plasticity.
+%% `connections' counts the enabled connections, which are the work of a step. `memory' counts the
+%% numbers in a state: 0 for a feed-forward network whose nodes have neither dynamics nor
+%% plasticity.
 %%
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 1, outputs => 1}, 7).
@@ -117,8 +118,8 @@ activate(Network, Inputs) ->
 -spec initial_state(network()) -> state().
 initial_state(Network) -> ?EXPLAIN_BADARG(cambrian_nif:network_initial_state(Network)).
 
-%% @doc Runs one step: forward connections carry the values of this step, recurrent connections
-%% those of the last step.
+%% @doc Runs one step. Forward connections carry the values of this step, recurrent connections the
+%% values of the last step.
 %%
 %% Errors are those of {@link activate/2}, and `wrong_size' for a `memory' of the wrong size.
 %%
@@ -200,8 +201,8 @@ activate_many(Networks, Inputs) ->
     ?NORMAL_OR_DIRTY(cambrian_nif:network_activate_many(Networks, Inputs),
                      cambrian_nif:network_activate_many_dirty(Networks, Inputs)).
 
-%% @doc Runs one step of many networks, each with a state and inputs of its own, so that a
-%% population runs in lock-step.
+%% @doc Runs one step of many networks, each with its own state and inputs, so that a population
+%% runs in lock-step.
 %%
 %% Lists of different lengths are a `wrong_size' of `memory' or `inputs'. Other errors are those of
 %% {@link step/3}, for the first network that has one.

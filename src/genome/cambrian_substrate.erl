@@ -48,10 +48,10 @@
                      threshold => number(), leo => boolean(), bias => boolean()}.
 %% `hidden' is a list of layers of points. It may also be a map: then the CPPN decides where hidden
 %% nodes are, see {@link quadtree()}. `joins' lists the pairs of layers that are connected, where 0
-%% is the inputs and the last layer the outputs; by default each layer leads to the next. A layer
-%% that leads to itself or to a lower layer does so by recurrent connections.
+%% is the inputs and the last layer the outputs. By default each layer is connected to the next. The
+%% connections from a layer to itself or to a lower layer are recurrent.
 %%
-%% `activation' (`tanh') is that of hidden nodes, `output_activation' (`sigmoid') that of outputs.
+%% `activation' (`tanh') is for hidden nodes, `output_activation' (`sigmoid') for outputs.
 %%
 %% The weight of a connection follows from the first output w of the CPPN, limited to -1 to 1, by
 %% the rule of the paper. Where |w| is at most the `threshold' t (0.2), there is no connection; else
@@ -78,12 +78,12 @@
 %% The documentation that an error names.
 -define(SEE, <<"type cambrian_substrate:options()">>).
 
-%% @doc Makes a substrate and checks it: every CPPN of its shape can be expressed on it.
+%% @doc Makes a substrate and checks that every CPPN of its shape can be expressed on it.
 %%
-%% A network can have 10,000 inputs and outputs, and 100,000 nodes, and 10,000,000 pairs that could
-%% be connected. The largest boxes in the paper, 55 by 55 to 55 by 55, have 9,150,625 pairs: the
-%% substrate takes 0.16 GB, and each expressed network takes 1.5 s and 0.3 GB, as many at a time as
-%% there are threads. `new/1' counts the pairs before it makes anything of them.
+%% A network can have 10,000 inputs and outputs, 100,000 nodes, and 10,000,000 pairs of nodes that
+%% may be connected. The largest boxes in the paper, 55 by 55 to 55 by 55, have 9,150,625 pairs: the
+%% substrate takes 0.16 GB, and each expressed network takes 1.5 s and 0.3 GB; as many networks are
+%% expressed at a time as there are threads. `new/1' counts the pairs before it allocates them.
 %%
 %% ```
 %% 1> Field = cambrian_substrate:grid([3, 3]).
@@ -168,8 +168,8 @@ is_layer(X) -> cambrian_options:is_count(X) andalso X < 1 bsl 32.
 -spec grid([pos_integer()]) -> [point()].
 grid(Sizes) -> cambrian_nif:substrate_grid(Sizes).
 
-%% @doc Counts the inputs and outputs of the networks that a substrate gives, and the `pairs' of
-%% nodes: the most connections that a network can have.
+%% @doc Counts the inputs and outputs of the networks of a substrate, and the `pairs' of nodes: the
+%% most connections that a network can have.
 %%
 %% ```
 %% 1> Inputs = cambrian_substrate:grid([5]).
@@ -184,8 +184,9 @@ info(Substrate) -> ?EXPLAIN_BADARG(cambrian_nif:substrate_info(Substrate)).
 %% @doc Counts the inputs and outputs of a CPPN for a substrate, as options of
 %% {@link cambrian_genotype:new/2}.
 %%
-%% The inputs of a CPPN are the coordinates of the source, those of the target, their distance, and
-%% 1.0. The outputs are the weight, with `bias' the bias, and with `leo' whether to connect.
+%% The inputs of a CPPN are the coordinates of the source, the coordinates of the target, their
+%% distance, and 1.0. The outputs are the weight; with `bias', the bias; and with `leo', whether to
+%% connect.
 %%
 %% ```
 %% 1> Options = #{inputs => [[-1, 0], [1, 0]], outputs => [[0, 1]], bias => true}.
@@ -198,7 +199,7 @@ shape(Substrate) -> ?EXPLAIN_BADARG(cambrian_nif:substrate_shape(Substrate)).
 
 %% @doc Makes the network that a CPPN describes, as a genotype.
 %%
-%% A CPPN of another shape than {@link shape/1} is an error. A result of more than 1,000,000
+%% A CPPN with another shape than {@link shape/1} is an error. A result of more than 1,000,000
 %% connections can be compiled and run, but not read back from bytes or a map.
 %%
 %% ```

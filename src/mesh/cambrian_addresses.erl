@@ -1,27 +1,27 @@
 %% @private
-%% Which key lives at an address. A node asks a key for something only after the key has shown that
-%% it lives at its address.
+%% Knows which key lives at an address. A node sends a request to a key only after the key has shown
+%% that it lives at its address.
 %%
-%% Anybody can claim any address. So before the first request to an address, whoever lives there is
-%% asked for its key, once for all keys that claim the address. A true claim opens the address for
-%% its key. A false claim costs the address no more than this one question. After an answer, claims
-%% of other keys are refused for ten minutes. Without an answer, the next question waits for 5
-%% seconds, then twice as long each time, up to ten minutes.
+%% Any key can claim any address. So before the first request to an address, this node asks the
+%% address for its key, once for all keys that claim the address. A true claim opens the address for
+%% its key. A false claim costs the address only this one question. After an answer, claims of other
+%% keys are refused for ten minutes. Without an answer, the next question waits for 5 seconds, then
+%% twice as long each time, up to ten minutes.
 -module(cambrian_addresses).
 
 -export([new/1, claim/4, is_proven/2, asked/3, await/3, answered/4, moved/3]).
 -export_type([addresses/0, claim/0]).
 
 -type address() :: binary().
-%% `asking': the question is under way; `unasked': it may be asked; `refused': another key lives
-%% there, or nobody answered.
+%% `asking': the question is running; `unasked': the question may be sent; `refused': another key
+%% lives at the address, or the address did not answer.
 -type claim() :: proven | asking | unasked | refused.
 
 -record(addresses,
         {own :: address(),
          proven = cambrian_bounded_map:new(4096)
              :: cambrian_bounded_map:bounded_map(address(), cambrian_identity:key()),
-         %% when the next question may be asked, and how many in a row nobody answered
+         %% when the next question may be sent, and how many questions in a row had no answer
          next = cambrian_bounded_map:new(4096)
              :: cambrian_bounded_map:bounded_map(address(), {At :: integer(), non_neg_integer()}),
          questions = #{} :: #{address() => Waiting :: [term()]}}).
@@ -30,11 +30,11 @@
 -define(ANSWERED_MS, 600_000).
 -define(SILENT_MS, 5000).
 
-%% @doc For the node that lives at this address.
+%% @doc Knows no claims yet. Takes the address of this node.
 -spec new(address()) -> addresses().
 new(Own) -> #addresses{own = Own}.
 
-%% @doc Another key lives there from now on, as its predecessor signed.
+%% @doc From now on the heir lives at the address, as its predecessor signed.
 -spec moved(address(), cambrian_identity:key(), addresses()) -> addresses().
 moved(Address, Key, #addresses{proven = Proven} = Addresses) ->
     Addresses#addresses{proven = cambrian_bounded_map:put(Address, Key, Proven)}.
@@ -50,23 +50,24 @@ claim(Address, Key, Now, #addresses{proven = Proven, next = Next, questions = Qu
         _ -> unasked
     end.
 
-%% @doc Whether some key has shown that it lives there.
+%% @doc Whether any key has shown that it lives at the address.
 -spec is_proven(address(), addresses()) -> boolean().
 is_proven(Address, #addresses{proven = Proven}) ->
     cambrian_bounded_map:find(Address, Proven) =/= error.
 
-%% @doc The question is under way. `Waiting' is who waits for the answer.
+%% @doc The question is running. `Waiting' are the requests that wait for the answer.
 -spec asked(address(), Waiting :: [term()], addresses()) -> addresses().
 asked(Address, Waiting, #addresses{questions = Questions} = Addresses) ->
     Addresses#addresses{questions = Questions#{Address => Waiting}}.
 
-%% @doc One more waits for the answer.
+%% @doc Adds a request that waits for the answer.
 -spec await(address(), Waiting :: term(), addresses()) -> addresses().
 await(Address, One, #addresses{questions = Questions} = Addresses) ->
     #{Address := Waiting} = Questions,
     Addresses#addresses{questions = Questions#{Address := [One | Waiting]}}.
 
-%% @doc The key that lives there answered, or nobody did. Gives those who waited, the first first.
+%% @doc The address answered with its key, or did not answer. Returns the waiting requests, the
+%% oldest first.
 -spec answered(address(), {ok, cambrian_identity:key()} | error, Now :: integer(), addresses()) ->
           {[term()], addresses()}.
 answered(Address, Answer, Now, #addresses{} = Addresses) ->

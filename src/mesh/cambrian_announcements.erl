@@ -1,6 +1,6 @@
 %% @private
-%% What other nodes publish of genotypes, as an exchange hears it: a small genotype comes whole, in
-%% an envelope; a large one is announced, for whoever lacks it to ask for.
+%% Handles genotypes that other nodes publish. A small genotype arrives whole, in an envelope. A
+%% large genotype is only announced; a node that lacks it requests it.
 -module(cambrian_announcements).
 
 -export([heard_envelope/3, heard_announcement/5]).
@@ -13,19 +13,20 @@
 
 -include("cambrian_exchange.hrl").
 
-%% How many envelopes and announcements are verified in a second: of keys that have earned their
-%% place, of other keys that are known here, and of all other keys together. One that is longer by
-%% `WEIGHED' bytes, or unpacks to `UNPACKED' bytes more, counts one more.
+%% How many envelopes and announcements are verified per second: of keys that have earned their
+%% place, of other known keys, and of all other keys together. A message counts once more for each
+%% `WEIGHED' bytes of its size, and for each `UNPACKED' bytes that it unpacks to.
 -define(CLAIMS, #{earned => 600, known => 300, fresh => 100}).
 -define(WEIGHED, 4096).
 -define(UNPACKED, 16_384).
 
-%% What admission asks. After all cheap questions, and before a signature is verified, this second's
-%% budget for the origin is asked.
+%% Answers the questions of admission. The last question, before a signature is verified, is this
+%% second's budget for the origin.
 ask_for_admission(Bytes, Now) ->
     fun({admit, #{origin := Origin} = Claims} = Request, Y) ->
             case ask(Request, Now, Y) of
-                %% asked again after the grant was read: the budget was asked the first time
+                %% admission asks again after it read the grant: the budget was charged the first
+                %% time
                 {ok, Z} when is_map(map_get(grant, Claims)) -> {ok, Z};
                 {{error, _}, _} = No -> No;
                 {Answer, Z} ->
@@ -84,7 +85,7 @@ announced(Urgency, #{task := Name, genotype := Id, fitness := Claimed} = Claims,
             end
     end.
 
-%% `news' is announced by its breeder, `best' by any node that holds it.
+%% Only its breeder announces `news'; any node that holds the genotype may announce `best'.
 remember_breeder(news, Id, Record, X) -> effect({lineage, Id, Record}, X);
 remember_breeder(best, _Id, _Record, X) -> X.
 
@@ -95,13 +96,13 @@ want(#{task := Name, genotype := Id} = Claims, Record, Address, Now, X) ->
     Details = #{origin => Origin, fitness => Claimed, address => Address},
     cambrian_retrieval:want(Request, Now, note(Id, announced, Details, Now, X)).
 
-%% A node that announces the same best as ours need not hear it from us. One that announces a lesser
-%% best should hear ours.
+%% A node that announces the same best as ours does not need our announcement. A node that announces
+%% a worse best should get ours.
 compare_best(best, #{task := Name, genotype := Id, origin := Origin}, Theirs, Now, X) ->
     #exchange{tasks = Tasks, requests = Requests} = X,
     case Tasks of
         #{Name := #task{best = #held{id = Id}, trickle = Trickle} = Task} ->
-            %% other nodes may avoid this announcer, and have to hear it from us
+            %% other nodes may avoid this announcer, and then need our announcement
             case cambrian_mesh_requests:is_avoided(Origin, Now, Requests) of
                 true -> X;
                 false -> put_task(Task#task{trickle = cambrian_trickle:consistent(Trickle)}, X)

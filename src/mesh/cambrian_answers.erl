@@ -1,6 +1,6 @@
 %% @private
-%% How an exchange answers the calls of other nodes: which key lives here, and the genotype that
-%% they ask for, as a difference if that is shorter than the whole.
+%% Answers the calls of other nodes to an exchange: which key lives at this node, and the genotype
+%% that they request, as a difference if the difference is shorter.
 -module(cambrian_answers).
 
 -export([asked/4, made/4]).
@@ -11,17 +11,17 @@
 
 -include("cambrian_exchange.hrl").
 
-%% What a caller gets. `busy': this caller, or all unknown callers together, call too often. `make':
-%% {@link cambrian_delivery:differences/1} does the job, in another process, and {@link
-%% cambrian_exchange:made/4} then has the answer.
+%% The reply to a caller. `busy': this caller, or all unknown callers together, call too often.
+%% `make': another process must do the job ({@link cambrian_delivery:differences/1}), and then
+%% {@link cambrian_exchange:made/4} returns the answer.
 -type reply() :: {answer, binary()} | busy
                | {make, Target :: cambrian_genotype:id(), cambrian_delivery:job()}.
 
-%% How many calls are answered in a second: from one address where a key is known to live, and from
-%% all other callers together.
+%% How many calls are answered per second: from one address at which a known key lives, and from all
+%% other callers together.
 -define(REQUESTS_OF_ONE, 20).
 -define(REQUESTS_OF_STRANGERS, 500).
-%% What an entry costs beside its difference.
+%% The memory of an entry besides its difference.
 -define(ENTRY_BYTES, 64).
 
 -spec asked(binary(), From :: cambrian_transport:caller(), Now :: integer(), #exchange{}) ->
@@ -72,7 +72,7 @@ give({ok, #held{id = Id, genotype = Genotype, envelope = Envelope} = Held}, Base
         Missing -> {{make, Id, #{offer => Offer, made => Kept, missing => Missing}}, X}
     end.
 
-%% @doc The answer, with the differences that were made for it. They are kept for the next caller.
+%% @doc The answer, with the differences that were made for it. They are kept for later callers.
 -spec made(Target :: cambrian_genotype:id(), cambrian_delivery:job(),
            [cambrian_delivery:difference()], #exchange{}) -> {Answer :: binary(), #exchange{}}.
 made(Target, #{offer := Offer, made := Kept}, Differences, #exchange{made = Made} = X) ->

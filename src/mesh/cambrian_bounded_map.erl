@@ -1,6 +1,6 @@
 %% @private
-%% A map with at most so many entries, which together weigh at most so much. It drops the entries
-%% that were put first.
+%% A map with a limit for the number of its entries and for their total weight. It drops the oldest
+%% entries.
 -module(cambrian_bounded_map).
 
 -export([new/1, new/2, put/3, put/4, find/2, get/3, remove/2, to_list/1]).
@@ -18,11 +18,12 @@ new(Max) -> new(Max, infinity).
 -spec new(Entries :: pos_integer(), Weight :: pos_integer() | infinity) -> bounded_map(_, _).
 new(Max, Heaviest) -> #bounded_map{max = Max, heaviest = Heaviest}.
 
-%% @doc The same with a weight of 1.
+%% @doc Puts an entry with a weight of 1.
 -spec put(Key, Value, bounded_map(Key, Value)) -> bounded_map(Key, Value).
 put(Key, Value, Map) -> put(Key, Value, 1, Map).
 
-%% @doc A key that is there keeps its place in the order. The last entry stays, whatever it weighs.
+%% @doc Puts an entry. A present key keeps its place in the order. The last entry stays, whatever
+%% its weight is.
 -spec put(Key, Value, Weight :: pos_integer(), bounded_map(Key, Value)) -> bounded_map(Key, Value).
 put(Key, Value, Weight, #bounded_map{entries = Entries, weight = All} = Map)
   when is_map_key(Key, Entries) ->
@@ -63,7 +64,7 @@ remove(Key, #bounded_map{order = Order, entries = Entries, weight = Weight} = Ma
         error -> Map
     end.
 
-%% @doc In the order in which the keys were put.
+%% @doc The entries, in the order in which their keys were put.
 -spec to_list(bounded_map(Key, Value)) -> [{Key, Value}].
 to_list(#bounded_map{order = Order, entries = Entries}) ->
     [{Key, Value} || Key <- queue:to_list(Order), {Value, _} <- [maps:get(Key, Entries)]].

@@ -7,13 +7,14 @@
 %% ok
 %% '''
 %%
-%% A joined population publishes a champion, signed, when it is enough better than the last one that
-%% was published. What other nodes publish for the same task is checked, measured here, and taken in
-%% if it is good enough. Nothing that others claim is believed. Their reputation is what came of
-%% their claims so far: see {@link cambrian_trust}.
+%% A population in the bridge publishes its champion, signed, when the champion is enough better
+%% than the last published one. The bridge checks genotypes that other nodes publish for the same
+%% task, this node measures them, and the population takes them in if they are good enough. The
+%% bridge believes no claims of other nodes. Their reputation shows how true their earlier claims
+%% were: see {@link cambrian_trust}.
 %%
-%% There is one bridge for each realm that the node is in. A function without a realm speaks for all
-%% realms, or, where that makes no sense, for the only one: with several realms it raises
+%% A node has one bridge for each of its realms. A function without a realm acts on all realms. If
+%% that is impossible, it acts on the only realm; with several realms it raises
 %% `{which_realm, Realms}'. Without a bridge it exits with `noproc', and while the application does
 %% not run it raises `{not_started, How}'.
 -module(cambrian_bridge).
@@ -37,87 +38,88 @@
                      migration_policy => cambrian_population:migration(),
                      migration_interval => pos_integer(),
                      topology => cambrian_members:topology(), purge => boolean()}.
-%% `realm', of at most 255 bytes, says which nodes may meet; the empty name is a realm like any
-%% other. `populations' are those that take part, or `all' of this node. The bridge logs the name of
-%% a population that is not there yet, shows it in {@link status/0}, and takes the population in
-%% when it comes.
+%% `realm', of at most 255 bytes, is the name that nodes must share to meet; the empty name is a
+%% realm too. `populations' are the populations that take part, or `all' of this node. If a named
+%% population does not exist yet, the bridge logs its name, shows it in {@link status/0}, and adds
+%% the population when it starts.
 %%
-%% A champion is published when its gain over the last published fitness is no smaller than the
-%% share `publish_best_fitness_threshold' of the last single improvements (default 0.99: as large as
-%% the top 1 % of them; 0 publishes each improvement), and not sooner than `publish_interval' ms
-%% (1000) after the one before. The last champion of a run is published if it is better at all.
-%% With `publish => false' this node only takes in. `migration_policy' (`champion') may be
-%% `tournament', `novel' or `random' instead: then a genotype that is chosen in this way is
-%% published every `migration_interval' ms (10,000).
+%% The bridge publishes a champion when its gain over the last published fitness is at least as
+%% large as the share `publish_best_fitness_threshold' of the last single improvements (default
+%% 0.99: as large as the top 1 % of them; 0 publishes each improvement), and not sooner than
+%% `publish_interval' ms (1000) after the last one. The last champion of a run is published if it is
+%% better at all. With `publish => false' this node publishes nothing and only takes genotypes in.
+%% `migration_policy' (`champion') may be `tournament', `novel' or `random' instead: then the bridge
+%% publishes a genotype chosen in this way every `migration_interval' ms (10,000).
 %%
-%% At most `budget' (8) newcomers at once wait for the populations here to measure them. `topology'
-%% says which nodes they are taken from: `all' (default), `ring', `{random, K}' or `{nearest, K}',
-%% by round trip.
+%% At most `budget' (8) newcomers at once wait for the node's populations to measure them.
+%% `topology' says from which nodes they may come: `all' (default), `ring', `{random, K}' or
+%% `{nearest, K}', by round trip.
 %%
-%% What others send takes at most the share `evaluation_share' (0.1) of all evaluation while the
-%% populations run: an origin of which a population here took something in has one such share, and
-%% all other keys share one. What would cost more than `cost_bound' (8) times the median of a
-%% population's own genotypes is not evaluated (`too_costly').
+%% While the populations run, genotypes of other nodes take at most the share `evaluation_share'
+%% (0.1) of all evaluation: an origin with an accepted genotype has one such share for itself, and
+%% all other keys together have one. A genotype that would cost more than `cost_bound' (8) times the
+%% median of a population's own genotypes is not evaluated (`too_costly').
 %%
-%% What is banned in the realm leaves the populations, and so does all that carries its genes
-%% ({@link cambrian_population:purge/2}). With `purge => false' the populations keep it, and the
-%% bridge publishes none of it.
+%% A banned genotype leaves the populations, and so does each genotype that carries its genes
+%% ({@link cambrian_population:purge/2}). With `purge => false' the populations keep them, and the
+%% bridge publishes none of them.
 %%
-%% `identity' is a secret of 32 bytes, a fun that gives it, which keeps it out of crash reports, or
-%% the path of a file, which the bridge makes if there is none
-%% ({@link cambrian_identity:load_or_new/1}). By default it is the file `identity' in the
-%% application's `data_dir'; without a `data_dir' it is made anew. `capability', `rate' and
-%% `tolerance' are those of {@link cambrian_trust:open/2}. `grant' is the permission to publish that
-%% other nodes here ask for ({@link cambrian_identity:grant/4}): for this realm, and for this node's
-%% key or one that it succeeded. {@link start/1} and {@link start_link/1} refuse any other grant,
-%% and one that has ended.
+%% `identity' is a secret of 32 bytes; or a fun that returns the secret, which keeps it out of crash
+%% reports; or the path of a file, which the bridge makes if it does not exist ({@link
+%% cambrian_identity:load_or_new/1}). The default is the file `identity' in the application's
+%% `data_dir'; without a `data_dir' the bridge makes a new secret. `capability', `rate' and
+%% `tolerance' are options of {@link cambrian_trust:open/2}. `grant' is the permission to publish
+%% that other nodes of this realm require ({@link cambrian_identity:grant/4}): for this realm, and
+%% for this node's key or one of its predecessors. {@link start/1} and {@link start_link/1} refuse
+%% any other grant, and an expired grant.
 %%
-%% `aliases' are this node's names for others, or for itself: by a key, or by its name ({@link
-%% cambrian_identity:name/1}), a text of 1 to 64 printable bytes without parentheses. They are shown
-%% with the name behind them, `<<"pole-pi (lusab-bovik)">>', and do not travel.
+%% `aliases' are this node's own names for other nodes, or for itself. They map a key, or the name
+%% of a key ({@link cambrian_identity:name/1}), to a text of 1 to 64 printable bytes without
+%% parentheses. They are shown together with the name, `<<"pole-pi (lusab-bovik)">>', and are never
+%% sent.
 
 -type peer() :: #{origin := cambrian_identity:key(), name := binary(), realm := binary(),
                   alive := boolean(), seen := integer(), received := non_neg_integer(),
                   accepted := non_neg_integer(), reputation := float(),
                   address := undefined | binary(), round_trip := undefined | number()}.
-%% `name' is the name of its key, after the alias if it has one. `alive' is by its heartbeats,
-%% `seen' in ms since 1970, and `round_trip' in ms, if it was measured.
+%% `name' is the name of its key, after the alias if it has one. `alive' follows from its
+%% heartbeats. `seen' is in ms since 1970, and `round_trip' in ms, if it was measured.
 
 -type best() :: #{genotype := cambrian_genotype:genotype(), fitness := float(),
                   origin := cambrian_identity:key(), name := binary()}.
-%% `fitness' is as it was measured on this node; `origin' is the breeder, and `name' its name, as of
-%% a {@link peer()}.
+%% `fitness' was measured on this node. `origin' is the breeder, and `name' its name, as in a {@link
+%% peer()}.
 
 -type story() :: [#{time := integer(), step := atom(), realm := binary(), atom() => term()}].
-%% What happened to a genotype here, the first step first; `time' is in ms since 1970. The steps are
-%% `announced', `asked', `not_delivered', `received', `not_a_source' (the topology takes nothing of
-%% its origin), `dropped' (too many waited), `offered' (to a population), `busy', `banned' (while it
-%% waited or was held here), `judged', `published' and `refused'. A step with an `origin' has its
-%% `name', too.
+%% The steps of a genotype on this node, the first step first; `time' is in ms since 1970. The steps
+%% are `announced', `asked', `not_delivered', `received', `not_a_source' (the topology takes no
+%% genotypes of its origin), `dropped' (too many waited), `offered' (to a population), `busy',
+%% `banned' (while it waited or was held), `judged', `published' and `refused'. A step with an
+%% `origin' also has its `name'.
 %%
 %% `judged' has the `task', the `outcome', its breeder's `generation', the fitness `claimed', the
-%% `fitness' that was measured and the `work' of that, or, if it was `too_costly', its `cost', the
-%% `median' of the population's own and the `bound'. `refused' has the `reason' and what {@link
-%% cambrian_trust:refusals/1} knows of it.
+%% measured `fitness' and the `work' of the measurement; or, if it was `too_costly', its `cost', the
+%% `median' of the population's own genotypes and the `bound'. `refused' has the `reason' and the
+%% other fields of {@link cambrian_trust:refusals/1}.
 
 -type migration() :: #{time := integer(), realm := binary(), genotype := cambrian_genotype:id(),
                        origin := cambrian_identity:key(), name := binary(), task := binary(),
                        generation := non_neg_integer(), claimed := float(), fitness => float(),
                        work => non_neg_integer(), cost => non_neg_integer(),
                        median => non_neg_integer(), bound => number(), outcome := atom()}.
-%% What became of another node's genotype. Its origin says `claimed' and `generation'; `fitness' was
-%% measured here, and is absent if the evaluation failed. `outcome' and what it cost are those of
-%% {@link cambrian_population:event()}; `time' is in ms since 1970.
+%% The outcome for another node's genotype. Its origin states `claimed' and `generation'. This node
+%% measured `fitness', which is absent if the evaluation failed. `outcome', and the fields for its
+%% cost, are the same as in {@link cambrian_population:event()}; `time' is in ms since 1970.
 
 -type status() :: #{connected := boolean(), peers := non_neg_integer() | unknown,
                     populations := [Name :: term()],
                     missing := [cambrian_population:population()],
                     trust => fell_back | closed, may_publish => false, atom() => term()}.
-%% What the transport says of its connection; the names of the populations that take part; and those
-%% that are to take part and are not there. `trust' is there if files of the realm are damaged:
-%% `closed' takes nothing in ({@link cambrian_trust:report/1}). `may_publish' is `false' when this
-%% node's own `capability' would refuse its key, or when its grant has ended; otherwise it is
-%% absent.
+%% The transport's report of its connection; the names of the populations that take part; and the
+%% names that `populations' lists without a running population (`missing'). `trust' is present if
+%% files of the realm are damaged: if it is `closed', the bridge takes nothing in ({@link
+%% cambrian_trust:report/1}). `may_publish' is `false' when this node's own `capability' would
+%% refuse its key, or when its grant has expired; otherwise it is absent.
 
 %% @doc Starts the bridge of a realm, linked to the caller, for a supervisor of your own.
 %%
@@ -147,7 +149,8 @@ check(Options) ->
         {Error, _} -> Error
     end.
 
-%% @doc Starts the bridge under Cambrian's own supervisor, which is started if it does not run.
+%% @doc Starts the bridge under Cambrian's own supervisor, and starts the application if it does not
+%% run.
 %%
 %% ```
 %% 1> {ok, _} = cambrian_bridge:start(#{realm => <<"org.example.lab">>}).
@@ -166,7 +169,7 @@ start(Options) ->
         Error -> Error
     end.
 
-%% @doc Leaves the mesh. The populations go on.
+%% @doc Leaves the mesh. The populations continue.
 %%
 %% ```
 %% 1> {ok, _} = cambrian_bridge:start(#{realm => <<"org.example.lab">>}).
@@ -203,8 +206,8 @@ stop(Realm) ->
 -spec realms() -> [binary()].
 realms() -> cambrian_bridge_registry:realms().
 
-%% @doc One more population takes part. A population with a name joins as soon as it is there, and
-%% again when it is back after a crash.
+%% @doc Adds a population to the bridge. A population with a name joins as soon as it exists, and
+%% again when it returns after a crash.
 %%
 %% ```
 %% 1> {ok, _} = cambrian_bridge:start(#{realm => <<"org.example.lab">>}).
@@ -222,8 +225,9 @@ join(Population) when is_pid(Population); is_atom(Population) ->
     call_all({join, Population}).
 
 %% @doc Publishes a genotype at once, with claims, for a task by its id ({@link
-%% cambrian_task:id/1}). With several realms, the claims name one as `realm'. `generation' is 0 by
-%% default; there are at most 8 `parents', the fitter first, and 32 `operators'.
+%% cambrian_task:id/1}). With several realms, the claims must name one of them as `realm'.
+%% `generation' is 0 by default. There are at most 8 `parents', the fitter first, and 32
+%% `operators'.
 %%
 %% ```
 %% 1> {ok, _} = cambrian_bridge:start(#{realm => <<"org.example.lab">>}).
@@ -267,8 +271,8 @@ is_list_of(_Is, _Max, _List) -> false.
 
 is_task(Task) -> is_atom(Task) orelse is_binary(Task) andalso byte_size(Task) =< 255.
 
-%% @doc Publishes a charter ({@link cambrian_charter}) in its realm, if it counts here ({@link
-%% cambrian_trust:amend/2}). All nodes that accept it publish it from now on.
+%% @doc Publishes a charter ({@link cambrian_charter}) in its realm, if this node adopts it ({@link
+%% cambrian_trust:amend/2}). All nodes that adopt it publish it from now on.
 %%
 %% ```
 %% 1> Owner = cambrian_identity:public_key(<<1:256>>).
@@ -294,7 +298,7 @@ publish_charter(Charter) when is_binary(Charter) ->
 %% for every genotype of a task, or of all tasks, that passes every check of its envelope. The
 %% fitness is a claim.
 %%
-%% Here a stranger of the same realm, without a bridge, sends one:
+%% In this example, a stranger of the same realm sends a genotype without a bridge:
 %%
 %% ```
 %% 1> {ok, _} = cambrian_bridge:start(#{realm => <<"org.example.lab">>}).
@@ -329,8 +333,8 @@ subscribe_genotypes(Task, Pid) when is_pid(Pid), is_atom(Task) orelse is_binary(
 -spec unsubscribe_genotypes(reference()) -> ok.
 unsubscribe_genotypes(Ref) -> call_all({unsubscribe, Ref}).
 
-%% @doc All other nodes that this one has heard of, at most 20,000 a realm; some are silent by now.
-%% See {@link cambrian_trust:report/1} for more.
+%% @doc All other nodes whose messages this node has received, at most 20,000 per realm, also those
+%% that are silent now. See {@link cambrian_trust:report/1} for more.
 %%
 %% ```
 %% 1> {ok, _} = cambrian_bridge:start(#{realm => <<"org.example.lab">>}).
@@ -350,11 +354,11 @@ unsubscribe_genotypes(Ref) -> call_all({unsubscribe, Ref}).
 -spec list_nodes() -> [peer()].
 list_nodes() -> lists:append([list_nodes(Realm) || Realm <- some_realms()]).
 
-%% @doc The same of one realm.
+%% @doc The same for one realm.
 -spec list_nodes(Realm :: binary()) -> [peer()].
 list_nodes(Realm) -> call(Realm, list_nodes).
 
-%% @doc The best genotype of each task that was evaluated on this node, whoever bred it.
+%% @doc The best genotype of each task that this node has evaluated, from any breeder.
 %%
 %% ```
 %% 1> {ok, P} = cambrian_population:start(#{task => 'xor', seed => 42}).
@@ -374,11 +378,11 @@ global_best() ->
 fitter(_Task, #{fitness := A} = Known, #{fitness := B}) when A >= B -> Known;
 fitter(_Task, _Known, Better) -> Better.
 
-%% @doc The same of one realm.
+%% @doc The same for one realm.
 -spec global_best(Realm :: binary()) -> #{Task :: binary() => best()}.
 global_best(Realm) -> call(Realm, global_best).
 
-%% @doc Why a genotype came here, or why it did not.
+%% @doc Explains why a genotype came to this node, or why it did not.
 %%
 %% ```
 %% 1> {ok, _} = cambrian_bridge:start(#{realm => <<"org.example.lab">>}).
@@ -402,8 +406,8 @@ refusals(Realm, Id) ->
     OldestFirst = lists:reverse(cambrian_trust:refusals(Realm)),
     [Refusal#{step => refused} || #{genotype := Of} = Refusal <- OldestFirst, Of =:= Id].
 
-%% @doc What was measured of others' genotypes here, and what became of them: the last thousand, the
-%% first one first. {@link why/1} tells more of each.
+%% @doc The measurements of other nodes' genotypes on this node, with their outcomes: the last
+%% thousand, the oldest first. {@link why/1} tells more about each.
 %%
 %% ```
 %% 1> {ok, _} = cambrian_bridge:start(#{realm => <<"org.example.lab">>}).
@@ -426,7 +430,7 @@ migrations(Realm, Id, Steps) ->
     [(maps:with(Fields, Judged))#{realm => Realm, genotype => Id, origin => Origin, name => Name}
      || #{step := judged} = Judged <- Steps, #{origin := Origin, name := Name} <- Received].
 
-%% @doc The key that other nodes know this one by.
+%% @doc The public key of this node.
 %%
 %% ```
 %% 1> {ok, _} = cambrian_bridge:start(#{realm => <<"org.example.lab">>, identity => <<1:256>>}).
@@ -437,10 +441,11 @@ migrations(Realm, Id, Steps) ->
 -spec identity() -> cambrian_identity:key().
 identity() -> call(only_realm(), identity).
 
-%% @doc Goes on under a new key, which is written to the identity's file, and tells the other nodes
-%% of the realm. They keep what they know of the old key for the new one, and accept nothing more
-%% from the old. All bridges here must have the same identity in one file, as they have by default:
-%% else it raises `{which_realm, Realms}'. Without a file for the new secret, nothing changes.
+%% @doc Replaces the key of this node: writes a new secret to the identity's file, and tells the
+%% other nodes of the realm. They transfer the reputation of the old key to the new key, and accept
+%% no new messages of the old key. All bridges of this node must have the same identity in one file,
+%% which is the default; otherwise the function raises `{which_realm, Realms}'. Without a file for
+%% the new secret, nothing changes.
 %%
 %% ```
 %% 1> {ok, _} = cambrian_bridge:start(#{realm => <<"org.example.lab">>,
@@ -473,9 +478,9 @@ rotated({ok, #{key := Key} = Identity}, Others) ->
     {ok, Key};
 rotated(Error, _Others) -> Error.
 
-%% @doc What the transport says of its connection, which populations take part, and which are
-%% missing. A node with a connection may still be alone. Here the VM has no node name, so that
-%% Erlang distribution connects it to nobody, and the name of a population was misspelt:
+%% @doc The state of the connection, the populations that take part, and the populations that are
+%% missing. A connected node may still be alone. In this example the VM has no node name, so that
+%% Erlang distribution connects it to no node, and the name of a population was misspelt:
 %%
 %% ```
 %% 1> {ok, _} = cambrian_population:start(#{task => 'xor', name => pole}).
@@ -488,15 +493,15 @@ rotated(Error, _Others) -> Error.
 -spec status() -> status().
 status() -> status(only_realm()).
 
-%% @doc The same of one realm.
+%% @doc The same for one realm.
 -spec status(Realm :: binary()) -> status().
 status(Realm) -> call(Realm, status).
 
-%% @doc What all bridges counted: messages and bytes `received', and those that were `rejected' for
-%% each reason; genotypes `published', and how often a best was `announced' again, with the bytes of
-%% all that was published; and what was `not_said', as the mesh was too slow. Of the rejected,
-%% `metered' were above the budget for verifying signatures, `overloaded' came while too many
-%% waited, and `busy' are calls above their budget.
+%% @doc The counts of all bridges: messages and bytes `received'; messages that were `rejected', by
+%% reason; genotypes `published', and how often a best was `announced' again; the bytes of all
+%% published messages; and `not_said', messages dropped because the mesh was too slow. Among the
+%% rejected, `metered' exceeded the budget for verifying signatures, `overloaded' arrived while too
+%% many waited, and `busy' are calls above their budget.
 %%
 %% ```
 %% 1> {ok, _} = cambrian_bridge:start(#{realm => <<"org.example.lab">>}).
@@ -518,7 +523,7 @@ name(Realm) -> {via, cambrian_bridge_registry, Realm}.
 
 call_all(Request) -> lists:foreach(fun(Realm) -> ok = call(Realm, Request) end, some_realms()).
 
-%% Through the gate, so that the call comes after the messages that arrived before.
+%% Calls through the gate, so that the call comes after the messages that arrived before.
 call(Realm, Request) ->
     case cambrian_bridge_registry:whereis_name({gate, Realm}) of
         undefined -> cambrian_running:call(name(Realm), Request);

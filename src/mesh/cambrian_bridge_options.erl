@@ -1,13 +1,13 @@
 %% @private
-%% The options of a bridge, and what the application's environment says of bridges.
+%% The options of a bridge, and the bridges in the application's environment.
 -module(cambrian_bridge_options).
 
 -export([check/1, check_grant/1, from_environment/1, environment_table/0]).
 
 -define(A_GRANT, <<"a grant as its owners signed it, from cambrian_identity:grant/4">>).
 
-%% @doc Checks the options and adds the defaults. A secret is hidden behind a fun, as a supervisor
-%% shows the arguments of its children. The realm must be there.
+%% @doc Checks the options and adds the defaults. `realm' is required. Hides a secret behind a fun,
+%% because a supervisor shows the arguments of its children.
 -spec check(map()) -> {ok, map()} | {error, term()}.
 check(Options) ->
     Table = maps:merge(cambrian_trust:table(), table()),
@@ -17,7 +17,7 @@ check(Options) ->
         Error -> Error
     end.
 
-%% Other nodes would silently refuse what this node publishes under a wrong grant.
+%% Other nodes would silently refuse the messages of this node under a wrong grant.
 grant(#{grant := Bytes, realm := Realm} = Options) ->
     case cambrian_identity:read_grant(Bytes) of
         {ok, #{realm := Realm}} -> {ok, Options};
@@ -31,8 +31,8 @@ grant(Options) -> {ok, Options}.
 
 bad_grant(Bytes, Expected) -> {bad_option, {grant, Bytes, Expected}}.
 
-%% @doc Refuses a grant that has ended, when a user starts a bridge. A supervisor that restarts a
-%% bridge does not ask: a bridge whose grant ended meanwhile goes on taking in.
+%% @doc Refuses an expired grant when a user starts a bridge. A supervisor that restarts a bridge
+%% does not call this: a bridge whose grant expired meanwhile still takes genotypes in.
 -spec check_grant(map()) -> ok | {error, term()}.
 check_grant(#{grant := Bytes}) ->
     {ok, #{until := Until}} = cambrian_identity:peek_grant(Bytes),
@@ -99,8 +99,8 @@ is_alias({Of, Alias})
         andalso re:run(Alias, Printable, [unicode, dollar_endonly]) =/= nomatch;
 is_alias(_) -> false.
 
-%% A binary of 32 bytes is a secret, and is refused if it reads like a path, as it may be either. A
-%% secret of a wrong size is refused too: it must not become the name of a file.
+%% A binary of 32 bytes is a secret; it is refused if it looks like a path, because it may be
+%% either. A secret of a wrong size is refused too: it must not become the name of a file.
 is_identity(Fun) when is_function(Fun) -> is_function(Fun, 0);
 is_identity(<<Bytes:32/binary>>) -> re:run(Bytes, "^[ -~]*/[ -~]*$") =:= nomatch;
 is_identity(Path) when is_binary(Path) -> is_text(unicode:characters_to_list(Path));
@@ -130,9 +130,9 @@ is_name(Name) when is_atom(Name) -> true;
 is_name(Name) when is_binary(Name) -> byte_size(Name) =< 255;
 is_name(Name) -> is_text(Name) andalso length(Name) =< 63.
 
-%% @doc The bridges to start with the application: one that publishes and takes in, and for each
-%% other realm that is subscribed to, one that only takes in. All populations of this node take
-%% part.
+%% @doc The bridges to start with the application: a bridge that publishes and takes in, and, for
+%% each other realm in the subscriptions, a bridge that only takes in. All populations of this node
+%% take part.
 -spec from_environment(map()) -> {ok, [map()]} | {error, term()}.
 from_environment(#{mesh_enabled := true} = Environment) ->
     Given = maps:merge(#{populations => all},

@@ -1,6 +1,7 @@
 %% @private
-%% The populations that take part in a bridge, and those that it waits for: a population that is not
-%% there takes part as soon as it is, and one that crashed when it is back.
+%% The populations that take part in a bridge, and the populations that it waits for. A missing
+%% population takes part as soon as it starts; a crashed population takes part again when it
+%% returns.
 -module(cambrian_bridge_populations).
 
 -export([new/1, watch_all/1, join/3, update/2, worked/3, gone/3]).
@@ -8,7 +9,7 @@
 -export([find/2, all/1, of_task/2, names/1, missing/1]).
 -export_type([populations/0, population/0]).
 
-%% `rests' and `failing' are as the population said last.
+%% `rests' and `failing' are from the last report of the population.
 -type population() :: #{handle := cambrian_population:population(), name := term(),
                         task := cambrian_exchange_state:task(), monitor := reference(),
                         champion := undefined | cambrian_exchange_state:champion(),
@@ -17,21 +18,22 @@
 -record(populations,
         {realm :: binary(),
          joined = #{} :: #{Name :: term() => population()},
-         %% the monitor of the store that knows all populations, if all take part
+         %% the monitor of the store that lists all populations, if all take part
          store = none :: none | reference(),
-         %% populations that are to take part and are not there
+         %% populations that the options name and that do not run
          missing = [] :: [cambrian_population:population()],
-         %% timers of the populations that are looked for again
+         %% the timers for the next look for a missing population
          looking = #{} :: #{Name :: term() => reference()}}).
 -opaque populations() :: #populations{}.
 
-%% A population that crashed is back under its name by then.
+%% A crashed population has returned under its name within this time.
 -define(REJOIN_MS, 200).
 
 -spec new(Realm :: binary()) -> populations().
 new(Realm) -> #populations{realm = Realm}.
 
-%% @doc All populations take part: those that are here, and each that comes, which the store tells.
+%% @doc Makes all populations take part: those that run now, and each that starts later, as the
+%% store reports.
 -spec watch_all(populations()) -> {[pid()], populations()}.
 watch_all(Populations) ->
     Watching = Populations#populations{store = monitor(process, cambrian_store)},
@@ -46,8 +48,7 @@ is_store(Monitor, #populations{store = Store}) -> Monitor =:= Store.
 -spec takes_all(populations()) -> boolean().
 takes_all(#populations{store = Store}) -> Store =/= none.
 
-%% @doc A population takes part from now on. `Before' is called before the population is asked for
-%% its best.
+%% @doc Adds a population from now on. Calls `Before' before it asks the population for its best.
 -spec join(cambrian_population:population(), Before :: fun((population()) -> term()),
            populations()) ->
           {joined, population(), Best :: {ok, cambrian_population:champion()} | {error, term()},
@@ -79,15 +80,15 @@ join(Handle, Before, #populations{joined = Joined} = Populations) ->
 update(#{name := Name} = Population, #populations{joined = Joined} = Populations) ->
     Populations#populations{joined = Joined#{Name => Population}}.
 
-%% Where all populations take part, the store tells when one is back.
+%% If all populations take part, the store reports when one returns.
 look_again(true, Name, #populations{store = none, looking = Looking} = Populations)
   when not is_map_key(Name, Looking) ->
     Timer = erlang:start_timer(?REJOIN_MS, self(), {rejoin, Name}),
     Populations#populations{looking = Looking#{Name => Timer}};
 look_again(_, _Name, Populations) -> Populations.
 
-%% @doc The timer of a name has fired: the population to join, if it is back. `none' for an old
-%% timer.
+%% @doc The timer of a name has fired. Returns the population to join, if it has returned; `none'
+%% for an old timer.
 -spec rejoin(Timer :: reference(), Name :: term(), populations()) ->
           {join, cambrian_population:population(), populations()} | {none, populations()}.
 rejoin(Timer, Name, #populations{looking = Looking} = Populations) ->
@@ -97,7 +98,7 @@ rejoin(Timer, Name, #populations{looking = Looking} = Populations) ->
         _ -> {none, Populations}
     end.
 
-%% A population without a registered name has another pid when it is back.
+%% A population without a registered name has another pid when it returns.
 back(Name, Populations) when is_atom(Name) -> {join, Name, Populations};
 back(Name, Populations) ->
     case cambrian_store:whereabouts(Name) of
@@ -106,7 +107,7 @@ back(Name, Populations) ->
         gone -> {none, Populations}
     end.
 
-%% Warns once, as the name may be misspelt.
+%% Warns once, because the name may be misspelt.
 missed(Handle, #populations{realm = Realm, missing = Missing, store = none} = Populations) ->
     _ = [logger:warning("cambrian: the population ~tp is not there; the bridge of realm ~ts takes "
                         "it in when it comes", [Handle, Realm])
@@ -120,7 +121,7 @@ found(Handles, #populations{realm = Realm, missing = Missing} = Populations) ->
          || Handle <- lists:usort(Handles), lists:member(Handle, Missing)],
     Populations#populations{missing = Missing -- Handles}.
 
-%% @doc A population said what it worked: what all populations of its task did together.
+%% @doc Records the work of a population, and returns the work of all populations of its task.
 -spec worked(population(), cambrian_standing:worked(), populations()) ->
           {cambrian_standing:worked(), populations()}.
 worked(#{task := Task} = Population, #{work := Work, rests := Rests, failing := Failing},
@@ -130,7 +131,7 @@ worked(#{task := Task} = Population, #{work := Work, rests := Rests, failing := 
     {#{work => Work, rests => lists:all(fun(#{rests := R}) -> R end, Same),
        failing => lists:any(fun(#{failing := F}) -> F end, Same)}, Next}.
 
-%% @doc The population of this monitor is gone; `is_last', if it was the last of its task.
+%% @doc Removes the population with this monitor; `is_last' if it was the last of its task.
 -spec gone(Monitor :: reference(), Reason :: term(), populations()) ->
           {gone, cambrian_exchange_state:task(), IsLast :: boolean(), populations()} | unknown.
 gone(Monitor, Reason, #populations{joined = Joined} = Populations) ->
@@ -143,7 +144,7 @@ gone(Monitor, Reason, #populations{joined = Joined} = Populations) ->
         [] -> unknown
     end.
 
-%% A population that was stopped is waited for without a warning.
+%% Waits for a stopped population without a warning.
 stopped(Name, Reason, #populations{missing = Missing, store = none} = Populations)
   when is_atom(Name) ->
     case is_crash(Reason) of

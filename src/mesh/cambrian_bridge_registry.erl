@@ -1,5 +1,5 @@
-%% @private The bridges of this node by their realms, and the gates before them by `{gate, Realm}':
-%% a registry for `{via, cambrian_bridge_registry, Name}'.
+%% @private Finds the bridges of this node by their realms, and the gates before them by
+%% `{gate, Realm}': a registry for `{via, cambrian_bridge_registry, Name}'.
 -module(cambrian_bridge_registry).
 -behaviour(gen_server).
 
@@ -11,8 +11,9 @@
 -spec start_link() -> {ok, pid()} | {error, term()}.
 start_link() -> gen_server:start_link({local, ?MODULE}, ?MODULE, [], []).
 
-%% @doc The realms of all bridges, in order. A caller that stopped a bridge may ask before the
-%% `DOWN' of the bridge is here, so this and {@link whereis_name/1} look whether it is alive.
+%% @doc The realms of all bridges, in order. A caller that stopped a bridge may call this before the
+%% `DOWN' of the bridge arrives, so this and {@link whereis_name/1} check whether the bridge is
+%% alive.
 -spec realms() -> [binary()].
 realms() ->
     lists:sort([Realm || {Realm, Pid} <- bridges(), is_binary(Realm), is_process_alive(Pid)]).

@@ -1,12 +1,12 @@
 %% @private
-%% What a bridge has before it starts: its identity, the grant that its envelopes show, its realm,
-%% and its connection behind a gate.
+%% Prepares a bridge before it starts: its identity, the grant in its envelopes, its realm, and its
+%% connection behind a gate.
 -module(cambrian_bridge_setup).
 
 -export([prepare/1, grant/2, exchange_options/4]).
 -export_type([prepared/0]).
 
-%% `home' is the file of the identity, if it has one.
+%% `home' is the file of the identity, if there is one.
 -type prepared() :: #{identity := cambrian_identity:identity(),
                       home := none | {ok, cambrian_file:path()}, room := cambrian_gate:room(),
                       gate := pid(), connection := term()}.
@@ -39,8 +39,8 @@ identity_in({ok, Path} = Home) ->
     end;
 identity_in(Error) -> Error.
 
-%% A grant is for the key of this node, or for a key that it succeeded: other nodes that know of the
-%% succession take such a grant as the heir's.
+%% The grant must be for the key of this node, or for one of its predecessors: other nodes that know
+%% the succession accept such a grant for the heir.
 check_grant(#{key := Key, successions := Chain}, #{grant := Bytes}) ->
     {ok, #{key := Of}} = cambrian_identity:peek_grant(Bytes),
     Succeeded = [Old || Certificate <- Chain,
@@ -57,7 +57,7 @@ check_grant(_Identity, _NoGrant) -> ok.
 open_realm(#{realm := Realm} = Options, Prepared) ->
     case cambrian_trust:open(Realm, maps:with([capability, rate, tolerance], Options)) of
         ok -> connect(Options, Prepared);
-        %% the bridge takes nothing in until somebody opens the realm, and its status says so
+        %% the bridge takes nothing in until a user resets the realm, and its status says so
         {error, {realm_damaged, _}} -> connect(Options, Prepared);
         Error -> Error
     end.
@@ -76,8 +76,8 @@ connect(#{realm := Realm, transport := Transport, transport_options := Given}, P
         {error, _} -> {error, {transport_unavailable, Transport}}
     end.
 
-%% @doc What the envelopes of this identity show: the user's grant, or, where the capability is
-%% work, a stamp. A node that asks others for work does the same work.
+%% @doc The permission in the envelopes of this identity: the user's grant or, if the capability is
+%% work, a stamp. A node that requires work of others does the same work.
 -spec grant(Options :: map(), cambrian_identity:identity()) -> undefined | binary().
 grant(#{grant := Grant}, _Identity) -> Grant;
 grant(#{realm := Realm}, #{key := Key}) ->
@@ -86,7 +86,7 @@ grant(#{realm := Realm}, #{key := Key}) ->
         _ -> undefined
     end.
 
-%% @doc The options of the exchange, at this time and with this clock.
+%% @doc The options of the exchange, with the present time and the node's clock.
 -spec exchange_options(Options :: map(), cambrian_identity:identity(), Address :: binary(),
                        {Now :: integer(), Clock :: integer()}) -> cambrian_exchange:options().
 exchange_options(#{realm := Realm} = Options, Identity, Address, {Now, Clock}) ->

@@ -1,13 +1,13 @@
 %% @private
-%% Sends what a bridge publishes, in order, in a process of its own: a mesh that cannot be reached
-%% may take its time.
+%% Sends the messages of a bridge, in order, in a separate process: an unreachable mesh may take
+%% long.
 -module(cambrian_bridge_speaker).
 
 -export([start_link/3, say/2, stop/1]).
 
-%% Messages that wait for a slow mesh.
+%% The most messages that wait for a slow mesh.
 -define(MAX_WAITING, 1000).
-%% For the messages that wait when the bridge stops.
+%% The time for the waiting messages when the bridge stops.
 -define(GOODBYE_MS, 1000).
 
 -spec start_link(Transport :: module(), Connection :: term(), Topic :: binary()) -> pid().
@@ -24,7 +24,7 @@ say(Speaker, What) ->
         _ -> {error, busy}
     end.
 
-%% @doc Waits a moment for what was said last.
+%% @doc Waits a moment for the last messages.
 -spec stop(pid()) -> ok.
 stop(Speaker) ->
     Monitor = monitor(process, Speaker),

@@ -24,15 +24,15 @@ remove(Ref, Subscribers) ->
         error -> Subscribers
     end.
 
-%% @doc The subscriber of this monitor is gone.
+%% @doc Removes the subscriber with this monitor.
 -spec down(Monitor :: reference(), subscribers()) -> subscribers().
 down(Monitor, Subscribers) -> maps:filter(fun(_, {_, _, Of}) -> Of =/= Monitor end, Subscribers).
 
-%% @doc The tasks that somebody wants.
+%% @doc The tasks that have a subscriber.
 -spec wanted(subscribers()) -> [wanted()].
 wanted(Subscribers) -> lists:usort([Wanted || {_, Wanted, _} <- maps:values(Subscribers)]).
 
-%% @doc Sends a genotype to all that want its task.
+%% @doc Sends a genotype to all subscribers of its task.
 -spec send(#{task := cambrian_exchange_state:task(), atom() => term()}, subscribers()) -> ok.
 send(#{task := Task} = Facts, Subscribers) ->
     Message = maps:with([genotype, task, fitness, generation, origin], Facts),

@@ -1,17 +1,16 @@
 %% @private
-%% How much of what a task's populations here evaluate may be genotypes of other nodes: an equal
-%% share for each account, in units of work ({@link cambrian_genotype:cost/1}), which are the same
-%% on every machine. A key that has earned it has an account; all other keys, however many, share
-%% one.
+%% Limits how much of this node's evaluation for a task may be genotypes of other nodes. Each
+%% account has an equal share, in units of work ({@link cambrian_genotype:cost/1}), which are the
+%% same on every machine. A key that has earned an account has its own; all other keys, however
+%% many, share one.
 %%
-%% Each unit that the populations evaluate of their own earns every account its share: with a share
-%% of 10 %, nine hundred units of the populations pay for a hundred of one account. An account in
-%% debt waits. An account that is not in debt may have one more genotype measured, whatever that
-%% costs: the true cost is known afterwards, and is charged then. It is the generic cell rate
-%% algorithm (ITU-T I.371), with work in place of time. All accounts together have half as much
-%% again.
+%% Each unit of work on the populations' own genotypes earns every account its share: with a share
+%% of 10 %, nine hundred such units pay for a hundred units of one account. An account in debt
+%% waits. An account without debt may have one more genotype measured at any cost: the true cost is
+%% known only afterwards, and is charged then. This is the generic cell rate algorithm (ITU-T
+%% I.371), with work in place of time. All accounts together have 1.5 times the share of one.
 %%
-%% While the populations rest, nothing is charged, as nobody else needs their time.
+%% While the populations rest, nothing is charged, because they do not need the time.
 -module(cambrian_budget).
 
 -export([new/1, worked/2, set_resting/2, is_resting/1, may_run/2, charge/3]).
@@ -22,34 +21,34 @@
         {per_unit :: float(), all_per_unit :: float(),
          %% what each account has earned so far, and with the last generation alone
          earned = 0.0 :: float(), lately = 0.0 :: float(),
-         %% what an account has spent of that; absent if nothing
+         %% what an account has spent; absent if it has spent nothing
          spent = #{} :: #{account() => float()},
-         %% the same for all accounts together
+         %% the same numbers for all accounts together
          all_earned = 0.0 :: float(), all_lately = 0.0 :: float(), all_spent = 0.0 :: float(),
          rests = true :: boolean()}).
 -opaque budget() :: #budget{}.
 
 %% All accounts together may take so many times the share of one: an account is earned easily, and
-%% anybody can have many.
+%% an attacker can earn many.
 -define(ALL, 1.5).
 
-%% @doc With the share of all evaluation that one account may take, from 0 to less than 1.
+%% @doc Starts with the share of all evaluation that one account may take, from 0 to less than 1.
 -spec new(number()) -> budget().
 new(Share) ->
     All = min(Share * ?ALL, (1 + Share) / 2),
     #budget{per_unit = Share / (1 - Share), all_per_unit = All / (1 - All)}.
 
-%% @doc The populations evaluated a generation of their own, with so much work.
+%% @doc The populations evaluated one of their generations, with so much work.
 -spec worked(non_neg_integer(), budget()) -> budget().
 worked(Work, #budget{per_unit = PerUnit, all_per_unit = AllPerUnit} = Budget) ->
     #budget{earned = Earned, all_earned = AllEarned, spent = Spent} = Budget,
     {Lately, AllLately} = {PerUnit * Work, AllPerUnit * Work},
-    %% no account saves for longer than a generation
+    %% an account saves at most the earnings of one generation
     Left = maps:filter(fun(_, S) -> S > Earned end, Spent),
     Budget#budget{earned = Earned + Lately, lately = Lately, spent = Left,
                   all_earned = AllEarned + AllLately, all_lately = AllLately}.
 
-%% @doc Whether the populations have nothing to evaluate themselves.
+%% @doc Sets whether the populations have no own genotypes to evaluate.
 -spec set_resting(boolean(), budget()) -> budget().
 set_resting(Rests, Budget) -> Budget#budget{rests = Rests}.
 

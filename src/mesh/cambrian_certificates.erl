@@ -1,6 +1,6 @@
 %% @private
-%% The certificates of a realm that an exchange takes and publishes: charters, which the owners of
-%% the realm sign, and successions, with which a key names its heir.
+%% Handles the certificates of a realm that an exchange receives and publishes: charters, which the
+%% owners of the realm sign, and successions, with which a key names its heir.
 -module(cambrian_certificates).
 
 -export([amend/3, heard_charters/3, look_for_charters/2, repeat_charters_soon/2,
@@ -11,15 +11,15 @@
 
 -include("cambrian_exchange.hrl").
 
-%% How often the successions of this node are published again; and how soon, and how many times,
-%% those that are new.
+%% How often this node publishes its successions again; and, for new ones, how soon and how many
+%% times.
 -define(TELL_MS, 600_000).
 -define(RETELL_MS, 10_000).
 -define(RETELLS, 60).
 
 %%% ---- charters ---------------------------------------------------------------------------
 
-%% @doc The user brings a charter for this node and all others.
+%% @doc Adopts a charter from the user, for this node and all others.
 -spec amend(binary(), Now :: integer(), #exchange{}) -> {ok | {error, term()}, #exchange{}}.
 amend(Charter, Now, X) ->
     case admit_charter(Charter, Now, X) of
@@ -34,8 +34,8 @@ admit_charter(Charter, Now, X) ->
 
 asker(Now) -> fun(Request, X) -> ask(Request, Now, X) end.
 
-%% @doc Another node published charters. A node that published older ones hears the newer soon, and
-%% so do all others if one was new here.
+%% @doc Handles charters that another node published. If they are older than ours, ours are
+%% published soon, for that node; if one of them was new to this node, for all others.
 -spec heard_charters([binary()], Now :: integer(), #exchange{}) -> #exchange{}.
 heard_charters(Charters, Now, X) ->
     Admit = fun(Charter, Y) -> admit_charter(Charter, Now, Y) end,
@@ -51,7 +51,7 @@ heard_same_charters(#exchange{charters = none} = X) -> X;
 heard_same_charters(#exchange{charters = Trickle} = X) ->
     X#exchange{charters = cambrian_trickle:consistent(Trickle)}.
 
-%% @doc Has the charters published soon.
+%% @doc Publishes the charters soon.
 -spec repeat_charters_soon(Now :: integer(), #exchange{}) -> #exchange{}.
 repeat_charters_soon(Now, #exchange{charters = none, charters_rand = Rand} = X) ->
     X#exchange{charters = cambrian_trickle:new(?TRICKLE, Rand, Now)};
@@ -72,7 +72,7 @@ publish_charters_due(Now, #exchange{charters = Trickle} = X) ->
         {quiet, Next} -> X#exchange{charters = Next}
     end.
 
-%% @doc The user may have given a charter to the realm itself, past this exchange.
+%% @doc Checks for a charter that the user gave to the realm directly, not through this exchange.
 -spec look_for_charters(Now :: integer(), #exchange{}) -> #exchange{}.
 look_for_charters(Now, #exchange{charters = none} = X) ->
     case ask(charters, Now, X) of
@@ -97,7 +97,7 @@ heard_succession(Certificate, Now, X) ->
 admit_succession(Certificate, Now, X) ->
     cambrian_admission:succession(Certificate, option(once, X), asker(Now), X).
 
-%% The heir lives where the old key lived.
+%% The heir lives at the address of the old key.
 move_address(Old, New, #exchange{members = Members, addresses = Addresses} = X) ->
     case cambrian_members:address(Old, Members) of
         {ok, Address} ->
@@ -108,8 +108,9 @@ move_address(Old, New, #exchange{members = Members, addresses = Addresses} = X) 
         none -> X
     end.
 
-%% @doc Publishes the successions of this node, as some nodes were away and messages get lost. New
-%% ones are published often at first: under a flood of forged certificates, others look at few.
+%% @doc Publishes the successions of this node again, because nodes may have been absent and
+%% messages get lost. New ones are published often at first: under a flood of forged certificates,
+%% other nodes verify only a few.
 -spec publish_successions_due(Now :: integer(), #exchange{}) -> #exchange{}.
 publish_successions_due(Now, #exchange{tell_at = At} = X) when At > Now -> X;
 publish_successions_due(Now, #exchange{retells = 0} = X) ->
@@ -123,7 +124,7 @@ publish_successions(Certificates, Now, X) ->
                     effect({publish, Certificate}, follow_here(Certificate, Now, Y))
                 end, X, Certificates).
 
-%% What this node publishes counts in its own realm as well.
+%% A certificate that this node publishes also applies in its own realm.
 follow_here(Certificate, Now, X) ->
     {ok, #{old := Old}} = cambrian_identity:peek_succession(Certificate),
     case ask({is_heard, Old}, Now, X) of
@@ -131,8 +132,8 @@ follow_here(Certificate, Now, X) ->
         {false, Unheard} -> Unheard
     end.
 
-%% @doc This node has a new key: its new certificates are published at once. `Known' are those of
-%% the old identity.
+%% @doc This node has a new key: publishes its new certificates at once. `Known' are the
+%% certificates of the old identity.
 -spec rotated(All :: [binary()], Known :: [binary()], #exchange{}) -> #exchange{}.
 rotated(All, Known, #exchange{fresh = Fresh} = X) ->
     IsNew = fun(Certificate) ->

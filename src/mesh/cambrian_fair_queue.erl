@@ -1,13 +1,13 @@
 %% @private
-%% A bounded queue of genotypes of other nodes, fair to origins, not to genotypes. In one such queue
-%% genotypes wait to be measured here ({@link cambrian_offers}), in another to be requested ({@link
-%% cambrian_mesh_requests}).
+%% A bounded queue of genotypes of other nodes, fair to origins, not to genotypes. Genotypes wait in
+%% one such queue until they are measured ({@link cambrian_offers}), and in another until they are
+%% requested ({@link cambrian_mesh_requests}).
 %%
-%% The next genotype is of the account that was charged the least lately ({@link cambrian_budget});
-%% among accounts that were charged the same, of the one that had the fewest turns, so that
-%% diversity pays. If a node sends a hundred times as much as the others, or what costs a hundred
-%% times as much, a hundredth of it has a turn, and it pushes out only its own. An account is an
-%% origin, or is shared by many origins, among which the same rule chooses.
+%% The next turn is for the account that was recently charged the least ({@link cambrian_budget});
+%% among equally charged accounts, for the account with the fewest turns, so that diversity pays. If
+%% a node sends a hundred times as many genotypes as the others, or genotypes that cost a hundred
+%% times as much, a hundredth of them get a turn, and they replace only its own. An account is one
+%% origin, or many origins that share it; among those the same rule chooses.
 -module(cambrian_fair_queue).
 
 -export([new/0, new/1, in/5, out/2, charge/3, without/2, size/1]).
@@ -15,9 +15,9 @@
 
 -type origin() :: cambrian_identity:key().
 -type account() :: term().
-%% Each origin keeps its newest genotypes. `limits' are those of one origin, of all genotypes, and
-%% of their weight together. `turns' are halved now and then: otherwise an origin that comes late
-%% would have all turns for long.
+%% Each origin keeps its newest genotypes. The `limits' are for one origin, for all genotypes, and
+%% for their total weight. `turns' are halved now and then: otherwise an origin that comes late
+%% would have all turns for a long time.
 -record(queue,
         {limits :: #{origin := pos_integer(), all := pos_integer(), weight := pos_integer()},
          %% the oldest first, each with the number of its arrival
@@ -40,8 +40,8 @@ new() -> new(#{}).
           fair_queue(_).
 new(Limits) -> #queue{limits = maps:merge(?LIMITS, Limits)}.
 
-%% @doc Adds a genotype. Gives what had to go for it: the oldest of the same origin, of the fullest
-%% account, or of the heaviest origin. A single genotype may have any weight.
+%% @doc Adds a genotype. Returns the genotypes that it replaces: the oldest of the same origin, of
+%% the fullest account, or of the heaviest origin. A single genotype may have any weight.
 -spec in(origin(), account(), Item, Weight :: pos_integer(), fair_queue(Item)) ->
           {Dropped :: [Item], fair_queue(Item)}.
 in(Origin, Account, Item, Weight, #queue{waiting = Waiting, accounts = Accounts} = Q) ->
@@ -68,8 +68,8 @@ without_oldest(Which, Origin, Dropped, #queue{waiting = Waiting} = Q) ->
         false -> {lists:reverse([Oldest | Dropped]), Next}
     end.
 
-%% The origin that has the most waiting, in the account that has the most. Among equals the hash of
-%% a number decides, so that whoever makes keys cannot choose.
+%% The origin with the most waiting genotypes, in the account with the most. Among equals the hash
+%% of a number decides, so that an attacker that makes keys cannot choose.
 fullest(#queue{waiting = Waiting, accounts = Accounts, came = Came}) ->
     Add = fun(Origin, Items, Sizes) ->
               Count = length(Items),
@@ -104,7 +104,7 @@ put_items(Origin, Items, #queue{waiting = Waiting} = Q) ->
 out(MayRun, #queue{waiting = Waiting, accounts = Accounts, taken = Taken} = Q) ->
     May = maps:from_list([{Account, MayRun(Account)}
                           || Account <- lists:usort(maps:values(Accounts))]),
-    %% among origins that had the same, the hash changes from turn to turn: no key is always first
+    %% among origins with equal turns, the hash changes from turn to turn: no key is always first
     case [{turns(map_get(Origin, Accounts), Q), turns(Origin, Q), erlang:phash2({Taken, Origin}),
            Origin}
           || Origin <- maps:keys(Waiting), map_get(map_get(Origin, Accounts), May)] of
@@ -133,11 +133,11 @@ halve_turns(#queue{turns = Turns} = Q) ->
     Halve = fun(_, {Work, N}) -> (Work > 1 orelse N > 1) andalso {true, {Work div 2, N div 2}} end,
     Q#queue{taken = 0, turns = maps:filtermap(Halve, Turns)}.
 
-%% @doc The turn of an origin, or of an account, cost so much work.
+%% @doc Charges an origin or an account for the work of its turn.
 -spec charge(origin() | account(), Work :: non_neg_integer(), fair_queue(Item)) -> fair_queue(Item).
 charge(Who, Work, Q) -> add(Who, Work, 0, Q).
 
-%% @doc Drops all genotypes of which this is true.
+%% @doc Drops all genotypes for which the fun returns true.
 -spec without(IsUnwanted :: fun((Item) -> boolean()), fair_queue(Item)) ->
           {Dropped :: [Item], fair_queue(Item)}.
 without(IsUnwanted, #queue{waiting = Waiting} = Q) ->

@@ -1,11 +1,11 @@
 %% @private
-%% Stands before a bridge and bounds its mailbox, in messages and in bytes: strangers' messages
-%% enter as long as there is room.
+%% Protects a bridge: bounds its mailbox, in messages and in bytes. Messages of strangers enter as
+%% long as there is room.
 %%
-%% It owns the bridge's connection, so that the transport's messages come here. It looks at their
-%% size alone, and hands them on or drops them; so its own mailbox is soon empty, whatever the
-%% bridge does. A user's calls go through it too, so that they come after the messages that arrived
-%% before; they always enter.
+%% The gate owns the bridge's connection, so the transport's messages come to the gate. It looks
+%% only at their size, and forwards or drops them; so its own mailbox is soon empty, whatever the
+%% bridge does. A user's calls go through the gate too, so that they come after the messages that
+%% arrived before; calls always enter.
 -module(cambrian_gate).
 -behaviour(gen_server).
 
@@ -13,7 +13,7 @@
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2]).
 -export_type([room/0]).
 
-%% The messages and bytes that wait in the bridge's mailbox, and how many messages were dropped.
+%% The messages and bytes that wait in the bridge's mailbox, and the number of dropped messages.
 -opaque room() :: atomics:atomics_ref().
 
 -record(state, {bridge :: pid(), room :: room(), connection :: term()}).
@@ -21,7 +21,7 @@
 -define(MESSAGES, 1).
 -define(BYTES, 2).
 -define(DROPPED, 3).
-%% The bridge works through so many messages within half a second, if it verifies a signature of
+%% The bridge processes so many messages within half a second, even if it verifies a signature of
 %% each.
 -define(MAX_MESSAGES, 2000).
 -define(MAX_BYTES, (8 bsl 20)).
@@ -38,7 +38,7 @@ taken(Bytes, Room) ->
 -spec dropped(room()) -> non_neg_integer().
 dropped(Room) -> atomics:get(Room, ?DROPPED).
 
-%% @doc Connects, as the owner of the connection, for the caller, which is a bridge.
+%% @doc Connects as the owner of the connection. The caller must be the bridge.
 -spec start_link(Realm :: binary(), room(), Transport :: module(), Options :: map()) ->
           {ok, pid(), Connection :: term()} | {error, term()}.
 start_link(Realm, Room, Transport, Options) ->
@@ -67,7 +67,7 @@ handle_call({asked, _From, Bytes} = Question, Caller, #state{room = Room} = Stat
     end;
 handle_call(Request, Caller, State) -> hand_on(Request, Caller, State).
 
-%% The bridge replies to the caller.
+%% Forwards the request; the bridge replies to the caller.
 hand_on(Request, Caller, #state{bridge = Bridge} = State) ->
     Bridge ! {'$gen_call', Caller, Request},
     {noreply, State}.
@@ -81,7 +81,7 @@ handle_info({cambrian_transport, _Topic, Heard}, #state{bridge = Bridge, room = 
     {noreply, State};
 handle_info(_, State) -> {noreply, State}.
 
-%% Of a message that is too large, the bridge hears the size alone.
+%% Forwards only the size of a message that is too large.
 bounded(Heard) when is_binary(Heard) ->
     case byte_size(Heard) =< cambrian_transport:max_message() of
         true -> Heard;

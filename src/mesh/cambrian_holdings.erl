@@ -1,5 +1,5 @@
 %% @private
-%% The genotypes that an exchange holds for others, and what it knows of the genotypes of others.
+%% The genotypes that an exchange holds for others, and its knowledge about other nodes' genotypes.
 -module(cambrian_holdings).
 
 -export([held_here/3, beats/2, better/2, is_better/2, weight/1]).
@@ -13,7 +13,7 @@
 
 %%% ---- one genotype -----------------------------------------------------------------------
 
-%% @doc A genotype of a population here, or one that the user publishes.
+%% @doc A genotype of this node's populations, or one that the user publishes.
 -spec held_here(cambrian_exchange_state:task(), cambrian_exchange_state:champion(),
                 #exchange{}) -> #held{}.
 held_here(Task, #{champion := Genotype} = Champion, X) ->
@@ -26,8 +26,8 @@ held_here(Task, #{champion := Genotype} = Champion, X) ->
                  sources = maps:get(sources, Champion, [])},
     with_breeder(maps:get(signed, Champion, undefined), Held, X).
 
-%% An envelope names each parent once, and never the genotype itself. Twins have the same id, and an
-%% unchanged child has the id of its parent.
+%% An envelope names each parent once, and never the genotype itself. But twin parents have the same
+%% id, and an unchanged child has the id of its parent.
 distinct_parents([], _Id) -> [];
 distinct_parents([Id | Parents], Id) -> distinct_parents(Parents, Id);
 distinct_parents([Parent | Parents], Id) ->
@@ -50,7 +50,7 @@ beats(_, undefined) -> true;
 beats(#held{id = Id, claims = #{fitness := A}}, #held{id = Other, claims = #{fitness := B}}) ->
     is_better({A, Id}, {B, Other}).
 
-%% @doc Between two genotypes of the same fitness the id decides, so that all nodes choose alike.
+%% @doc Between two genotypes of the same fitness the id decides, so that all nodes choose the same.
 -spec is_better({float(), cambrian_genotype:id()}, none | {float(), cambrian_genotype:id()}) ->
           boolean().
 is_better(_, none) -> true;
@@ -65,15 +65,15 @@ weight(Genotype) ->
 
 %%% ---- bans -------------------------------------------------------------------------------
 
-%% @doc What a ban may name to reach a held genotype: the genotype, its breeder, and the newcomers
-%% whose genes it carries with their keys.
+%% @doc The subjects of a ban that reaches a held genotype: the genotype, its breeder, and the
+%% newcomers whose genes it carries with their keys.
 -spec subjects(#held{}) -> [cambrian_bans:subject()].
 subjects(#held{id = Id, breeder = Breeder, sources = Sources}) ->
     Of = [[{genotype, Source} | [{key, Key} || Key <- Keys]]
           || #{genotype := Source, keys := Keys} <- Sources],
     lists:usort([{genotype, Id}, {key, Breeder}] ++ lists:append(Of)).
 
-%% @doc The same for a genotype of another node that waits, is measured or is requested.
+%% @doc The same for another node's genotype that waits, is measured or is requested.
 -spec subjects_of(map()) -> [cambrian_bans:subject()].
 subjects_of(#{id := Id, claims := #{origin := Origin}} = Item) ->
     [{genotype, Id}, {key, Origin}
@@ -82,9 +82,9 @@ subjects_of(#{id := Id, claims := #{origin := Origin}} = Item) ->
 -spec is_any_banned_by_user(#held{}, Now :: integer(), #exchange{}) -> {boolean(), #exchange{}}.
 is_any_banned_by_user(Held, Now, X) -> ask({is_any_banned_by_user, subjects(Held)}, Now, X).
 
-%%% ---- all that is held -------------------------------------------------------------------
+%%% ---- all held genotypes -----------------------------------------------------------------
 
-%% @doc Keeps a genotype for others to ask for.
+%% @doc Keeps a genotype that other nodes may request.
 -spec hold(undefined | #held{}, #exchange{}) -> #exchange{}.
 hold(undefined, X) -> X;
 hold(#held{id = Id, genotype = Genotype} = Held, #exchange{held = All} = X) ->
@@ -107,8 +107,8 @@ lookup(X) ->
         end
     end.
 
-%% @doc The genotypes of a task to which a difference may be made. The best comes first, as other
-%% nodes are likely to hold it.
+%% @doc The genotypes of a task that may be the base of a difference. The best comes first, because
+%% other nodes are likely to hold it.
 -spec bases(cambrian_exchange_state:task(), #exchange{}) -> [cambrian_genotype:id()].
 bases(Name, #exchange{held = Held, tasks = Tasks}) ->
     Best = [Id || #{Name := #task{best = #held{id = Id}}} <- [Tasks]],
@@ -126,7 +126,7 @@ best_of(Name, #exchange{tasks = Tasks}) ->
 
 %%% ---- knowledge --------------------------------------------------------------------------
 
-%% @doc Returns what is known here of a genotype, unless it is worth measuring (again).
+%% @doc Returns the known facts about a genotype, unless it is worth measuring (again).
 -spec knowledge(cambrian_exchange_state:task(), cambrian_genotype:id(), Now :: integer(),
                 #exchange{}) -> {ok, cambrian_exchange_state:knowledge()} | error.
 knowledge(Name, Id, Now, #exchange{tasks = Tasks, known = Known} = X) ->

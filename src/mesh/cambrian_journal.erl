@@ -1,6 +1,6 @@
 %% @private
-%% Why a genotype came here, or did not: what happened to each of the last thousand genotypes that
-%% the node heard of, step by step.
+%% Explains why a genotype came to this node, or did not: the steps of each of the last thousand
+%% genotypes that were announced to it.
 -module(cambrian_journal).
 
 -export([new/0, note/5, story/2, stories/1]).
@@ -11,7 +11,7 @@
 -opaque journal() :: cambrian_bounded_map:bounded_map(cambrian_genotype:id(), [step()]).
 
 -define(MAX_GENOTYPES, 1000).
-%% Of a genotype that is announced again and again, the first steps are worth reading.
+%% If a genotype is announced again and again, only its first steps are kept.
 -define(MAX_STEPS, 32).
 
 -spec new() -> journal().
@@ -31,7 +31,7 @@ note(Id, Step, Details, Time, Journal) ->
 -spec story(cambrian_genotype:id(), journal()) -> [step()].
 story(Id, Journal) -> lists:reverse(cambrian_bounded_map:get(Id, Journal, [])).
 
-%% @doc All genotypes with their steps, in the order in which the node heard of them.
+%% @doc All genotypes with their steps, in the order of their first step.
 -spec stories(journal()) -> [{cambrian_genotype:id(), [step()]}].
 stories(Journal) ->
     [{Id, lists:reverse(Steps)} || {Id, Steps} <- cambrian_bounded_map:to_list(Journal)].

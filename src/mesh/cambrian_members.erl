@@ -1,8 +1,8 @@
 %% @private
-%% Which nodes are there in a realm, by their heartbeats; their addresses, and how far away they
-%% are; and from which of them this node takes migrants.
+%% The nodes that are present in a realm, by their heartbeats; their addresses and distances; and
+%% the nodes from which this node takes migrants.
 %%
-%% A value without a clock: `Now' is in ms of a clock that never goes back, `Time' in ms since 1970.
+%% This is a value without a clock: `Now' is in ms of a monotonic clock, `Time' in ms since 1970.
 -module(cambrian_members).
 
 -export([new/2, is_known/2, earned/2, fresh/2, is_news/3, stamp/2, heartbeat/3, spoke/3, measured/3,
@@ -10,15 +10,15 @@
          max_interval/0, unmeasured/2, sources/3]).
 -export_type([members/0, member/0, topology/0]).
 
-%% Whose migrants are taken: those of all nodes; of the node whose key comes before; of `K' nodes,
-%% others every hour; or of the `K' nodes with the shortest round trip.
+%% The nodes whose migrants are taken: all nodes; the node whose key comes before; `K' nodes, which
+%% change every hour; or the `K' nodes with the shortest round trip.
 -type topology() :: all | ring | {random, K :: pos_integer()} | {nearest, K :: pos_integer()}.
-%% `seen' is as `Now', `time' is that of the last heartbeat, `round_trip' is in ms.
+%% `seen' has the clock of `Now', `time' is the time in the last heartbeat, `round_trip' is in ms.
 -type member() :: #{address := undefined | binary(), seen := integer(), time := integer(),
                     interval := pos_integer(), round_trip := undefined | number()}.
 
-%% The `fresh' members have not earned a place here. A new key may push out any of them. Anybody can
-%% make any number of them, so together they count for little.
+%% The `fresh' members have not earned a place. A new key may replace any of them. An attacker can
+%% make any number of fresh members, so together they have little influence.
 -record(members, {own :: cambrian_identity:key(),
                   known = #{} :: #{cambrian_identity:key() => member()},
                   fresh :: cambrian_random_eviction:candidates()}).
@@ -26,26 +26,27 @@
 
 -define(MAX_KNOWN, 10_000).
 -define(AGE_MS, 5 * 60_000).
-%% A member is gone when so many of its heartbeats are missing.
+%% A member is gone after so many missing heartbeats.
 -define(MISSED, 3).
-%% A node spends so many bytes a second on heartbeats of others: the more nodes there are, the more
-%% seldom each speaks.
+%% A node spends so many bytes a second on other nodes' heartbeats: the more nodes there are, the
+%% more rarely each node sends a heartbeat.
 -define(BYTES_PER_SECOND, 60).
 -define(HEARTBEAT_BYTES, 170).
 -define(SHORTEST_MS, 5_000).
 -define(LONGEST_MS, 3_600_000).
-%% A fresh member that says that its interval is longer is expected after this time.
+%% A fresh member that announces a longer interval is expected after this time anyway.
 -define(LONGEST_FRESH_MS, 600_000).
 -define(HOUR_MS, 3_600_000).
-%% So many fresh members set the pace of a node, and so many more for each that has a place.
+%% At most so many fresh members slow the pace of a node, and so many more for each member with a
+%% place.
 -define(MOST_FRESH, 32).
 -define(FRESH_EACH, 3).
 
-%% @doc The seed decides which members are forgotten when there is no room.
+%% @doc No members yet. The seed decides which members are forgotten when there is no room.
 -spec new(cambrian_identity:key(), Seed :: integer()) -> members().
 new(Own, Seed) -> #members{own = Own, fresh = cambrian_random_eviction:new(Seed)}.
 
-%% @doc Whether this node has heard something that the key signed.
+%% @doc Whether this node has received a message that the key signed.
 -spec is_known(cambrian_identity:key(), members()) -> boolean().
 is_known(Key, #members{known = Known}) -> is_map_key(Key, Known).
 
@@ -60,8 +61,9 @@ fresh(Key, #members{known = Known, fresh = Fresh} = Members) when is_map_key(Key
     Members#members{fresh = cambrian_random_eviction:add(Key, Fresh)};
 fresh(_Key, Members) -> Members.
 
-%% @doc Whether the signature of a heartbeat is worth verifying: it must be newer than the last. A
-%% last time that lies in the future was accepted before a clock was set back, and does not count.
+%% @doc Whether the signature of a heartbeat is worth verifying: it must be newer than the last
+%% heartbeat. A last time that lies in the future was accepted before a clock was set back, and is
+%% ignored.
 -spec is_news(cambrian_message:heartbeat(), Time :: integer(), members()) -> boolean().
 is_news(#{key := Own}, _Time, #members{own = Own}) -> false;
 is_news(#{time := Said}, Time, _) when abs(Time - Said) > ?AGE_MS -> false;
@@ -71,14 +73,14 @@ is_news(#{key := Key, time := Said}, Time, #members{known = Known}) ->
         _ -> true
     end.
 
-%% @doc The time for this node's next heartbeat. Others accept only a later time than the last. So
-%% after a clock was set back a little, it is one ms after the last. After more than that, others
-%% have not accepted the last one, or do not count it any more.
+%% @doc The time in this node's next heartbeat. Other nodes accept only a later time than the last
+%% one. So if the clock was set back a little, the time is one ms after the last. If it was set back
+%% by more, other nodes have not accepted the last time, or ignore it now.
 -spec stamp(Time :: integer(), Last :: integer()) -> integer().
 stamp(Time, Last) when Time > Last; Last > Time + ?AGE_MS -> Time;
 stamp(_Time, Last) -> Last + 1.
 
-%% @doc A heartbeat with a genuine signature. `new': the member was not alive before.
+%% @doc Handles a heartbeat with a genuine signature. `new': the member was not alive before.
 -spec heartbeat(cambrian_message:heartbeat(), Now :: integer(), members()) ->
           {new | known, members()}.
 heartbeat(#{key := Key} = Heartbeat, Now, #members{known = Known, fresh = Fresh} = Members) ->
@@ -94,8 +96,8 @@ add(Key, Member, Members) ->
     #members{known = Known, fresh = Fresh} = Room = with_room(Members),
     Room#members{known = Known#{Key => Member}, fresh = cambrian_random_eviction:add(Key, Fresh)}.
 
-%% Anybody can make keys: a random key that has not earned its place goes first. If all have earned
-%% theirs, the one that was silent for longest goes.
+%% An attacker can make any number of keys, so a random key without a place is forgotten first. If
+%% all keys have a place, the key that was silent for the longest time is forgotten.
 with_room(#members{known = Known} = Members) when map_size(Known) < ?MAX_KNOWN -> Members;
 with_room(#members{known = Known, fresh = Fresh} = Members) ->
     case cambrian_random_eviction:draw(Fresh) of
@@ -105,7 +107,7 @@ with_room(#members{known = Known, fresh = Fresh} = Members) ->
             forget(Oldest, Members)
     end.
 
-%% @doc Anything else that the key signed is a sign of life.
+%% @doc Any other message that the key signed is a sign of life.
 -spec spoke(cambrian_identity:key(), Now :: integer(), members()) -> members().
 spoke(Own, _Now, #members{own = Own} = Members) -> Members;
 spoke(Key, Now, #members{known = Known} = Members) ->
@@ -117,7 +119,7 @@ spoke(Key, Now, #members{known = Known} = Members) ->
             add(Key, Member, Members)
     end.
 
-%% @doc How long a call to the key's address took.
+%% @doc Records how long a call to the key's address took.
 -spec measured(cambrian_identity:key(), Ms :: number(), members()) -> members().
 measured(Key, Ms, #members{known = Known} = Members) ->
     case Known of
@@ -136,7 +138,7 @@ forget(Key, #members{known = Known, fresh = Fresh} = Members) ->
     Members#members{known = maps:remove(Key, Known),
                     fresh = cambrian_random_eviction:remove(Key, Fresh)}.
 
-%% @doc The members that spoke lately.
+%% @doc The members with recent messages.
 -spec alive(Now :: integer(), members()) -> #{cambrian_identity:key() => member()}.
 alive(Now, #members{known = Known, fresh = Fresh}) ->
     maps:filter(fun(Key, Member) -> is_alive(Key, Member, Now, Fresh) end, Known).
@@ -162,16 +164,17 @@ address(Key, #members{known = Known}) ->
         _ -> none
     end.
 
-%% @doc How many nodes set the pace of this one, itself included. All fresh members together count
-%% for at most 32, and three for each of the others. So a young mesh of some thirty nodes hears no
-%% more heartbeats than a mature one, and a flood of keys slows this node to a bounded pace.
+%% @doc How many nodes determine the pace of this node, itself included. All fresh members together
+%% count for at most 32, and three for each of the others. So a node in a young mesh of some thirty
+%% nodes receives no more heartbeats than in a mature mesh, and a flood of keys slows it only to a
+%% bounded pace.
 -spec pace(Now :: integer(), members()) -> pos_integer().
 pace(Now, Members) ->
     {Earned, Fresh} = by_place(Now, Members),
     Others = length(Earned) + 1,
     Others + min(?MOST_FRESH + ?FRESH_EACH * Others, length(Fresh)).
 
-%% The members that are alive, those with a place first.
+%% The living members, those with a place first.
 by_place(Now, #members{fresh = Fresh} = Members) ->
     IsFresh = fun({Key, _}) -> cambrian_random_eviction:is_candidate(Key, Fresh) end,
     {Strangers, Earned} = lists:partition(IsFresh, maps:to_list(alive(Now, Members))),
@@ -186,8 +189,8 @@ interval(Now, Members) ->
 -spec max_interval() -> pos_integer().
 max_interval() -> ?LONGEST_MS.
 
-%% @doc The addresses of living members that were never called, in order: first those of members
-%% that have earned a place.
+%% @doc The addresses of living members that this node never called: first those of members with a
+%% place.
 -spec unmeasured(Now :: integer(), members()) -> [{Address :: binary(), cambrian_identity:key()}].
 unmeasured(Now, Members) ->
     {Earned, Fresh} = by_place(Now, Members),
@@ -200,9 +203,9 @@ never_called(Members) ->
 
 %%% ---- topologies -------------------------------------------------------------------------
 
-%% @doc The keys whose migrants are taken, or all. Two thirds of the slots are for members that have
-%% earned a place, and one third for fresh ones: else no stranger could ever earn a place. What one
-%% kind leaves empty, the other fills.
+%% @doc The keys whose migrants are taken, or `all'. Two thirds of the slots are for members with a
+%% place, and one third for fresh members: otherwise no stranger could ever earn a place. Slots that
+%% one kind leaves empty are for the other kind.
 -spec sources(topology(), Now :: integer(), members()) -> all | [cambrian_identity:key()].
 sources(all, _Now, _Members) -> all;
 sources(Topology, Now, #members{own = Own} = Members) ->
@@ -218,7 +221,7 @@ slots(ring) -> 1;
 slots({random, K}) -> K;
 slots({nearest, K}) -> K.
 
-%% Every third slot, counted over slots and hours: with one slot, that of every third hour.
+%% Every third slot, counted over slots and hours. With a single slot: the slot of every third hour.
 fresh_slots(Slots, Hour) -> (Hour + 1) * Slots div 3 - Hour * Slots div 3.
 
 first(Slots, Topology, Own, Hour, Members) ->
@@ -226,8 +229,8 @@ first(Slots, Topology, Own, Hour, Members) ->
                           || {Key, _} = Member <- Members]),
     [Key || {_, Key} <- lists:sublist(InOrder, Slots)].
 
-%% In a ring, from the key before the own one down to the smallest, then from the largest. Atoms
-%% sort after numbers, so members whose distance was not measured come last.
+%% In a ring, from the key before the own key down to the smallest, then from the largest. Atoms
+%% sort after numbers, so members with an unknown distance come last.
 order(ring, Own, _Hour, {Key, _}) ->
     {Key > Own, -binary:decode_unsigned(Key)};
 order({random, _}, Own, Hour, {Key, _}) -> erlang:phash2({Own, Key, Hour});

@@ -1,22 +1,23 @@
 %% @private
-%% Genotypes that were announced and are worth asking for: which node is asked next, for how many at
-%% once, and which other nodes hold them.
+%% The announced genotypes that this node wants: which node it asks next, for how many at once, and
+%% which other nodes hold them.
 %%
-%% It is fair to origins, as {@link cambrian_fair_queue} is. An origin that announces and does not
-%% deliver is not asked for a while, so that its promises cost the others nothing. Then some nodes
-%% that announced nothing are asked, as they may be silent only because another node spoke.
+%% The requests are fair to origins, as in {@link cambrian_fair_queue}. An origin that announces but
+%% does not deliver is not asked for a while, so that its empty promises do not delay the others.
+%% Then some nodes without an announcement are asked: they may be silent only because another node
+%% announced first.
 -module(cambrian_mesh_requests).
 
 -export([new/0, add/3, start/2, take/2, find/2, retry/4, track/2, misled/3, failed/3, served/2,
          has/2, is_avoided/3, without/2]).
 -export_type([requests/0, request/0]).
 
-%% Where to call, and which key is to live there.
+%% The address to call, and the key that must live there.
 -type address() :: {binary(), cambrian_identity:key()}.
-%% `addresses' are those of nodes that announced the genotype, the next one to ask first. `whole' is
-%% true after a difference that did not fit. `line' is the line of {@link cambrian_fair_queue} in
-%% which the request waits, by default the origin. `misled' are the keys that answered it with
-%% something else.
+%% `addresses' are the addresses of the nodes that announced the genotype, the next one to ask
+%% first. `whole' is true after a difference that did not fit. `line' is the line of {@link
+%% cambrian_fair_queue} in which the request waits, by default the origin. `misled' are the keys
+%% that answered with a wrong genotype.
 -type request() :: #{id := cambrian_genotype:id(), task := binary(),
                      claims := cambrian_envelope:read(), record := binary(),
                      addresses := [address()], whole := boolean(), atom() => term()}.
@@ -32,27 +33,27 @@
 -opaque requests() :: #requests{}.
 
 -define(MAX_ASKED, 16).
-%% Of keys that have earned nothing, together: a node that never answers holds its place for as long
-%% as a call may take.
+%% The most requests to all fresh keys together: a node that never answers blocks its request for as
+%% long as a call may take.
 -define(MAX_ASKED_OF_FRESH, 8).
 -define(MAX_ASKED_OF_SENDERS, 4).
 -define(MAX_ASKED_OF_ORIGIN, 2).
 -define(MAX_ADDRESSES, 4).
 -define(MAX_OTHERS, 3).
-%% An origin may fail to deliver so many times in a row, as messages get lost. Then it is avoided
-%% for so long, times the count.
+%% An origin may fail to deliver so many times in a row, because messages get lost. After that it is
+%% avoided for this time, multiplied by the count.
 -define(FORGIVEN, 3).
 -define(AVOID_MS, 20_000).
 
 -spec new() -> requests().
 new() -> #requests{}.
 
-%% @doc Whether this genotype is being asked for.
+%% @doc Whether this genotype is being requested.
 -spec has(cambrian_genotype:id(), requests()) -> boolean().
 has(Id, #requests{asked = Asked}) ->
     lists:any(fun(#{id := Other}) -> Other =:= Id end, maps:values(Asked)).
 
-%% @doc One more node announced a genotype. If it is being asked for, it may be had there as well.
+%% @doc Adds an announcement. If the genotype is being requested, the announcer is a further source.
 -spec add(request(), Now :: integer(), requests()) -> requests().
 add(#{id := Id, addresses := [Address]} = Request, Now, #requests{asked = Asked} = Requests) ->
     case [Ref || {Ref, #{id := Other}} <- maps:to_list(Asked), Other =:= Id] of
@@ -77,7 +78,7 @@ queue(#{claims := #{origin := Origin}} = Request, Now, #requests{waiting = Waiti
             Requests#requests{waiting = Queued}
     end.
 
-%% @doc Whether this origin failed to deliver too often lately.
+%% @doc Whether this origin recently failed to deliver too often.
 -spec is_avoided(cambrian_identity:key(), Now :: integer(), requests()) -> boolean().
 is_avoided(Origin, Now, #requests{failures = Failures}) ->
     case cambrian_bounded_map:find(Origin, Failures) of
@@ -85,7 +86,7 @@ is_avoided(Origin, Now, #requests{failures = Failures}) ->
         error -> false
     end.
 
-%% @doc The requests to make now. What is dropped here will be announced again.
+%% @doc The requests to start now. Dropped requests will be announced again.
 -spec start(IsWanted :: fun((request()) -> boolean()), requests()) ->
           {[{Ref :: pos_integer(), request()}], requests()}.
 start(IsWanted, Requests) -> start(IsWanted, Requests, []).
@@ -117,12 +118,12 @@ may_start(#{id := Id, claims := #{origin := Origin}}, #requests{asked = Asked} =
     Of = [asked || #{claims := #{origin := Other}} <- maps:values(Asked), Other =:= Origin],
     length(Of) < ?MAX_ASKED_OF_ORIGIN andalso not has(Id, Requests).
 
-%% @doc A request is under way from now on, under this reference.
+%% @doc A request runs from now on, under this reference.
 -spec track(request(), requests()) -> {Ref :: pos_integer(), requests()}.
 track(Request, #requests{asked = Asked, next = Ref} = Requests) ->
     {Ref, Requests#requests{asked = Asked#{Ref => Request}, next = Ref + 1}}.
 
-%% @doc A request is over.
+%% @doc Ends a request.
 -spec take(Ref :: pos_integer(), requests()) -> {request(), requests()} | none.
 take(Ref, #requests{asked = Asked} = Requests) ->
     case maps:take(Ref, Asked) of
@@ -130,11 +131,11 @@ take(Ref, #requests{asked = Asked} = Requests) ->
         error -> none
     end.
 
-%% @doc A request that is under way.
+%% @doc A running request.
 -spec find(Ref :: pos_integer(), requests()) -> {ok, request()} | error.
 find(Ref, #requests{asked = Asked}) -> maps:find(Ref, Asked).
 
-%% @doc Asks the next node that announced it, and then, once, some of the `Others' that are there.
+%% @doc Asks the next announcer and then, once, some of the `Others' that are alive.
 -spec retry(request(), Others :: [address()], Now :: integer(), requests()) ->
           {ok, Ref :: pos_integer(), request(), requests()} | {give_up, requests()}.
 retry(#{addresses := [_ | [_ | _] = Next]} = Request, _Others, _Now, Requests) ->
@@ -154,8 +155,8 @@ retry_at(Request, Requests) ->
     {Ref, Asked} = track(Request, Requests),
     {ok, Ref, Request, Asked}.
 
-%% @doc The node that was asked answered with something else than the genotype: that counts against
-%% its key, also if another node delivers.
+%% @doc The asked node answered with a wrong genotype. That counts against its key, even if another
+%% node delivers.
 -spec misled(request(), Now :: integer(), requests()) -> {request(), requests()}.
 misled(#{addresses := [{_, Key} | _]} = Request, Now, Requests) ->
     Misled = maps:get(misled, Request, []),
@@ -169,14 +170,14 @@ failed(Origin, Now, #requests{failures = Failures} = Requests) ->
     Failed = cambrian_bounded_map:put(Origin, {Count + 1, Now + Wait}, Failures),
     Requests#requests{failures = Failed}.
 
-%% @doc Drops all requests of which this is true, and ignores what answers them.
+%% @doc Drops all requests for which the fun returns true, and ignores answers to them.
 -spec without(IsUnwanted :: fun((request()) -> boolean()), requests()) -> requests().
 without(IsUnwanted, #requests{waiting = Waiting, asked = Asked} = Requests) ->
     {_, Left} = cambrian_fair_queue:without(IsUnwanted, Waiting),
     Wanted = maps:filter(fun(_, Request) -> not IsUnwanted(Request) end, Asked),
     Requests#requests{waiting = Left, asked = Wanted}.
 
-%% @doc A key delivered: its failures are forgotten.
+%% @doc A key delivered: forgets its failures.
 -spec served(cambrian_identity:key(), requests()) -> requests().
 served(Origin, #requests{failures = Failures} = Requests) ->
     case cambrian_bounded_map:find(Origin, Failures) of

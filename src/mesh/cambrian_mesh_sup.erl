@@ -5,13 +5,13 @@
 
 -export([start_link/0, start_bridge/1, init/1]).
 
-%% The caller, the top supervisor, owns the table of the realms: without a `data_dir' only this
-%% table keeps a ban when the processes below are restarted.
+%% The caller, which is the top supervisor, owns the table of the realms: without a `data_dir' only
+%% this table keeps a ban when the processes below are restarted.
 start_link() ->
     ok = cambrian_realm_table:ensure(),
     supervisor:start_link({local, ?MODULE}, ?MODULE, []).
 
-%% @doc Starts a bridge, with options that were checked.
+%% @doc Starts a bridge with checked options.
 -spec start_bridge(map()) -> {ok, pid()} | {error, term()}.
 start_bridge(#{realm := Realm} = Options) ->
     case supervisor:start_child(?MODULE, bridge(Options)) of
@@ -19,7 +19,7 @@ start_bridge(#{realm := Realm} = Options) ->
             ok = supervisor:delete_child(?MODULE, {bridge, Realm}),
             start_bridge(Options);
         {error, {already_started, Pid}} = Error ->
-            %% the supervisor may not know yet that a bridge was stopped just now
+            %% the supervisor may not know yet that a bridge has just stopped
             case is_process_alive(Pid) of
                 true -> Error;
                 false -> start_bridge(Options)
@@ -32,9 +32,9 @@ bridge(#{realm := Realm} = Options) ->
     #{id => {bridge, Realm}, start => {cambrian_bridge_server, start_link, [Options]},
       restart => transient}.
 
-%% The application's environment may name bridges to start with. `rest_for_one' restarts bridges
-%% after the realms or the transport were restarted. A stranger who finds a way to crash a bridge
-%% must not reach the populations with it.
+%% The application's environment may name bridges to start. `rest_for_one' restarts bridges after
+%% the realms or the transport were restarted. If a stranger can crash a bridge, the populations
+%% must not crash with it.
 init([]) ->
     Environment = maps:from_list(application:get_all_env(cambrian)),
     {ok, Bridges} = cambrian_bridge_options:from_environment(Environment),

@@ -1,14 +1,15 @@
 %% @private
-%% How many messages of other nodes are worked on: a budget a second for each lane, such as
+%% Limits how many messages of other nodes are processed: a budget per second for each lane, such as
 %% `{heartbeats, fresh}'.
 %%
-%% Below its budget a lane takes all. Above it, each arrival has the same chance, budget / arrivals,
-%% whoever sends it and whenever in the second it comes. A token bucket would serve the first, and a
-%% flood that keeps time with it would always be first. So with a budget of 50 a second, under 250
-%% forgeries a second, a new key that speaks every 4 s is heard after 5 tries, 20 s, on average.
+%% Below its budget a lane accepts all messages. Above it, each message has the same chance, budget
+%% / arrivals, independent of its sender and its time within the second. A token bucket would accept
+%% the first messages, and a flood that starts with each second would always be first. So with a
+%% budget of 50 a second, under 250 forgeries a second, a new key with a message every 4 s gets
+%% through after 5 tries, 20 s, on average.
 %%
-%% Within the second in which a flood of n begins, a lane takes at most
-%% budget * (1 + ln(n / budget)).
+%% In the second in which a flood of n messages begins, a lane accepts at most budget * (1 + ln(n /
+%% budget)).
 -module(cambrian_meter).
 
 -export([new/1, take/4, take/5]).
@@ -16,22 +17,23 @@
 
 -type lane() :: term().
 -type counts() :: #{lane() => pos_integer()}.
-%% What came in each lane in this second, and in the second before.
+%% The arrivals in each lane in this second, and in the second before.
 -record(meter, {rand :: rand:state(), second = 0 :: integer(), came = #{} :: counts(),
                 before = #{} :: counts()}).
 -opaque meter() :: #meter{}.
 
-%% Other nodes may name lanes, for instance by addresses. Lanes beyond these share one in a second.
+%% Other nodes may cause new lanes, for instance by new addresses. All further lanes in a second
+%% share one lane.
 -define(MAX_LANES, 1024).
 
 -spec new(rand:state()) -> meter().
 new(Rand) -> #meter{rand = Rand}.
 
-%% @doc The same for a weight of 1.
+%% @doc Whether one more message of weight 1 is accepted.
 -spec take(lane(), Budget :: pos_integer(), Now :: integer(), meter()) -> {boolean(), meter()}.
 take(Lane, Budget, Now, Meter) -> take(Lane, 1, Budget, Now, Meter).
 
-%% @doc Whether one more message of this weight may be worked on. `Budget' is the weight a second,
+%% @doc Whether one more message of this weight is accepted. `Budget' is the weight per second,
 %% `Now' is in ms.
 -spec take(lane(), Weight :: pos_integer(), Budget :: pos_integer(), Now :: integer(), meter()) ->
           {boolean(), meter()}.

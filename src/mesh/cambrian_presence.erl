@@ -1,6 +1,6 @@
 %% @private
-%% Which nodes are there: the heartbeats that an exchange publishes and hears, and the calls with
-%% which it asks which key lives at an address, and how far away the address is.
+%% Detects which nodes are present: publishes and receives the heartbeats of an exchange, and calls
+%% addresses to learn which key lives there and how far away they are.
 -module(cambrian_presence).
 
 -export([heartbeat_due/2, heard_heartbeat/4, renamed/3]).
@@ -13,17 +13,17 @@
 
 -include("cambrian_exchange.hrl").
 
-%% How many heartbeats are verified in a second: of keys that have earned their place, of other keys
-%% that are known here, and of all other keys together. A signature takes a tenth of a ms.
+%% How many heartbeats are verified per second: of keys that have earned their place, of other known
+%% keys, and of all other keys together. Verifying a signature takes a tenth of a ms.
 -define(HEARTBEATS, #{earned => 400, known => 200, fresh => 50}).
-%% Questions which key lives at an address.
+%% How many questions per second ask which key lives at an address.
 -define(QUESTIONS, #{earned => 200, known => 20, fresh => 10}).
 -define(MAX_PINGS, 2).
-%% A ping without an answer counts as a round trip that is longer by so many ms.
+%% A ping without an answer makes the round trip longer by so many ms.
 -define(UNANSWERED_MS, 10_000).
 %% References of calls are above those of requests.
 -define(CALL_REFS, 1 bsl 32).
-%% Up to so many nodes welcome a node that comes, each within so many ms.
+%% Up to so many nodes welcome a node that joins, each within so many ms.
 -define(FEW, 30).
 -define(WELCOME_MS, 500).
 
@@ -57,7 +57,7 @@ heard_heartbeat(Body, Signature, Now, #exchange{members = Members} = X) ->
         {error, Reason} -> refused(Reason, Now, X)
     end.
 
-%% A signature takes long to verify, and a flood has many false ones: the budget is asked first.
+%% Charges the budget before it verifies: a signature takes long, and a flood has many false ones.
 verify(#{key := Key} = Heartbeat, Signed, Now, #exchange{options = #{realm := Realm}} = X) ->
     case ask({is_heard, Key}, Now, X) of
         {false, Next} -> Next;
@@ -85,8 +85,8 @@ is_there(#{key := Key} = Heartbeat, Now, #exchange{members = Members} = X) ->
 with_place(true, Key, Members) -> cambrian_members:earned(Key, Members);
 with_place(false, Key, Members) -> cambrian_members:fresh(Key, Members).
 
-%% A node that comes, or was cut off, soon hears who is there, which charters count and what the
-%% best is. Among many nodes, what some of them publish is enough.
+%% A node that joins or returns soon gets heartbeats, the present charters and the best genotypes.
+%% In a large mesh it is enough that some of the nodes publish them.
 welcome(Now, X) ->
     case count_nodes(Now, X) of
         #exchange{alive = Alive} = Counted when Alive =< ?FEW -> speak_soon(Now, Counted);
@@ -102,7 +102,7 @@ speak_soon(Now, #exchange{heartbeat_at = At, spoke_at = Spoke, rand = Rand, task
     Welcoming#exchange{heartbeat_at = min(At, max(Now, Spoke + ?WELCOME_MS) + Ms), rand = Next,
                        tasks = maps:map(fun(_, Task) -> repeat_soon(Now, Task, X) end, Tasks)}.
 
-%% @doc This node has another key: it says so at once.
+%% @doc This node has another key: publishes a heartbeat at once.
 -spec renamed(cambrian_identity:key(), Now :: integer(), #exchange{}) -> #exchange{}.
 renamed(Key, Now, #exchange{members = Members} = X) ->
     X#exchange{members = cambrian_members:renamed(Key, Members), heartbeat_at = Now, tell_at = Now}.
@@ -110,7 +110,7 @@ renamed(Key, Now, #exchange{members = Members} = X) ->
 %%% ---- calls ------------------------------------------------------------------------------
 
 %% @doc Asks which key lives at an address, once for all keys that claim it. `Waiting' are the
-%% requests that wait for the answer. `metered', if `Key' claims too many addresses.
+%% requests that wait for the answer. Returns `metered' if `Key' claims too many addresses.
 -spec ask_who_lives_at(Address :: binary(), cambrian_identity:key(), Waiting :: [pos_integer()],
                        Now :: integer(), #exchange{}) -> {asked | metered, #exchange{}}.
 ask_who_lives_at(Address, Key, Waiting, Now, X) ->
@@ -129,7 +129,7 @@ call(#call{address = Address} = Call, Bytes, #exchange{sequence = Sequence, call
     effect({ask, Ref, Address, Bytes},
            X#exchange{sequence = Sequence + 1, calls = Calls#{Ref => Call}}).
 
-%% @doc Measures how far away a node is, if the topology is by distance.
+%% @doc Measures the distance of a node, if the topology is by distance.
 -spec ping_due(Now :: integer(), #exchange{}) -> #exchange{}.
 ping_due(Now, #exchange{options = #{topology := {nearest, _}}, calls = Calls} = X)
   when map_size(Calls) < ?MAX_PINGS ->
@@ -147,7 +147,8 @@ ping_due(Now, #exchange{options = #{topology := {nearest, _}}, calls = Calls} = 
     end;
 ping_due(_Now, X) -> X.
 
-%% @doc A call was answered, or was not. Gives the requests that waited to learn who lives there.
+%% @doc Handles the answer to a call, or its absence. Returns the requests that waited for the key
+%% of the address.
 -spec call_answered(#call{}, {ok, binary()} | {error, term()}, Now :: integer(), #exchange{}) ->
           {measured, #exchange{}} | {address_known, Waiting :: [pos_integer()], #exchange{}}.
 call_answered(#call{kind = ping, key = Key, at = At}, Result, Now, X) ->

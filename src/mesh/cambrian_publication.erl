@@ -1,6 +1,6 @@
 %% @private
-%% What an exchange publishes: champions of the populations here when they are worth it, migrants,
-%% and, by Trickle, the best that it knows of each task.
+%% Publishes for an exchange: champions of this node's populations when they are worth it, migrants,
+%% and, by Trickle, the best known genotype of each task.
 -module(cambrian_publication).
 
 -export([bred/4, picked/4, publish/3, tick/3, wakes/1]).
@@ -15,7 +15,7 @@
 %% An envelope up to this size is sent whole: a request for it would cost more.
 -define(SMALL, 512).
 
-%%% ---- what is bred here ------------------------------------------------------------------
+%%% ---- genotypes bred on this node --------------------------------------------------------
 
 -spec bred(cambrian_exchange_state:task(), cambrian_exchange_state:champion(),
            Now :: integer(), #exchange{}) ->
@@ -37,7 +37,7 @@ improved(#{fitness := Fitness} = Champion, Held, #task{best = Best, threshold = 
             publish_due(maps:get(final, Champion, false), Better, Now, X)
     end.
 
-%% Publishes the pending champion now, later or never. The last champion of a run is `Final': it is
+%% Publishes the pending champion now, later or never. The last champion of a run (`Final') is
 %% published if it is better at all.
 publish_due(_Final, #task{pending = undefined} = Task, _Now, X) -> put_task(Task, X);
 publish_due(_Final, Task, _Now, #exchange{options = #{publish := false}} = X) ->
@@ -75,7 +75,7 @@ publish_pending(#task{name = Name, pending = #held{claims = Claims} = Pending} =
             event(not_published, Facts, Next)
     end.
 
-%% @doc A population gave a migrant for a `pick'.
+%% @doc Publishes a migrant that a population returned for a `pick'.
 -spec picked(cambrian_exchange_state:task(), cambrian_exchange_state:champion(), Now :: integer(),
              #exchange{}) -> #exchange{}.
 picked(Name, Champion, Now, X) ->
@@ -89,8 +89,8 @@ picked(Name, Champion, Now, X) ->
             end
     end.
 
-%% @doc Sends a genotype, or announces it if it is large. A genotype that is banned here is not
-%% spread from here.
+%% @doc Sends a genotype, or announces it if it is large. Does not publish a genotype that this node
+%% banned.
 -spec publish(#held{}, Now :: integer(), #exchange{}) ->
           {ok, Sealed :: #held{}, #exchange{}} | {{error, term()}, #exchange{}}.
 publish(#held{id = Id, task = Task, claims = #{fitness := Fitness}} = Held, Now, X) ->
@@ -138,7 +138,7 @@ seal(#held{task = Task, genotype = Genotype, claims = Claims} = Held, Now,
         Error -> Error
     end.
 
-%% @doc Keeps what was sealed, for others to ask for.
+%% @doc Keeps a sealed envelope that other nodes may request.
 -spec keep_envelope(cambrian_exchange_state:task(), #held{}, #exchange{}) -> #exchange{}.
 keep_envelope(Name, #held{id = Id, envelope = Envelope, content = Content} = Held, X) ->
     case X#exchange.tasks of
@@ -148,8 +148,8 @@ keep_envelope(Name, #held{id = Id, envelope = Envelope, content = Content} = Hel
         _ -> hold(Held, X)
     end.
 
-%% @doc After another node's champion, this node waits a while before it publishes one that is a
-%% little better. Each node waits for another time.
+%% @doc After another node's champion, this node waits before it publishes a slightly better one.
+%% Each node waits for a different time.
 -spec wait_for_turn(Now :: integer(), #task{}, #exchange{}) -> {#task{}, #exchange{}}.
 wait_for_turn(Now, #task{free_at = At} = Task, #exchange{nodes = Nodes, rand = Rand} = X) ->
     {Share, Next} = rand:uniform_s(Rand),
@@ -158,7 +158,7 @@ wait_for_turn(Now, #task{free_at = At} = Task, #exchange{nodes = Nodes, rand = R
 
 %%% ---- time -------------------------------------------------------------------------------
 
-%% @doc When a task has something to publish, or a migrant to ask for.
+%% @doc When a task next has something to publish, or must ask for a migrant.
 -spec wakes(#task{}) -> [integer()].
 wakes(#task{trickle = Trickle, migrant_at = Migrant, free_at = Free, best = Best} = Task) ->
     [cambrian_trickle:wake(Trickle) || Best =/= undefined] ++ [Migrant || Migrant =/= never]
@@ -170,7 +170,7 @@ is_waiting(#task{pending = #held{claims = #{urgent := true}}}) -> true;
 is_waiting(#task{pending = #held{claims = #{fitness := Fitness}}, threshold = Threshold}) ->
     cambrian_threshold:is_worth_publishing(Fitness, Threshold).
 
-%% @doc Publishes what is due of a task.
+%% @doc Publishes everything that is due for a task.
 -spec tick(#task{}, Now :: integer(), #exchange{}) -> #exchange{}.
 tick(#task{name = Name} = Task, Now, X) ->
     {Announced, Next} = announce_due(Task, Now, X),

@@ -1,6 +1,6 @@
 %% @private
-%% How an exchange gets the genotypes that others announced: it asks a node that holds one, once
-%% that node has shown that it lives at its address. If the node does not deliver, it asks others.
+%% Requests the genotypes that other nodes announced: from a node that holds the genotype, once that
+%% node has shown that it lives at its address; if it does not deliver, from other nodes.
 -module(cambrian_retrieval).
 
 -export([want/3, address_known/3, answered/4]).
@@ -11,13 +11,13 @@
 
 -include("cambrian_exchange.hrl").
 
-%% How many requests in a second go to other nodes after an origin did not deliver.
+%% How many requests per second go to other nodes after an origin did not deliver.
 -define(ELSEWHERE, #{earned => 50, known => 10, fresh => 5}).
-%% How much is opened in a second, in units of so many bytes: of keys that have earned their place,
-%% of other keys that are known here, and of all other keys together. A unit takes up to 0.3 ms.
+%% How much is opened per second, in units of so many bytes: of keys that have earned their place,
+%% of other known keys, and of all other keys together. A unit takes up to 0.3 ms.
 -define(OPENED, #{earned => 600, known => 300, fresh => 150}).
 -define(WEIGHED, 4096).
-%% An unpacked byte costs less to open than a packed one: so many count as one unit.
+%% Unpacked bytes cost less to open than packed bytes: so many of them count as one unit.
 -define(UNPACKED, 16_384).
 %% A node or a connection of a base counts as so many bytes.
 -define(GENE_BYTES, 8).
@@ -36,14 +36,14 @@ want(#{claims := #{origin := Origin}} = Request, Now, Before) ->
         {false, X} -> X
     end.
 
-%% Starts as many requests as may be under way.
+%% Starts as many requests as may run at once.
 ask_for_more(Now, #exchange{requests = Requests} = X) ->
     IsUnknown = fun(#{task := Name, id := Id}) -> is_unknown(Name, Id, Now, X) end,
     {Started, Next} = cambrian_mesh_requests:start(IsUnknown, Requests),
     AskFor = fun({Ref, Request}, Y) -> ask_for(Ref, Request, Now, Y) end,
     lists:foldl(AskFor, X#exchange{requests = Next}, Started).
 
-%% Whether a genotype is not here, does not wait here and was not measured.
+%% Whether a genotype is not held, does not wait and was not measured.
 is_unknown(Name, Id, Now, #exchange{tasks = Tasks} = X) ->
     knowledge(Name, Id, Now, X) =:= error andalso
         case Tasks of
@@ -51,7 +51,7 @@ is_unknown(Name, Id, Now, #exchange{tasks = Tasks} = X) ->
             _ -> true
         end.
 
-%% Only a key that lives at its address is asked there.
+%% Asks a key only at an address where it lives.
 ask_for(Ref, #{addresses := [{Address, Key} | _]} = Request, Now, X) ->
     #exchange{addresses = Addresses} = X,
     case cambrian_addresses:claim(Address, Key, Now, Addresses) of
@@ -77,7 +77,7 @@ not_asked(Ref, Reason, Now, #exchange{requests = Requests} = X) ->
         none -> X
     end.
 
-%% @doc It is known which key lives at an address: the requests that waited for it go on.
+%% @doc The key of an address is known: continues the requests that waited for it.
 -spec address_known(Waiting :: [pos_integer()], Now :: integer(), #exchange{}) -> #exchange{}.
 address_known(Waiting, Now, X) ->
     ask_for_more(Now, lists:foldl(fun(Ref, Y) -> resume(Ref, Now, Y) end, X, Waiting)).
@@ -90,7 +90,7 @@ resume(Ref, Now, #exchange{requests = Requests} = X) ->
 
 %%% ---- deliveries -------------------------------------------------------------------------
 
-%% @doc An `ask' or a `fetch' was answered, or was not.
+%% @doc Handles the answer to an `ask' or a `fetch', or its absence.
 -spec answered(Ref :: pos_integer(), {ok, binary()} | {error, term()}, Now :: integer(),
                #exchange{}) -> #exchange{}.
 answered(Ref, Result, Now, #exchange{requests = Requests} = X) ->
@@ -113,7 +113,7 @@ opened({ok, Answer}, Size, #{addresses := [{_, Key} | _]} = Request, Now, X) ->
     Weight = 1 + (Size + base_size(Answer, X)) div ?WEIGHED + unpacked_size(Answer) div ?UNPACKED,
     case may_work_on(opened, ?OPENED, Weight, Key, Now, X) of
         {true, Next} -> open(Answer, Size, Request, Now, Next);
-        %% whoever announced it will announce it again
+        %% the nodes that announced the genotype will announce it again
         {false, Next} -> note_failure(metered, Request, Now, Next)
     end.
 
@@ -138,11 +138,12 @@ open(Answer, Size, #{whole := Whole} = Request, Now, #exchange{requests = Reques
         {blob, Content, Breeder} ->
             {Ref, Next} = cambrian_mesh_requests:track(Request#{fetched => Breeder}, Requests),
             effect({fetch, Ref, Content}, X#exchange{requests = Next});
-        %% whoever signs bytes that are no genotype lies, to whomever they were sent
+        %% a signature over bytes that are not the claimed genotype is a lie, whoever received the
+        %% bytes
         {rubbish, Reason, Claims} ->
             {_, Counted} = ask({rubbish, Reason, Claims}, Now, X),
             misled(Reason, Request, Now, Counted);
-        %% the same node is asked for the whole, once, before another node is asked
+        %% asks the same node for the whole genotype, once, before it asks another node
         {error, _} when element(1, Answer) =:= difference, not Whole ->
             #{addresses := [Address | _] = Addresses} = Request,
             SameFirst = Request#{addresses := [Address | Addresses]},
@@ -151,7 +152,7 @@ open(Answer, Size, #{whole := Whole} = Request, Now, #exchange{requests = Reques
         {error, Reason} -> misled(Reason, Request, Now, X)
     end.
 
-%% The answer is not what was asked for.
+%% The answer is not the requested genotype.
 misled(Reason, Request, Now, #exchange{requests = Requests} = X) ->
     {Noted, Counted} = cambrian_mesh_requests:misled(Request, Now, Requests),
     not_delivered(Reason, Noted, Now, X#exchange{requests = Counted}).
@@ -161,7 +162,7 @@ received({Id, Genotype}, {By, Record}, Size, #{id := Asked} = Request, Now, Befo
     Claims = Announced#{genotype := Id},
     X = case Asked of
             Id -> Before;
-            %% bytes of an earlier schema, which need not be asked for again
+            %% the bytes have an earlier schema; this node must not request them again
             _ -> put_knowledge(Name, Asked, {same_as, Id}, Before)
         end,
     #{origin := Origin} = Claims,
@@ -171,8 +172,8 @@ received({Id, Genotype}, {By, Record}, Size, #{id := Asked} = Request, Now, Befo
     Noted = note(Id, received, Details, Now, Next),
     cambrian_offers:arrived(Genotype, Claims, By, Record, Now, Noted).
 
-%% Asks the next node that holds the genotype, and then some that may hold it. If none delivers, the
-%% nodes that hold it will announce it again.
+%% Asks the next node that holds the genotype, and then some nodes that may hold it. If none
+%% delivers, the nodes that hold it will announce it again.
 not_delivered(Reason, Request, Now, X) ->
     Noted = note_failure(Reason, Request, Now, X),
     {Others, #exchange{requests = Requests} = Drawn} = elsewhere(Request, Now, Noted),
@@ -186,8 +187,8 @@ note_failure(Reason, #{id := Id, addresses := [{Address, _} | _]}, Now, X) ->
     Details = #{reason => cambrian_realm:kind(Reason), address => Address},
     note(Id, not_delivered, Details, Now, X).
 
-%% Other nodes to ask. Anybody can announce what nobody holds, to have all nodes called for it: for
-%% all fresh keys together, others are asked a few times a second.
+%% Other nodes to ask. An attacker can announce a genotype that no node holds, so that all nodes are
+%% asked for it. So for all fresh keys together, other nodes are asked only a few times a second.
 elsewhere(#{addresses := [_, _ | _]}, _Now, X) -> {[], X};
 elsewhere(#{elsewhere := true}, _Now, X) -> {[], X};
 elsewhere(#{claims := #{origin := Origin}}, Now, X) ->
@@ -196,7 +197,7 @@ elsewhere(#{claims := #{origin := Origin}}, Now, X) ->
         {false, Next} -> {[], Next}
     end.
 
-%% Nodes that answered wrongly lately are not asked.
+%% Leaves out nodes with a recent wrong answer.
 shuffled_addresses(Now, #exchange{members = Members, requests = Requests, rand = Rand} = X) ->
     Draw = fun(Address, R) ->
                {Number, Drawn} = rand:uniform_s(R),

@@ -1,13 +1,13 @@
 %% @private
-%% Whether a champion is worth publishing: it must exceed the last published fitness by more than
-%% most single improvements did lately. With a threshold of 0.99, by as much as the top hundredth of
-%% them; with 0, each improvement is published.
+%% Decides whether a champion is worth publishing: its gain over the last published fitness must be
+%% at least as large as most recent single improvements. With a threshold of 0.99, as large as the
+%% top hundredth of them; with 0, each improvement is published.
 -module(cambrian_threshold).
 
 -export([new/1, improved/2, is_worth_publishing/2, published/2, last_published/1]).
 -export_type([threshold/0]).
 
-%% `gains' are the last single improvements of the fitness that was `seen' here.
+%% `gains' are the last single improvements of `seen', the fitness on this node.
 -record(threshold, {quantile :: number(), seen = none :: none | float(),
                     published = none :: none | float(), gains = [] :: [float()]}).
 -opaque threshold() :: #threshold{}.
@@ -17,7 +17,7 @@
 -spec new(Quantile :: number()) -> threshold().
 new(Quantile) -> #threshold{quantile = Quantile}.
 
-%% @doc Our champion has this fitness now.
+%% @doc The champion of this node now has this fitness.
 -spec improved(Fitness :: float(), threshold()) -> threshold().
 improved(Fitness, #threshold{seen = Seen, gains = Gains} = Threshold)
   when Seen =/= none, Fitness > Seen ->
@@ -34,10 +34,10 @@ is_worth_publishing(Fitness, #threshold{published = Last, gains = Gains, quantil
     Rank = max(1, ceil(Quantile * length(Gains))),
     gain(Fitness, Last) >= lists:nth(Rank, lists:sort(Gains)).
 
-%% Half the gain: the whole may exceed the largest float.
+%% Half of the gain, because the whole gain may exceed the largest float.
 gain(Fitness, Earlier) -> Fitness / 2 - Earlier / 2.
 
-%% @doc This node or another has published this fitness.
+%% @doc This node or another node has published this fitness.
 -spec published(Fitness :: float(), threshold()) -> threshold().
 published(Fitness, #threshold{published = Last, seen = Seen} = Threshold) ->
     Threshold#threshold{published = highest(Fitness, Last), seen = highest(Fitness, Seen)}.

@@ -1,17 +1,17 @@
 %% @private
-%% When to repeat what everybody should know: the Trickle algorithm of RFC 6206. As long as all
-%% nodes agree, a node speaks ever more seldom, and not at all if others have just said the same.
-%% A node that hears something else speaks soon. So what a node hears does not grow with the number
-%% of nodes.
+%% Decides when to repeat a message that all nodes should know: the Trickle algorithm of RFC 6206.
+%% As long as all nodes agree, a node sends it ever more rarely, and not at all if other nodes have
+%% just sent the same. A node that receives something different sends soon. So the traffic that a
+%% node receives does not grow with the number of nodes.
 %%
-%% A value without a clock: `Now' is in ms.
+%% This is a value without a clock: `Now' is in ms.
 -module(cambrian_trickle).
 
 -export([new/3, reset/2, reset/3, consistent/1, wake/1, tick/2]).
 -export_type([trickle/0, options/0]).
 
-%% The shortest and the longest interval in ms, and how many others must say the same in an interval
-%% for this node to be quiet.
+%% The shortest and the longest interval in ms, and how many other nodes must send the same in an
+%% interval to keep this node quiet.
 -type options() :: #{shortest := pos_integer(), longest := pos_integer(),
                      redundancy := pos_integer()}.
 
@@ -25,25 +25,25 @@ new(#{shortest := Shortest} = Options, Rand, Now) ->
     begin_interval(Shortest, Now, #trickle{options = Options, rand = Rand, interval = Shortest,
                                            speaks_at = spoken, ends_at = Now}).
 
-%% A node speaks in the second half of the interval, and listens in the first.
+%% A node sends in the second half of the interval, and only listens in the first.
 begin_interval(Interval, Now, #trickle{rand = Rand} = Trickle) ->
     {X, Next} = rand:uniform_s(Rand),
     Trickle#trickle{rand = Next, interval = Interval, heard = 0, ends_at = Now + Interval,
                     speaks_at = Now + round(Interval * (1 + X) / 2)}.
 
-%% @doc Another node said something else.
+%% @doc Another node sent something different.
 -spec reset(Now :: integer(), trickle()) -> trickle().
 reset(_Now, #trickle{interval = Interval, options = #{shortest := Shortest}} = Trickle)
   when Interval =< Shortest -> Trickle;
 reset(Now, #trickle{options = #{shortest := Shortest}} = Trickle) ->
     begin_interval(Shortest, Now, Trickle).
 
-%% @doc The same, with another shortest interval from now on.
+%% @doc Does the same, with another shortest interval from now on.
 -spec reset(Shortest :: pos_integer(), Now :: integer(), trickle()) -> trickle().
 reset(Shortest, Now, #trickle{options = Options} = Trickle) ->
     reset(Now, Trickle#trickle{options = Options#{shortest := Shortest}}).
 
-%% @doc Another node said the same.
+%% @doc Another node sent the same.
 -spec consistent(trickle()) -> trickle().
 consistent(#trickle{heard = Heard} = Trickle) -> Trickle#trickle{heard = Heard + 1}.
 
@@ -51,7 +51,7 @@ consistent(#trickle{heard = Heard} = Trickle) -> Trickle#trickle{heard = Heard +
 wake(#trickle{speaks_at = spoken, ends_at = At}) -> At;
 wake(#trickle{speaks_at = At}) -> At.
 
-%% @doc Whether to speak now.
+%% @doc Whether to send now.
 -spec tick(Now :: integer(), trickle()) -> {speak | quiet, trickle()}.
 tick(Now, #trickle{speaks_at = At, heard = Heard, options = Options} = Trickle)
   when is_integer(At), At =< Now ->

@@ -8,7 +8,7 @@
 -export([plot/3, draw/2, at/2, summary/1]).
 -export_type([plot/0]).
 
-%% Numbers beyond these limits are drawn as multiples of a power of ten: else differences could
+%% Numbers beyond these limits are drawn as multiples of a power of ten; otherwise differences could
 %% overflow or vanish.
 -define(POWER, 200).
 -define(LARGE, 1.0e150).
@@ -42,8 +42,8 @@
 
 -type look() :: #{whole := boolean(), from_zero := boolean(), right := number(),
                   focus => [cambrian_svg_element:point()]}.
-%% Whether x is in whole numbers, whether y starts at 0, the width of the margin at the right, and
-%% the points of the lines that matter most.
+%% Whether x is in whole numbers, whether y starts at 0, the width of the right margin, and the
+%% points of the most important lines.
 
 %% @doc Lays the axes out so that all points lie between them.
 %%

@@ -201,8 +201,8 @@ from_birth(Pairs) ->
         {Before, Rest} -> [lists:last(Before) | Rest]
     end.
 
-%% A band names its species where it is thickest, if that is thick enough over the width of the
-%% name.
+%% Writes the name of a species where its band is thickest, if the band is thick enough over the
+%% width of the name.
 band_label({_, others, _, _}, _) ->
     [];
 band_label({_, Id, Lower, Upper}, #{left := Left, right := Right} = Plot) ->

@@ -20,7 +20,7 @@
     weight => weight(),
     label => boolean()
 }.
-%% Series of one group share a colour; a series without a group is its own.
+%% Series of one group share a colour. A series without a group is a group of its own.
 
 -type mark() :: #{x := number(), series := cambrian_text:text(), label := cambrian_text:text(),
                   weight => weight()}.

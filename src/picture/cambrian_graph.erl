@@ -20,7 +20,7 @@
     enabled := boolean(),
     kind := forward | back | side | loop
 }.
-%% All but forward links are recurrent: back to a lower layer, to the side within a layer, or a
+%% A link is recurrent unless it is forward: back to a lower layer, to the side within a layer, or a
 %% loop from a node to itself.
 
 %% These limit the work for a picture and its size.
@@ -148,7 +148,8 @@ special(Node) ->
         Name <- [maps:get(Gene, Node, Plain)], Name =/= Plain
     ].
 
-%% @doc Describes the same genes in words, with their numbers, and the gain if it is not 1.
+%% @doc Describes the genes of {@link special/1} in words, with their numbers, and the gain if it is
+%% not 1.
 %%
 %% ```
 %% 1> Node = #{kind => hidden, gain => 1.5, dynamics => delay, time_constant => 3.0,

@@ -13,7 +13,7 @@
 -type name() :: {Key :: term(), cambrian_text:text()}.
 -type cells() :: #{{Row :: term(), Column :: term()} =>
                        {Count :: non_neg_integer(), Taken :: non_neg_integer()}}.
-%% By the keys of row and column: a count, and how many of it were taken.
+%% For each pair of row and column: a count, and how many of it were taken.
 
 -type opts() :: #{title => cambrian_text:text(), width => pos_integer(), embed => boolean()}.
 
@@ -23,8 +23,8 @@
 %% The least width of a column, which its numbers fit into.
 -define(COLUMN, 64).
 
-%% @doc Draws a heat map. The strength of a colour follows the logarithm of the count; the numbers
-%% in a cell are those of {@link cells()}.
+%% @doc Draws a heat map. The strength of a colour follows the logarithm of the count. A cell shows
+%% the numbers of {@link cells()}.
 %%
 %% The map has at most 24 rows and 10 columns, and no more columns than fit. A line below says how
 %% many are left out.

@@ -1,4 +1,4 @@
-%% @doc Computes the places and sizes of everything in the picture of a network.
+%% @doc Computes the positions and sizes of all parts of the picture of a network.
 %%
 %% Every layer is a column. Within a column, a node stands near the mean height of the nodes that it
 %% is linked to (the barycentre method of Sugiyama, Tagawa and Toda 1981). Inputs and outputs keep

@@ -1,6 +1,6 @@
 %% @private
-%% The options of each kind of picture. A misspelt option is an error, since a picture without it
-%% looks right.
+%% Checks the options of each kind of picture. A misspelt option is an error, because the picture
+%% without it would look right.
 -module(cambrian_picture_options).
 
 -export([check/2, ensure/5]).

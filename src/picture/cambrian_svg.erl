@@ -258,7 +258,8 @@ width_beside(#{width := Width, left := Left, gap := Gap, columns := Columns}) ->
 spacing(Kind, #{nodes := Nodes, height := Height}) ->
     Height / max(1, length([x || #{kind := K} <- Nodes, K =:= Kind])).
 
-%% Draws a tiny plot of the activation, or the first letters of its name if it is unknown here.
+%% Draws a tiny plot of the activation, or the first letters of its name if this module does not
+%% know it.
 glyph(#{activation := Activation}, X, Y, R) ->
     case curve(Activation) of
         none ->
@@ -290,7 +291,7 @@ curve(_) -> none.
 %% The legend
 %% ---------------------------------------------------------------------------------------------
 
-%% The legend names only what the picture shows, in as many rows as it needs.
+%% The legend names only the signs in the picture, in as many rows as it needs.
 legend(#{width := Width} = Scene, WithoutNodes, WithoutLinks) ->
     Items = [
         {Sample, Text}

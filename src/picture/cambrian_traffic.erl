@@ -13,8 +13,8 @@
 -type here() :: #{name := cambrian_text:text(), note => cambrian_text:text()}.
 -type sender() :: #{name := cambrian_text:text(), alive := boolean(), count := non_neg_integer(),
                     taken := non_neg_integer(), last => boolean()}.
-%% The sender sent `count' genotypes, of which `taken' were taken; `last' says whether the last one
-%% was.
+%% The sender sent `count' genotypes, and the node took `taken' of them; `last' says whether it took
+%% the last one.
 
 -type opts() :: #{title => cambrian_text:text(), width => pos_integer(), height => pos_integer(),
                   embed => boolean()}.

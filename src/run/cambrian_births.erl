@@ -1,6 +1,6 @@
 %% @private
-%% Announces the births of champions. The module that remembers them is in a folder above this one,
-%% so it registers itself here when it starts, and populations do not know its name.
+%% Announces the births of champions. The module that remembers births is in a folder above this
+%% one, so it registers itself here when it starts. Populations do not know its name.
 -module(cambrian_births).
 
 -export([listen/1, notify/2]).
@@ -12,7 +12,7 @@
 %% A genotype and its line of fitter parents, the youngest first.
 -callback bred(Task :: atom() | binary(), [birth()]) -> ok.
 
-%% @doc From now on this module's `bred/2' is called for each line of births.
+%% @doc Registers the module. From now on its `bred/2' is called for each line of births.
 -spec listen(module()) -> ok.
 listen(Module) -> persistent_term:put(?MODULE, Module).
 

@@ -11,7 +11,8 @@
 -type contender() :: {cambrian_genotype:genotype(), Fitness :: float()}.
 -type validated() :: #{value := float(), generation := non_neg_integer(), fitness := float(),
                        genotype := binary(), sources => [cambrian_purge:source(), ...]}.
-%% The genotype is bytes because checkpoints contain this map. Without sources the key is missing.
+%% The genotype is bytes because checkpoints contain this map. The key `sources' is missing if there
+%% are none.
 
 -record(champions, {champion :: undefined | champion(),
                     validated :: undefined | validated(),
@@ -24,7 +25,7 @@ new(Saved) ->
     #champions{champion = maps:get(champion, Saved, undefined),
                validated = maps:get(validated, Saved, undefined)}.
 
-%% @doc What a checkpoint contains.
+%% @doc The fields that a checkpoint contains.
 -spec saved(champions()) -> #{champion := undefined | champion(),
                               validated := undefined | validated()}.
 saved(#champions{champion = Champion, validated = Validated}) ->
@@ -33,8 +34,8 @@ saved(#champions{champion = Champion, validated = Validated}) ->
 -spec champion(champions()) -> undefined | champion().
 champion(#champions{champion = Champion}) -> Champion.
 
-%% @doc With the champion of this generation, if it is better than the one before; in a Pareto
-%% search if it is another one.
+%% @doc Adopts the champion of this generation if it is better than the present champion; in a
+%% Pareto search, if it is another genotype.
 -spec crown(Evaluated :: reference(), IsPareto :: boolean(), champions()) ->
           {new, champion(), champions()} | same.
 crown(Evaluated, IsPareto, #champions{champion = Old} = Champions) ->
@@ -48,9 +49,10 @@ crown(Evaluated, IsPareto, #champions{champion = Old} = Champions) ->
         false -> same
     end.
 
-%% If a generation has champions of equal fitness, the one that was found last counts: when a limit
-%% cut the generation, another of the equals may have been the first. In another VM a generation is
-%% evaluated again without its newcomers, one of which may be the champion.
+%% If a generation has champions of equal fitness, the one that was found last replaces the other.
+%% When a limit cut the generation, another of these champions may have been the first. Also,
+%% another VM evaluates the generation again without its newcomers, and a newcomer may be the
+%% champion.
 replaces(_, undefined) -> true;
 replaces(#{fitness := Same, generation := Generation} = Champion,
          #{fitness := Same, generation := Generation} = Best) ->
@@ -68,7 +70,7 @@ is_better(Fitness, #champions{champion = #{fitness := Best}}) -> Fitness > Best.
 -spec contend(contender(), champions()) -> champions().
 contend(Contender, Champions) -> Champions#champions{contender = Contender}.
 
-%% @doc The trial measured the contender on data that evolution does not see.
+%% @doc Adds the result of a trial: it measured the contender on data that evolution does not see.
 -spec validate(cambrian_task:trial() | map(), Generation :: non_neg_integer(),
                Evaluated :: reference(), champions()) -> champions().
 validate(#{validation := Value}, Generation, Evaluated, #champions{validated = Best} = Champions) ->
@@ -85,14 +87,14 @@ validate(#{validation := Value}, Generation, Evaluated, #champions{validated = B
     end;
 validate(_Trial, _Generation, _Evaluated, Champions) -> Champions.
 
-%% @doc The last generation that improved the best. There is none if the champion was banned and no
-%% other is known yet.
+%% @doc The last generation that improved the best value; `none' if the champion was banned and
+%% there is no other champion yet.
 -spec improved(champions()) -> non_neg_integer() | none.
 improved(#champions{validated = #{generation := Generation}}) -> Generation;
 improved(#champions{champion = #{generation := Generation}}) -> Generation;
 improved(_) -> none.
 
-%% @doc The champion in a result. The genotype that passed the trial need not be the fittest of all
+%% @doc The champion in a result. The genotype that passed the trial may not be the fittest of all
 %% generations.
 -spec winner(Solved :: boolean() | until, champions()) ->
           #{champion := cambrian_genotype:genotype(), fitness := float(), validation => float()}.
@@ -111,7 +113,7 @@ is_banned(_Banned, #champions{champion = undefined}) -> false;
 is_banned(Banned, #champions{champion = #{champion := Genotype} = Champion}) ->
     cambrian_purge:is_champion({Genotype, maps:get(sources, Champion, [])}, Banned).
 
-%% @doc Removes the best on held-out data if it is banned.
+%% @doc Removes the genotype that is best on held-out data, if it is banned.
 -spec without(cambrian_purge:banned(), champions()) -> champions().
 without(Banned, #champions{validated = #{genotype := Bytes} = Validated} = Champions) ->
     {ok, Genotype} = cambrian_genotype:from_binary(Bytes),
@@ -121,7 +123,7 @@ without(Banned, #champions{validated = #{genotype := Bytes} = Validated} = Champ
     end;
 without(_Banned, Champions) -> Champions.
 
-%% @doc The generation is begun again, with another champion or the same.
+%% @doc Begins the generation again, with another champion or the same champion.
 -spec begin_again(same | undefined | champion(), champions()) -> champions().
 begin_again(same, Champions) -> Champions#champions{contender = undefined};
 begin_again(Champion, Champions) ->

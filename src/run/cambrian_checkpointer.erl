@@ -1,6 +1,6 @@
 %% @private
-%% Decides where a population's checkpoint is stored: in memory always, and in a file when one is
-%% due. Logs when files cannot be written, and when they can be written again.
+%% Decides where a population's checkpoint is stored: always in memory, and in a file when a file is
+%% due. Logs when a write of a file fails, and when the writes succeed again.
 -module(cambrian_checkpointer).
 
 -export([new/1, save/3, amend/4]).
@@ -8,12 +8,12 @@
 
 -record(checkpointer, {name :: term(),
                        interval_ms :: non_neg_integer(),
-                       %% how many files stay
+                       %% the number of files to keep
                        files :: pos_integer(),
                        written_at :: undefined | integer(),
                        is_failing = false :: boolean()}).
 -opaque checkpointer() :: #checkpointer{}.
-%% Only the first of several failures in a row is `failed'.
+%% Only the first of several consecutive failures is `failed'.
 -type outcome() :: ok | {failed, Reason :: term()}.
 
 -spec new(#{name := term(), checkpoint_interval := non_neg_integer(), checkpoints := pos_integer(),
@@ -21,7 +21,7 @@
 new(#{name := Name, checkpoint_interval := Interval, checkpoints := Files}) ->
     #checkpointer{name = Name, interval_ms = Interval, files = Files}.
 
-%% @doc Stores a checkpoint in memory, and also in a `file', or in a file if one is `due'.
+%% @doc Stores a checkpoint in memory; also in a `file', or in a file only if it is `due'.
 -spec save(memory | due | file, cambrian_store:checkpoint(), checkpointer()) ->
           {outcome(), checkpointer()}.
 save(Where, Checkpoint, #checkpointer{name = Name} = Checkpointer) ->
@@ -34,7 +34,7 @@ save(Where, Checkpoint, #checkpointer{name = Name} = Checkpointer) ->
 is_due(#checkpointer{written_at = undefined}) -> true;
 is_due(#checkpointer{written_at = At, interval_ms = Interval}) -> now_ms() - At >= Interval.
 
-%% @doc Changes parts of the checkpoint in memory, and writes the result to a file if asked to.
+%% @doc Changes parts of the checkpoint in memory, and writes the result to a file on request.
 %% `Whole' makes the whole checkpoint for a store that has lost it.
 -spec amend(memory | file, #{atom() => term()}, Whole :: fun(() -> cambrian_store:checkpoint()),
             checkpointer()) -> {outcome(), checkpointer()}.
@@ -54,8 +54,8 @@ write(Checkpoint, #checkpointer{name = Name, files = Files} = Checkpointer) ->
     Written = cambrian_store:write(Name, Checkpoint, Files),
     written(Written, Checkpointer#checkpointer{written_at = now_ms()}).
 
-%% A population whose files cannot be written evolves on. Files are written again as soon as that is
-%% possible; a VM that ends before loses some generations.
+%% A population continues while its files cannot be written. It writes files again as soon as that
+%% is possible. If the VM ends before that, some generations are lost.
 written(ok, #checkpointer{is_failing = false} = Checkpointer) -> {ok, Checkpointer};
 written(ok, #checkpointer{name = Name} = Checkpointer) ->
     logger:notice("checkpoints of the population ~tp are written again", [Name]),

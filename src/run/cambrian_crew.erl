@@ -1,12 +1,13 @@
 %% @private
-%% The workers of one population on one node, as many as there are schedulers, and the queue of work
-%% for them. The crew's boss is the population's evaluator ({@link cambrian_evaluator}), on this or
-%% on another node. A crew ends when its boss ends.
+%% The workers of one population on one node, one per scheduler, and the queue of work for them. The
+%% crew's boss is the population's evaluator ({@link cambrian_evaluator}), on this node or on
+%% another node. A crew ends when its boss ends.
 %%
 %% The boss casts `{work, Round, Network, Items}', and the crew does the items in order. From time
-%% to time it casts `{results, Crew, Round, Results, NeedsWork}' back; `NeedsWork' says that its
-%% queue is empty. With `{give_back, Round, Count}' the boss takes the last items of the queue away,
-%% and gets `{given_back, Crew, Round, Indices}'. `{abandon, Round}' drops the rest of a round.
+%% to time the crew casts `{results, Crew, Round, Results, NeedsWork}' to the boss; `NeedsWork' says
+%% that its queue is empty. With `{give_back, Round, Count}' the boss takes back the last items of
+%% the queue, and gets `{given_back, Crew, Round, Indices}'. `{abandon, Round}' drops the rest of a
+%% round.
 -module(cambrian_crew).
 -behaviour(gen_server).
 
@@ -23,15 +24,16 @@
          marks :: cambrian_worker:marks(),
          %% items without an answer
          items = [] :: [item()],
-         %% how many items it gets at once, and when it got these
+         %% how many items the worker gets at once, and when it got the present items
          portion = 1 :: pos_integer(),
          given_at = 0 :: integer(),
-         %% whether it has answered any of these
+         %% whether the worker has answered any of these
          has_answered = false :: boolean(),
-         %% evaluations that it had begun at the last look, and since when that number is the same
+         %% evaluations that the worker had begun at the last look, and since when that number is
+         %% the same
          begun = 0 :: non_neg_integer(),
          since = 0 :: integer(),
-         %% whether the crew killed it because it took too long
+         %% whether the crew killed the worker because it took too long
          is_late = false :: boolean()}).
 
 -type item() :: {Index :: pos_integer(), term()}.
@@ -50,7 +52,8 @@
          count = 0 :: non_neg_integer(),
          workers = #{} :: #{pid() => #worker{}},
          idle = [] :: [pid()],
-         %% results that the boss has not got, how many, and when it got the last
+         %% results that the boss does not have yet, how many, and when the boss got the last
+         %% results
          results = [] :: [{pos_integer(), cambrian_worker:score()}],
          unsent = 0 :: non_neg_integer(),
          sent_at = 0 :: integer(),
@@ -76,8 +79,8 @@ start_link(Options) ->
     link(Crew),
     {ok, Crew}.
 
-%% @doc Opens a crew for a boss on another node, if this node can do the work as the boss's own node
-%% does it: with the same version of Cambrian and the same code of the task.
+%% @doc Opens a crew for a boss on another node. It is an error if this node lacks the boss's
+%% version of Cambrian, or has other code of the task.
 -spec open(options()) -> {ok, pid(), Workers :: pos_integer()} | {error, term()}.
 open(#{code := Code, version := Version} = Options) ->
     Checks = [{cambrian_nif:loaded() =:= ok, nif_not_loaded},
@@ -90,8 +93,8 @@ open(#{code := Code, version := Version} = Options) ->
         [Reason | _] -> {error, Reason}
     end.
 
-%% @doc What another node needs to take part: this version of Cambrian, and the task's modules, as
-%% far as its fun names them, with the same code.
+%% @doc The requirements for another node: this version of Cambrian, and the same code of the task's
+%% modules, as far as the task's fun names them.
 -spec requirements(cambrian_task:evaluation()) ->
           #{version := term(), code := [{module(), binary()}]}.
 requirements({_, Fun}) ->
@@ -102,7 +105,7 @@ version() ->
     _ = application:load(cambrian),
     application:get_key(cambrian, vsn).
 
-%% The fun's own module, those of the funs in its environment, and those whose names are there.
+%% The fun's own module, the modules of the funs in its environment, and the modules named there.
 modules(Fun) when is_function(Fun) ->
     {module, Module} = erlang:fun_info(Fun, module),
     {env, Environment} = erlang:fun_info(Fun, env),
@@ -157,7 +160,7 @@ handle_info({answers, Pid, Ref, Scores, State}, #crew{workers = Workers} = Crew)
 handle_info({'EXIT', Pid, Reason}, #crew{workers = Workers} = Crew) ->
     case maps:take(Pid, Workers) of
         {Worker, Left} ->
-            %% the user's code may have sent this signal in the name of a live worker
+            %% the user's code may have sent this exit message in the name of a live worker
             exit(Pid, kill),
             Fault = fault(Reason, Worker, Crew),
             next(hand_out(died(Fault, Worker, without(Pid, Left, Crew))));
@@ -167,17 +170,17 @@ handle_info({timeout, Clock, look}, #crew{clock = Clock} = Crew) ->
     next(look(Crew#crew{clock = undefined}));
 handle_info({'DOWN', Monitor, process, _, _}, #crew{monitor = Monitor} = Crew) ->
     {stop, normal, Crew};
-%% Any process can send `timeout'. It is the server's own only while all workers are idle.
+%% Any process can send `timeout'. The message is the server's own only while all workers are idle.
 handle_info(timeout, #crew{workers = Workers, idle = Idle} = Crew)
   when map_size(Workers) =:= length(Idle) ->
     {noreply, lists:foldl(fun dismiss/2, Crew, Idle), hibernate};
 handle_info(_, Crew) -> next(Crew).
 
-%% A worker whose code traps exits is killed too.
+%% Kills the workers, because a worker whose code traps exits ignores a softer exit.
 terminate(_Reason, #crew{workers = Workers}) ->
     lists:foreach(fun(Pid) -> exit(Pid, kill) end, maps:keys(Workers)).
 
-%% Ends the handling of every message.
+%% The last step of handling any message.
 next(Crew) ->
     #crew{workers = Workers, idle = Idle} = Reported = report(Crew),
     case map_size(Workers) - length(Idle) of
@@ -193,7 +196,7 @@ begin_work(Round, Network, Items, #crew{how = {How, _}, size = Size} = Crew) ->
     hand_out(Crew#crew{round = Round, network = Network, waiting = Waiting ++ New,
                        count = Count + length(New), has_asked = false, sent_at = now_us()}).
 
-%% Cuts a list into so many parts whose lengths differ by one at most; none is empty.
+%% Cuts a list into so many parts. Their lengths differ by one at most; no part is empty.
 cut([], _, _) -> [];
 cut(Items, Length, Parts) ->
     {Part, Rest} = lists:split((Length + Parts - 1) div Parts, Items),
@@ -225,7 +228,7 @@ take(#worker{portion = Portion}, #crew{waiting = Waiting, count = Count, size = 
     {Items, Rest} = lists:split(Some, Waiting),
     {Items, Crew#crew{waiting = Rest, count = Count - Some}}.
 
-%% Batches are not given back: workers have all of them, except those that are evaluated again.
+%% A crew gives back no batches: its workers have all of them, except batches to evaluate again.
 give_back(_Count, #crew{how = {together, _}} = Crew) -> given_back([], Crew);
 give_back(Wanted, #crew{waiting = Waiting, count = Count} = Crew) ->
     Kept = max(0, Count - Wanted),
@@ -241,7 +244,7 @@ given_back(Indices, #crew{boss = Boss, round = Round} = Crew) ->
 add_result(Index, Score, #crew{results = Results, unsent = Unsent} = Crew) ->
     Crew#crew{results = [{Index, Score} | Results], unsent = Unsent + 1}.
 
-%% A worker that answers just as the crew kills it gets no more work.
+%% A worker that answers at the moment when the crew kills it gets no more work.
 answered(_State, Pid, #worker{is_late = true, items = Items} = Worker, Crew) ->
     #crew{workers = Workers} = Crew,
     hand_out(requeue(Items, Crew#crew{workers = Workers#{Pid := Worker#worker{items = []}}}));
@@ -293,9 +296,9 @@ report(NeedsWork, #crew{boss = Boss, round = Round, has_asked = HasAsked} = Crew
     Crew#crew{results = [], unsent = 0, sent_at = now_us(),
               has_asked = HasAsked orelse NeedsWork}.
 
-%%% ---- what fails -------------------------------------------------------------------------
+%%% ---- failures ---------------------------------------------------------------------------
 
-%% Why a worker ended: the crew killed it, the worker says why, or the VM does.
+%% Why a worker ended: the crew killed it, or the worker or the VM states the reason.
 fault(_Reason, #worker{is_late = true}, _Crew) -> timeout;
 fault({Ref, Fault}, #worker{ref = Ref}, _Crew) -> Fault;
 fault(killed, _Worker, #crew{memory = Memory}) when Memory =/= infinity -> memory;
@@ -312,7 +315,7 @@ died(Fault, #worker{marks = Marks, items = Items} = Worker, Crew) ->
 
 %% A crash between evaluations blames no genotype, unless the worker never starts one. If the time
 %% ends just as an evaluation begins, that evaluation is not blamed either. If a worker evaluates
-%% many genotypes together, it is not known which of them took the memory.
+%% many genotypes together, the crew cannot know which genotype took the memory.
 to_blame(timeout, Marked, #worker{marks = Marks, begun = Begun} = Worker, Crew) ->
     case cambrian_worker:begun(Marks) of
         Begun -> guilty(timeout, Marked, Worker, Crew);
@@ -327,7 +330,7 @@ guilty(_Fault, {Index, _}, _Worker, _Crew) -> Index;
 guilty(_Fault, false, #worker{has_answered = true}, _Crew) -> nobody;
 guilty(_Fault, false, #worker{items = [{First, _} | _]}, _Crew) -> First.
 
-%% The genotype at fault is in one half, so the other half is evaluated.
+%% Evaluates the halves of the batch apart, because only one of them holds the genotype at fault.
 halve(Batch, Crew) ->
     {First, Second} = lists:split(length(Batch) div 2, Batch),
     requeue(First, requeue(Second, Crew)).
@@ -341,8 +344,8 @@ stop_clock(#crew{clock = Clock} = Crew) ->
     _ = erlang:cancel_timer(Clock),
     Crew#crew{clock = undefined}.
 
-%% The crew looks at the progress of its workers from time to time. Workers do not report it, so
-%% that an evaluation costs no message.
+%% From time to time the crew reads the progress of its workers. Workers do not send their progress,
+%% so that an evaluation costs no message.
 look(#crew{workers = Workers} = Crew) ->
     Now = now_us(),
     Look = fun(Pid, Worker) -> kill_if_late(Pid, progress(Worker, Now, Crew), Now, Crew) end,
@@ -355,7 +358,7 @@ progress(#worker{marks = Marks, begun = Begun} = Worker, Now, #crew{how = {How, 
         {More, _} -> Worker#worker{begun = More, since = Now}
     end.
 
-%% The answers that it has sent arrive before its exit signal.
+%% The answers that the worker has sent arrive before its exit signal.
 kill_if_late(Pid, #worker{items = [_ | _], since = Since} = Worker, Now, #crew{timeout = Timeout})
   when Now - Since >= Timeout * 1000 ->
     exit(Pid, kill),

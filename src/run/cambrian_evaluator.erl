@@ -1,15 +1,15 @@
 %% @private
 %% Evaluates the genotypes of a population with the user's code, on this node and, if the options
-%% say so, on others. An evaluation that crashes, hangs, takes too much memory or gives no number
-%% fails; the others do not.
+%% say so, on other nodes. An evaluation that crashes, hangs, takes too much memory or returns no
+%% number fails; the other evaluations continue.
 %%
 %% Each node has a crew ({@link cambrian_crew}), which gets a share of every round in one message. A
-%% crew without work gets half of what waits at the crew with the most. It does not matter which
-%% crew evaluates a genotype: each outcome has the genotype's index.
+%% crew without work gets half of the waiting work of the crew with the most. Any crew may evaluate
+%% any genotype: each outcome has the genotype's index.
 %%
-%% A node is left out if it is lost, has another version or other code of the task, or gives a wrong
-%% answer. Other crews do its share. The evaluator logs that once, and tries the node again when it
-%% connects anew or after some rounds.
+%% The evaluator leaves a node out if the node is lost, has another version or other code of the
+%% task, or sends a wrong answer. Other crews do its share. The evaluator logs that once, and tries
+%% the node again when it connects anew or after some rounds.
 -module(cambrian_evaluator).
 -behaviour(gen_server).
 
@@ -21,7 +21,7 @@
 -type options() :: #{name := term(), how := cambrian_task:evaluation(), timeout := timeout(),
                      memory := pos_integer() | infinity, nodes := connected | [node()]}.
 -type outcome() :: cambrian_score:score() | failed | skipped.
-%% Only a number is a fitness. The time was up before a `skipped' genotype was evaluated.
+%% Only a number is a fitness. A genotype is `skipped' if the time was up before its evaluation.
 -type fault() :: cambrian_fault:fault().
 
 -record(crew,
@@ -29,11 +29,11 @@
          %% of a crew on another node
          monitor = none :: none | reference(),
          size :: pos_integer(),
-         %% the indices that it has and has not answered
+         %% indices that this crew has and has not answered
          open = #{} :: #{pos_integer() => []},
-         %% whether it was asked to give work back and has not answered
+         %% whether the evaluator asked the crew to give work back, and waits for the answer
          is_asked = false :: boolean(),
-         %% whether it had nothing to give back, and has sent nothing since
+         %% whether the crew had nothing to give back, and has sent nothing since
          is_bare = false :: boolean()}).
 
 -record(state,
@@ -42,9 +42,9 @@
          options :: options(),
          local :: pid(),
          crews :: #{pid() => #crew{}},
-         %% nodes that were asked to open a crew
+         %% nodes that the evaluator has asked to open a crew
          opening = [] :: [{erpc:request_id(), node()}],
-         %% nodes that are left out until a round, and nodes of which the log says so already
+         %% nodes that are left out until this round, and nodes whose absence is already in the log
          left_out = #{} :: #{node() => pos_integer()},
          logged = [] :: [node()],
          %% kinds of faults in the log
@@ -57,10 +57,11 @@
          tag :: undefined | reference(),
          genotypes = {} :: tuple(),
          network :: undefined | cambrian_worker:network(),
-         %% the timer that ends the round, if it has a limit, and whether it has ended
+         %% the timer that ends the round, if the round has a limit, and whether the limit has
+         %% passed
          limit :: undefined | reference(),
          is_late = false :: boolean(),
-         %% what a late round still waits for
+         %% the result for which a late round still waits
          needed = nothing :: nothing | outcome | fitness,
          left = 0 :: non_neg_integer(),
          results = [] :: [{pos_integer(), cambrian_worker:score()}],
@@ -68,9 +69,9 @@
          unassigned = [] :: [pos_integer()],
          idle = [] :: [pid()]}).
 
-%% So many kinds of faults are logged.
+%% The most kinds of faults that are logged.
 -define(MAX_KINDS, 16).
-%% For so many rounds a node is left out.
+%% A node is left out for so many rounds.
 -define(ROUNDS_OUT, 50).
 %% In ms.
 -define(IDLE, 1000).
@@ -97,11 +98,11 @@ start_link(Options) ->
 evaluate(Evaluator, Tag, Genotypes, Network, NeedsFitness, Limit) ->
     gen_server:cast(Evaluator, {evaluate, Tag, Genotypes, Network, NeedsFitness, Limit}).
 
-%% @doc Says how many numbers a behaviour must have in later rounds.
+%% @doc Sets how many numbers a behaviour must have in later rounds.
 -spec expect_behaviour(pid(), non_neg_integer()) -> ok.
 expect_behaviour(Evaluator, Length) -> gen_server:cast(Evaluator, {expect_behaviour, Length}).
 
-%% @doc The fitness in an outcome, or why there is none.
+%% @doc The fitness in an outcome, or the reason why there is none.
 -spec fitness(outcome()) -> float() | failed | skipped.
 fitness(Word) when is_atom(Word) -> Word;
 fitness(Score) -> cambrian_score:fitness(Score).
@@ -167,8 +168,8 @@ handle_info({timeout, Limit, limit}, #state{limit = Limit} = State) ->
 handle_info({timeout, Limit, grace}, #state{limit = Limit, options = #{how := How}} = State) ->
     Needed = case How of
                  {each, _} -> outcome;
-                 %% a batch may take as long as it makes progress, such as with a program that hangs
-                 %% and is started again
+                 %% no limit for a batch while it makes progress: a hanging program, for example, is
+                 %% killed and started again
                  {together, _} -> nothing
              end,
     go_on(State#state{needed = Needed, limit = undefined});
@@ -176,7 +177,7 @@ handle_info({nodeup, Node}, #state{left_out = LeftOut} = State) ->
     {noreply, State#state{left_out = maps:remove(Node, LeftOut)}};
 handle_info(Message, #state{opening = Opening} = State) -> go_on(opened(Message, Opening, State)).
 
-%% Ends the handling of every message: the round is over, or crews without work get some.
+%% The last step of handling any message: ends the round, or gives work to idle crews.
 go_on(#state{left = 0, tag = Tag} = State) when Tag =/= undefined ->
     {noreply, finish(State), ?IDLE};
 go_on(#state{is_late = true, tag = Tag, needed = Needed, results = Results} = State)
@@ -191,14 +192,14 @@ has(nothing, _Results) -> true;
 has(outcome, Results) -> Results =/= [];
 has(fitness, Results) -> lists:any(fun({_, Score}) -> not is_fault(Score) end, Results).
 
-%% After this time the evaluations that were under way at the limit have ended, because crews look
-%% at their workers several times in a timeout.
+%% Crews check their workers several times in a timeout, so after this time all evaluations that
+%% were running at the limit have ended.
 start_grace(infinity) -> undefined;
 start_grace(Timeout) ->
     Ms = min(?MAX_MS, Timeout + Timeout div 4 + ?SLACK),
     erlang:start_timer(Ms, self(), grace).
 
-%% Drops the evaluations that are under way or wait.
+%% Drops the evaluations that are running or waiting.
 abandon(#state{crews = Crews, round = Round} = State) ->
     _ = [gen_server:cast(Pid, {abandon, Round}) || Pid <- maps:keys(Crews)],
     Empty = maps:map(fun(_, Crew) -> Crew#crew{open = #{}} end, Crews),
@@ -220,7 +221,7 @@ call(Node, #{how := How} = Options) ->
     Requirements = cambrian_crew:requirements(How),
     erpc:send_request(Node, cambrian_crew, open, [maps:merge(crew_options(Options), Requirements)]).
 
-%% The message may be an answer to one of the calls.
+%% The message may be an answer to a call of `call_nodes/1'.
 opened(_Message, [], State) -> State;
 opened(Message, [{Request, Node} = Call | Calls], State) ->
     try erpc:check_response(Message, Request) of
@@ -244,7 +245,7 @@ add_crew(Node, {ok, Pid, Size}, #state{crews = Crews, idle = Idle} = State)
 add_crew(Node, {error, Reason}, State) -> leave_out(Node, Reason, State);
 add_crew(Node, Answer, State) -> leave_out(Node, {unexpected, Answer}, State).
 
-%% Other crews do what it has not done.
+%% Other crews do the work that the crew has not done.
 remove_crew(Pid, Reason, #state{crews = Crews, unassigned = Unassigned, idle = Idle} = State) ->
     {#crew{node = Node, open = Open}, Left} = maps:take(Pid, Crews),
     exit(Pid, kill),
@@ -265,7 +266,7 @@ leave_out(Node, Reason, #state{left_out = LeftOut, logged = Logged, round = Roun
 
 %%% ---- sharing ----------------------------------------------------------------------------
 
-%% Shares the indices by the number of workers; this node gets the first of them.
+%% Shares the indices in proportion to the workers of each crew; this node gets the first indices.
 share_out(Indices, #state{crews = Crews, local = Local} = State) ->
     Others = lists:keysort(1, maps:to_list(maps:remove(Local, Crews))),
     All = [{Local, maps:get(Local, Crews)} | Others],
@@ -381,7 +382,7 @@ outcomes(Index, Count, Scores) -> [skipped | outcomes(Index + 1, Count, Scores)]
 is_fault({fault, _}) -> true;
 is_fault(_) -> false.
 
-%% Logs each kind of fault once, and no more than so many kinds.
+%% Logs each kind of fault once, up to a limit of kinds.
 log_new(Faults, #state{kinds = Kinds, options = #{name := Name}} = State) ->
     New = [{cambrian_fault:kind(Fault), Fault} || {_, Fault} <- Faults],
     State#state{kinds = log_new(New, Name, Kinds)}.

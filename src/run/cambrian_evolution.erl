@@ -1,46 +1,46 @@
 %% @private
-%% The evolution of a population as a value. It decides what comes next: it answers every event with
-%% effects, and the holder of the value carries them out in order. It has no process and no clock:
-%% `Now' comes with each event, in ms, and only the difference between two of them counts. {@link
+%% The evolution of a population as a value. It decides the next step: it answers every event with
+%% effects, and the holder of the value executes them in order. It has no process and no clock:
+%% `Now' comes with each event, in ms, and only differences between times matter. {@link
 %% cambrian_population_server} holds it for a user, {@link cambrian_colony} in a simulation.
 %%
-%% At most one job is under way, and the phase says which: none while it is `idle', `evaluate' or
-%% `score' while `evaluating', `examine' while `receiving' or, if the population rests, `welcoming',
-%% `try' while `trying' and `breed' while `breeding'.
+%% At most one job runs, and the phase says which: no job while `idle'; `evaluate' or `score' while
+%% `evaluating'; `examine' while `receiving' or, if the population rests, `welcoming'; `try' while
+%% `trying'; `breed' while `breeding'.
 -module(cambrian_evolution).
 
 %% Event                            What happened
 %% {call, Caller, Request}          a call: {run, Goal}, {step, Count}, pause, await,
 %%                                  {inject, Shape, Newcomer}, {purge, Banned}, draw, or a question
 %%                                  that cambrian_standing answers
-%% {evaluated, Answer}              `evaluate' is done: the evaluated generation, {cut, It} where a
-%%                                  limit left some out, or {no_fitness, Failures, IsCut}
+%% {evaluated, Answer}              `evaluate' is done: the evaluated generation, {cut, Generation}
+%%                                  if a limit left genotypes out, or {no_fitness, Failures, IsCut}
 %% {scored, Outcomes, Faults}       `score' is done
 %% {examined, Found, Faults}        `examine' is done
 %% {tried, Trial}                   `try' is done
 %% {bred, Answer}                   `breed' is done: the next generation, or
 %%                                  {not_enough_memory, Wanted, Allowed}
-%% timeout                          the job had no more time and was dropped
+%% timeout                          the time of the job was up, and the job was dropped
 %% {measured, Found, Faults}        `measure' is done; also {measured, panicked}
-%% {not_saved, Reason}              the checkpoint of a `save' or an `amend' is in no file
+%% {not_saved, Reason}              the checkpoint of a `save' or an `amend' could not be written
 %%
-%% Effect                           What is to be done
+%% Effect                           What the holder does
 %% {evaluate, Population, Most, Ms} the job: evaluate a generation in Rust, within these limits
 %% {score, Population, Gs, Limit}   the job: evaluators score genotypes, see cambrian_evaluator
 %% {examine, Population, Gs, Ms}    the job: measure injected newcomers
-%% {try, Population, G, Ms}         the job: the task's own trial
+%% {try, Population, G, Ms}         the job: run the task's own trial
 %% {breed, Evaluated, Ms}           the job: make the next generation
 %% {measure, Population, Gs, Ms}    beside the job: measure newcomers from the mesh, each within Ms
 %% {drop, job | measurement}        end the job, or `measure'; its answer is ignored
 %% {reply, Caller, Answer}          answer a call
 %% postpone                         bring the event again when the phase has changed
 %% {notify, Event}                  tell subscribers, see cambrian_population:event()
-%% {account, Worked}                tell the processes that account for its work
-%% {save, Where, Checkpoint}        keep a checkpoint: in `memory'; also in a `file'; or in a file
-%%                                  when one is `due'
-%% {amend, Where, Changes}          change the checkpoint in memory, and write that to a `file'
+%% {account, Worked}                tell the subscribers that account for the work
+%% {save, Where, Checkpoint}        store a checkpoint: in `memory'; also in a `file'; or in a file
+%%                                  only when one is `due'
+%% {amend, Where, Changes}          change the checkpoint in memory, and write it to a `file'
 %% {remember, Lineage}              store a line of descent
-%% {count, Evaluations}             tell the governor of them
+%% {count, Evaluations}             report evaluations to the governor
 
 -export([new/3, handle/3, phase/1, population/1, answer/2, checkpoint/2, worked/2]).
 -export_type([evolution/0, event/0, effect/0, phase/0]).
@@ -70,29 +70,29 @@
 
 -record(evolution,
         {conf :: cambrian_standing:conf(),
-         %% when the event at hand happened
+         %% when the present event happened
          now :: integer(),
          phase = idle :: phase(),
-         %% the generation at hand, and the same once it is evaluated
+         %% the present generation, and the same generation once it is evaluated
          population :: reference(),
          evaluated :: undefined | reference(),
-         %% the generation before, for questions while there is no `evaluated'
+         %% the generation before, for questions while `evaluated' is undefined
          last :: undefined | reference(),
-         %% migrants of a generation that was evaluated
+         %% how many migrants the evaluated generation has sent
          drawn = 0 :: non_neg_integer(),
-         %% where evaluators evaluate the generation
+         %% the evaluation of the generation by evaluators
          rounds :: undefined | cambrian_rounds:rounds(),
-         %% a limit came before the generation was evaluated
+         %% whether a limit ended the evaluation of the generation early
          is_cut = false :: boolean(),
          %% when the evaluation of this generation began
          began = 0 :: integer(),
-         %% of the last generation that was evaluated here
+         %% of the last generation that this VM evaluated
          stats :: undefined | cambrian_population:stats(),
          history :: cambrian_history:history(),
          champions :: cambrian_champions:champions(),
          newcomers :: cambrian_newcomers:newcomers(),
          run :: cambrian_run:run(),
-         %% whether it has nothing to do, as `account' said last
+         %% whether the population has nothing to do, as the last `account' said
          rests = true :: boolean(),
          effects = [] :: [effect()]}).
 -opaque evolution() :: #evolution{}.
@@ -100,7 +100,7 @@
 %% Generations: the library keeps lines of descent of this length.
 -define(WINDOW, 32).
 
-%% @doc Begins with a checkpoint or a first generation, and a `goal'. It runs if `running' is true.
+%% @doc Starts from a checkpoint or a first generation, with a `goal'. It runs if `running' is true.
 -spec new(cambrian_standing:conf(),
           #{population := reference(), goal := map(), running := boolean(), atom() => term()},
           Now :: integer()) -> {[effect()], evolution()}.
@@ -119,7 +119,7 @@ new(#{newcomer_timeout := Timeout} = Conf, #{population := Population} = Saved, 
 -spec phase(evolution()) -> phase().
 phase(#evolution{phase = Phase}) -> Phase.
 
-%% @doc The generation at hand.
+%% @doc The present generation.
 -spec population(evolution()) -> reference().
 population(#evolution{population = Population}) -> Population.
 
@@ -135,7 +135,7 @@ notify(Event, E) -> effect({notify, Event}, E).
 reply(Callers, Answer, E) ->
     lists:foldl(fun(Caller, Next) -> effect({reply, Caller, Answer}, Next) end, E, Callers).
 
-%% The job of another phase begins.
+%% Begins the job of another phase.
 begin_job(Phase, Effect, E) -> effect(Effect, E#evolution{phase = Phase}).
 
 %%% ---- events -----------------------------------------------------------------------------
@@ -166,7 +166,7 @@ on({bred, Population}, #evolution{phase = breeding, evaluated = Evaluated, newco
 on(timeout, #evolution{phase = receiving, newcomers = Newcomers} = E) ->
     Stopped = cambrian_newcomers:stop_injected(Newcomers),
     judge(remember_newcomers(E#evolution{newcomers = Stopped}));
-%% It is not known whether the task is solved, so the generation is not done.
+%% The trial could not tell whether the task is solved, so the generation counts as cut.
 on(timeout, #evolution{phase = trying} = E) -> conclude(false, #{}, E#evolution{is_cut = true});
 on(timeout, #evolution{phase = breeding} = E) -> conclude_with_last(E);
 on({measured, panicked}, E) ->
@@ -259,9 +259,9 @@ limit(Rounds, #evolution{stats = Stats} = E) ->
 report([], E) -> E;
 report(Faults, E) -> notify({evaluations_failed, cambrian_fault:counted(Faults)}, E).
 
-%% No genotype has a fitness, so there is nothing to select from. If a limit came before any was
-%% evaluated, that is no failure, and the last generation is the result; without one, the time was
-%% up. Otherwise the user's code is at fault, and the failure is the outcome.
+%% No genotype has a fitness, so selection is impossible. If a limit came before the first
+%% evaluation ended, the last generation is the result; without a last generation, the outcome is a
+%% timeout. Otherwise the user's code is at fault, and the failure is the outcome.
 no_fitness(#{count := Count} = Failed, #evolution{is_cut = IsCut, champions = Champions} = E) ->
     case IsCut andalso cambrian_champions:champion(Champions) =/= undefined of
         true -> conclude_with_last(E);
@@ -269,8 +269,7 @@ no_fitness(#{count := Count} = Failed, #evolution{is_cut = IsCut, champions = Ch
         false -> give_up({evaluations_failed, Failed}, effect({count, Count}, E))
     end.
 
-%% A generation that was cut is evaluated again if the population continues, and newcomers wait
-%% until then.
+%% If the population continues, it evaluates a cut generation again, and newcomers wait until then.
 evaluated(Evaluated, Before) ->
     E = paced(Before#evolution{evaluated = Evaluated, last = undefined, drawn = 0}),
     case E#evolution.is_cut of
@@ -317,7 +316,7 @@ crown(#evolution{evaluated = Evaluated, population = Population, champions = Cha
             notify({champion, Champion}, remember(Genotype, E#evolution{champions = Next}))
     end.
 
-%% So often that the line of every later champion begins with a remembered genotype.
+%% Often enough that the line of every later champion begins with a remembered genotype.
 remember_the_best(#evolution{evaluated = Evaluated, stats = #{generation := Generation}} = E)
   when Generation rem ?WINDOW =:= 0 ->
     {Best, _} = cambrian_nif:population_best(Evaluated),
@@ -331,7 +330,7 @@ measure(E) ->
     {Stats, New} = cambrian_standing:measure(facts(E)),
     effect({count, New}, E#evolution{stats = Stats}).
 
-%% The contender of a part of a generation need not be that of the whole.
+%% The contender of a partly evaluated generation may not be the contender of the whole generation.
 validate(_Trial, #evolution{is_cut = true} = E) -> E;
 validate(Trial, #evolution{stats = #{generation := Generation}, champions = Champions} = E) ->
     Validated = cambrian_champions:validate(Trial, Generation, at_hand(E), Champions),
@@ -356,15 +355,15 @@ conclude(Solved, Trial, #evolution{stats = Stats, history = History, run = Run} 
 breed(#evolution{evaluated = Evaluated} = E) ->
     begin_job(breeding, {breed, Evaluated, time_left(E)}, E).
 
-%% A caller of some steps gets its answer after the last of them, even if the run continues.
+%% A caller of `step' gets its answer after the last of its steps, even if the run continues.
 stepped(#evolution{run = Run} = E) ->
     {Callers, Next} = cambrian_run:stepped(Run),
     reply(Callers, answer(stats, E), E#evolution{run = Next}).
 
 %%% ---- the end of a run -------------------------------------------------------------------
 
-%% The checkpoint says that it runs, so another VM repeats its last generation and gets the same
-%% result.
+%% The checkpoint says that the population runs, so another VM repeats its last generation and gets
+%% the same result.
 finish(Solved, Trial, E) ->
     Ended = #{champion := Champion} = cambrian_standing:result(Solved, facts(E)),
     Facts = [{trial, Facts} || Solved =:= true, #{facts := Facts} <- [Trial]],
@@ -376,13 +375,13 @@ uncut(#evolution{is_cut = true, evaluated = Evaluated} = E) ->
     E#evolution{evaluated = undefined, last = Evaluated};
 uncut(E) -> E.
 
-%% An earlier generation passed a limit, so its standing is the result.
+%% An earlier generation passed a limit, so the present standing is the result.
 conclude_with_last(E) ->
     Result = cambrian_standing:result(false, facts(E)),
     Finished = finish({ok, Result}, notify({finished, Result}, E)),
     be_idle(save(file, stop(stepped(Finished)))).
 
-%% The user's goal or task is at fault, or there is no memory.
+%% The cause is the user's goal or task, or a lack of memory.
 give_up(Reason, E) ->
     #evolution{run = Run} = Failed = finish({error, Reason}, notify({failed, Reason}, E)),
     {Callers, Next} = cambrian_run:stepped(Run),
@@ -394,7 +393,7 @@ finish(Outcome, #evolution{run = Run} = E) ->
 
 stop(#evolution{run = Run, now = Now} = E) -> E#evolution{run = cambrian_run:stop(Now, Run)}.
 
-%% The population rests once no newcomer waits that it could admit.
+%% The population rests when no waiting newcomer can be admitted.
 be_idle(E) ->
     case resting(true, E#evolution{phase = idle}) of
         #evolution{evaluated = undefined} = Resting -> Resting;
@@ -414,7 +413,7 @@ resting(Rests, E) ->
 -spec worked(Work :: non_neg_integer(), evolution()) -> cambrian_standing:worked().
 worked(Work, #evolution{rests = Rests} = E) -> cambrian_standing:worked(Work, Rests, facts(E)).
 
-%%% ---- from elsewhere ---------------------------------------------------------------------
+%%% ---- newcomers --------------------------------------------------------------------------
 
 offer(Shape, Newcomer, #evolution{population = Population, newcomers = Newcomers} = E) ->
     case cambrian_newcomers:offer(Shape, Newcomer, Population, Newcomers) of
@@ -423,7 +422,7 @@ offer(Shape, Newcomer, #evolution{population = Population, newcomers = Newcomers
         Busy -> {Busy, E}
     end.
 
-%% Newcomers from the mesh that wait are measured, unless a measurement is under way.
+%% Measures the waiting newcomers from the mesh, unless a measurement is running.
 start_measuring(#evolution{newcomers = N, population = Population, now = Now} = E) ->
     case cambrian_newcomers:start_mesh(Now, N) of
         none -> E;
@@ -433,8 +432,8 @@ start_measuring(#evolution{newcomers = N, population = Population, now = Now} = 
 measured(#evolution{phase = idle} = E) -> be_idle(E);
 measured(E) -> E.
 
-%% Judges the newcomers from the mesh that were measured meanwhile, without waiting for the others,
-%% and then measures the injected ones.
+%% Judges the newcomers from the mesh that are already measured, without waiting for the others, and
+%% then measures the injected newcomers.
 receive_newcomers(E) ->
     With = case admit_mesh(E) of none -> E; Admitted -> Admitted end,
     examine(receiving, time_left(With), fun judge/1, With).
@@ -459,7 +458,7 @@ received({#{genotype := Genotype, from := From}, Outcome}, E) ->
     notify({received, Outcome#{id => cambrian_genotype:id(Genotype), from => From,
                                generation => generation(E)}}, E).
 
-%% Measures the injected newcomers that wait; if none waits, `Else' comes next.
+%% Measures the waiting injected newcomers; if none waits, `Else' comes next.
 examine(Phase, Ms, Else, #evolution{newcomers = Newcomers, population = Population} = E) ->
     case cambrian_newcomers:start_injected(Newcomers) of
         none -> Else(E);
@@ -467,7 +466,7 @@ examine(Phase, Ms, Else, #evolution{newcomers = Newcomers, population = Populati
             begin_job(Phase, {examine, Population, Genotypes, Ms}, E#evolution{newcomers = Next})
     end.
 
-%% The generation stays the last one and keeps its stats.
+%% The generation stays the last generation, and its stats do not change.
 welcome(#evolution{champions = Old} = E) ->
     case crown(E) of
         #evolution{champions = Old} = Same -> be_idle(Same);
@@ -484,7 +483,7 @@ purge(Banned, Phase, Caller, E) ->
         {changed, Purged, Changed} when Phase =:= idle; Phase =:= welcoming ->
             reply([Caller], {ok, Purged}, Changed);
         {changed, Purged, #evolution{run = Run} = Changed} ->
-            %% a step that is repeated does not count twice
+            %% a repeated step does not count twice
             Again = case Phase =:= breeding andalso cambrian_run:is_stepping(Run) of
                         true -> 1;
                         false -> 0
@@ -493,8 +492,8 @@ purge(Banned, Phase, Caller, E) ->
             reply([Caller], {ok, Purged}, Going)
     end.
 
-%% Removes banned genotypes from the generation at hand and begins it again as from a checkpoint,
-%% which is written. What is known of the others stays known.
+%% Removes banned genotypes from the present generation, begins it again as from a checkpoint, and
+%% writes that checkpoint. The other genotypes keep their results.
 without(Banned, #evolution{newcomers = Newcomers, champions = Champions} = E) ->
     {#{banned := Gone} = Stopped, Left} = cambrian_newcomers:without(Banned, Newcomers),
     {Population, #{leaving := Leaving, founded := Founded, headless := Headless}, Best} =
@@ -518,7 +517,7 @@ without(Banned, #evolution{newcomers = Newcomers, champions = Champions} = E) ->
         false -> {same, Purged, remember_newcomers(Results)}
     end.
 
-%% A generation that was cut is evaluated again anyway.
+%% A cut generation is evaluated again anyway.
 done_so_far(#evolution{evaluated = Evaluated, is_cut = false}) when Evaluated =/= undefined ->
     Evaluated;
 done_so_far(#evolution{population = Population}) -> Population.
@@ -543,7 +542,7 @@ begin_again(Population, Best, #{champion := IsGone} = Purged, Banned, Before) ->
         false -> Told
     end.
 
-%% A result with a banned champion is withdrawn.
+%% Withdraws a result whose champion is banned.
 without_results(Banned, #evolution{champions = Champions, run = Run} = E) ->
     Without = E#evolution{champions = cambrian_champions:without(Banned, Champions)},
     case cambrian_run:outcome(Run) of
@@ -560,7 +559,7 @@ without_results(Banned, #evolution{champions = Champions, run = Run} = E) ->
 
 save(When, E) -> effect({save, When, snapshot(E)}, E).
 
-%% A crash within the generation does not lose the orders of callers.
+%% Saves the callers' orders, so that a crash within the generation does not lose them.
 remember_orders(#evolution{run = Run, now = Now} = E) ->
     Orders = maps:with([running, goal, until], cambrian_run:saved(Now, Run)),
     effect({amend, memory, Orders}, E).

@@ -1,15 +1,15 @@
 %% @private
-%% When a population stops: {@link cambrian_population:goal()}. `target' is not checked here: the
-%% population compares it with the fitness of each champion.
+%% When a population stops: {@link cambrian_population:goal()}. This module does not check `target':
+%% the population compares it with the fitness of each champion.
 -module(cambrian_goal).
 
 -export([rows/0, table/0, reached/3, is_at_limit/3]).
 
 -define(UNTIL, <<"a fun of the stats that returns a boolean">>).
-%% The population waits so long for the answer.
+%% How long the population waits for the answer.
 -define(UNTIL_MS, 5000).
 
-%% @doc The options that make up a goal, for {@link cambrian_population_options:table/0}.
+%% @doc The options that form a goal, for {@link cambrian_population_options:table/0}.
 -spec rows() -> [cambrian_options:row()].
 rows() ->
     IsCount = fun cambrian_options:is_positive/1,
@@ -40,12 +40,12 @@ rows() ->
        more => <<"It may end the run within a generation. The first generation goes on until an "
                  "evaluation has succeeded, but for little longer than `evaluation_timeout`">>}].
 
-%% @doc For {@link cambrian_options:check/3}.
+%% @doc The checks for {@link cambrian_options:check/3}.
 -spec table() -> cambrian_options:table().
 table() -> cambrian_options:table(rows()).
 
-%% @doc `until' means that the user's own goal is reached, `true' that a limit is. `Improved' is the
-%% last generation that got better.
+%% @doc `until' if the user's own goal is reached, `true' if a limit is reached. `Improved' is the
+%% last generation that improved the best value.
 -spec reached(map(), cambrian_population:stats(), Improved :: non_neg_integer()) ->
           until | boolean() | {error, cambrian_options:error()}.
 reached(#{until := Until} = Goal, Stats, Improved) ->
@@ -56,7 +56,7 @@ reached(#{until := Until} = Goal, Stats, Improved) ->
     end;
 reached(Goal, Stats, Improved) -> is_at_limit(Goal, Stats, Improved).
 
-%% In a process of its own: a user's function that hangs must not hold the population.
+%% Calls it in a separate process: a user's function that hangs must not stop the population.
 asked(Until, Stats) ->
     Ask = fun() ->
               try Until(Stats)

@@ -11,13 +11,13 @@
 %% ok
 %% '''
 %%
-%% The result of a run does not depend on these limits. The first settings are those of the
-%% application's `governor':
-%% `{cambrian, [{governor, #{cpu => 0.25, quiet_hours => [{{8, 0}, {20, 0}}]}}]}'. A pause begins
-%% before the next genotype, in Rust and in evaluators alike; it does not interrupt an evaluation.
+%% The result of a run does not depend on these limits. The first settings come from the
+%% application's `governor': `{cambrian, [{governor, #{cpu => 0.25, quiet_hours => [{{8, 0}, {20,
+%% 0}}]}}]}'. A pause begins before the next genotype, in Rust and in evaluators; it does not
+%% interrupt an evaluation.
 %%
 %% With any settings the library's threads give way to the VM's schedulers: they yield every half a
-%% millisecond. On Linux they have the niceness 19, so other programs come first, too.
+%% millisecond. On Linux they have the niceness 19, so other programs have priority too.
 -module(cambrian_governor).
 -behaviour(gen_server).
 
@@ -33,17 +33,17 @@
                       check_interval => pos_integer()}.
 %% <ul>
 %% <li>`cpu' (1): the share of its time that each thread works, above 0 and up to 1.</li>
-%% <li>`threads': how many threads of Rust work at once. By default, and at most, as many as there
-%% are schedulers. Jobs that run at the same time, such as those of two populations, share
-%% them.</li>
+%% <li>`threads': how many threads of Rust work at once. The default, and the most, is the number of
+%%   schedulers. Jobs that run at the same time, such as the jobs of two populations, share
+%%   them.</li>
 %% <li>`quiet_hours' ([]): pairs of `{Hour, Minute}', local time, between which evolution pauses;
 %% `{{22, 0}, {6, 0}}' is a night.</li>
 %% <li>`alarms' ([system_memory_high_watermark, thermal]): the alarms of SASL's `alarm_handler',
 %% if it runs, that pause evolution while they are set. `os_mon' sets the first when memory is
 %% short.</li>
 %% <li>`pause_when' (none): a fun without arguments, or `{Module, Function, Args}', that returns
-%% whether evolution is to pause now. It may take as long as `check_interval'. If it fails, the
-%% governor logs that, and evolution does not pause.</li>
+%%   `true' while evolution must pause. It may take as long as `check_interval'. If it fails, the
+%%   governor logs that, and evolution does not pause.</li>
 %% <li>`check_interval' (1000): ms between two checks of clock, alarms and `pause_when'.</li>
 %% </ul>
 
@@ -52,7 +52,7 @@
                     threads := pos_integer(),
                     evaluations := non_neg_integer(), cpu_seconds := float(),
                     evaluations_per_cpu_second := float()}.
-%% `cpu_seconds' of the whole VM, and `evaluations' of all populations, count since the governor
+%% `cpu_seconds' of the whole VM, and `evaluations' of all populations, both since the governor
 %% started.
 
 -type reason() :: quiet_hours | {alarm, term()} | pause_when.
@@ -61,16 +61,16 @@
                 timer :: undefined | reference(),
                 %% of the VM when the governor started, in ms
                 cpu_before :: non_neg_integer(),
-                %% whether the log says already that `pause_when' fails
+                %% whether the log already says that `pause_when' fails
                 has_logged = false :: boolean()}).
 
 %% The key of the counter of evaluations.
 -define(COUNTER, {?MODULE, evaluations}).
-%% A process that rests checks every so many ms whether it may work again.
+%% A pausing process checks after so many ms whether it may work again.
 -define(NAP, 20).
 
-%% @doc Changes these settings and keeps the others. Starts the application if it does not run. With
-%% an unknown setting or a value out of its range, nothing changes.
+%% @doc Changes the given settings and keeps the others. Starts the application if it does not run.
+%% If a setting is unknown or a value is out of its range, nothing changes.
 %%
 %% ```
 %% 1> cambrian_governor:configure(#{quiet_hours => [{{0, 0}, {23, 59}}], cpu => 0}).
@@ -89,7 +89,7 @@ configure(Settings) ->
         Error -> Error
     end.
 
-%% @doc Whether evolution works now, or why it pauses, and how much it has done.
+%% @doc Whether evolution works now or why it pauses, and how much it has done.
 %%
 %% ```
 %% 1> {ok, #{evaluations := Evaluations}} = cambrian:evolve('xor', #{seed => 42}).
@@ -113,8 +113,8 @@ check_settings(Settings) ->
 start_link() -> gen_server:start_link({local, ?MODULE}, ?MODULE, [], []).
 
 %% @private Rests after so many µs of work, as the settings demand, and returns when the caller may
-%% work again. `Owed' is the rest, in µs, that the last call left over; the answer is what this call
-%% leaves over. `Alive' is called before each nap.
+%% work again. `Owed' is the rest, in µs, that the last call left over; the result is the rest that
+%% this call leaves over. Calls `Alive' before each nap.
 -spec pace(Owed :: number(), Worked :: number(), Alive :: fun(() -> term())) -> number().
 pace(Owed, Worked, Alive) ->
     case cambrian_nif:governor_duty() of
@@ -186,7 +186,7 @@ handle_call({configure, Changes}, _From, #state{settings = Settings} = State) ->
     case cambrian_options:check(Changes, table(), ?SEE) of
         {ok, _} ->
             New = maps:merge(Settings, Changes),
-            %% after a crash the governor reads them from there
+            %% after a crash the governor reads its settings there
             ok = application:set_env(cambrian, governor, New),
             {reply, ok, check(apply_threads(State#state{settings = New, has_logged = false}))};
         Error ->
@@ -251,7 +251,7 @@ pause(#state{settings = #{quiet_hours := Hours, alarms := Names}} = State) ->
 is_within(Clock, {From, To}) when From =< To -> From =< Clock andalso Clock < To;
 is_within(Clock, {From, To}) -> From =< Clock orelse Clock < To.
 
-%% If another handler replaced SASL's own, nobody knows which alarms are set.
+%% If another handler replaced SASL's own, Cambrian cannot know which alarms are set.
 alarms_set(Names) ->
     Set = try gen_event:call(alarm_handler, alarm_handler, get_alarms) of
               Alarms when is_list(Alarms) -> [Name || {Name, _} <- Alarms];
@@ -271,7 +271,7 @@ ask_user(#state{settings = #{pause_when := Question, check_interval := Interval}
             {none, State#state{has_logged = true}}
     end.
 
-%% Another process calls it, because it is the user's code and may hang.
+%% Calls the user's code in another process, because it may hang.
 answer(Question, Timeout) ->
     case cambrian_async:await(cambrian_async:start(fun() -> ask(Question) end), Timeout) of
         {ok, Answer} -> Answer;

@@ -1,6 +1,6 @@
 %% @private
-%% The history of a population: the numbers of each generation or, of more than a thousand, of
-%% evenly chosen generations.
+%% The history of a population: the numbers of each generation; in a run of more than a thousand
+%% generations, of evenly chosen ones.
 -module(cambrian_history).
 
 -export([new/0, add/2, last/1, pages/1, is_history/2]).
@@ -11,21 +11,22 @@
                   species := pos_integer(), mean_nodes := float(), mean_connections := float(),
                   elapsed_ms := non_neg_integer()}.
 %% The oldest generation first. `evaluations', and the `failures' among them, count from the first
-%% generation. It is one binary because the VM does not copy a binary that goes from process to
-%% process, as the history does in every generation.
+%% generation. The history is one binary because the VM does not copy a large binary that a process
+%% sends to another, and the history is sent in every generation.
 -opaque history() :: binary().
 
 -define(MAX_ROWS, 1000).
 -define(ROW_BYTES, 64).
-%% The oldest files have no failures: there the 64 bits of failures and species are the species,
-%% which never need more than 24.
+%% The oldest files have no failures: there the number of species takes all 64 bits of failures and
+%% species, but never needs more than 24.
 -define(ROW, Generation:64, Evaluations:64, Best/float, Mean/float, Failures:40, Species:24,
         Nodes/float, Connections/float, Elapsed:64).
 
 -spec new() -> history().
 new() -> <<>>.
 
-%% @doc Adds a generation. If it is there already, as after a crash, it is replaced.
+%% @doc Adds a generation. Replaces the generation if it is there already, for example after a
+%% crash.
 -spec add(cambrian_population:stats(), history()) -> history().
 add(#{generation := Generation, evaluations := Evaluations, failures := Failures, best := Best,
       mean := Mean, species := All, mean_nodes := Nodes, mean_connections := Connections,
@@ -45,7 +46,7 @@ before(_Generation, <<>>) -> <<>>.
 thin(History) when byte_size(History) =< ?MAX_ROWS * ?ROW_BYTES -> History;
 thin(History) -> iolist_to_binary(every_second(History)).
 
-%% The first, the third and so on; of an odd number also the last.
+%% Keeps the first row, the third row and so on; of an odd number of rows also the last.
 every_second(<<Row:?ROW_BYTES/binary, _:?ROW_BYTES/binary, Rest/binary>>) ->
     [Row | every_second(Rest)];
 every_second(Last) -> [Last].

@@ -1,7 +1,7 @@
 %% @private
-%% The long work of a population: at most one job of its own and, beside it, one measurement of
-%% newcomers from the mesh. Rust's threads or evaluators do it, and send the results as messages to
-%% the population's process.
+%% The long work of a population: at most one job and one measurement of newcomers from the mesh at
+%% the same time. Rust's threads or evaluators do the work, and send the results as messages to the
+%% population's process.
 -module(cambrian_labour).
 
 -export([new/1, start/2, drop/2, handle_message/2, stop/1]).
@@ -13,11 +13,11 @@
 
 -record(job, {kind :: evaluated | scored | examined | tried | bred,
               tag :: reference(), work :: reference() | evaluator,
-              %% ends a job that does not look at the time itself
+              %% ends a job that does not check the time itself
               timer = none :: none | reference()}).
 -record(measurement, {tag :: reference(), work :: reference() | evaluator}).
 -record(labour, {options :: options(),
-                 %% for what does not run in Rust
+                 %% for work that does not run in Rust
                  evaluator :: undefined | pid(),
                  job = none :: none | #job{},
                  measurement = none :: none | #measurement{},
@@ -30,7 +30,7 @@ new(Options) ->
     Kept = maps:with([name, task, nodes, evaluation_timeout, evaluation_memory], Options),
     #labour{options = Kept, evaluator = start_evaluator(Kept)}.
 
-%% What runs in Rust needs an evaluator only to share the work with other nodes.
+%% Work that runs in Rust needs an evaluator only to share the work with other nodes.
 start_evaluator(#{task := #{evaluate := {native, _}}, nodes := []}) -> undefined;
 start_evaluator(#{task := Task, evaluation_timeout := Timeout, nodes := Nodes} = Options) ->
     How = case Task of #{on_workers := Remote} -> Remote; #{evaluate := Local} -> Local end,
@@ -41,9 +41,9 @@ start_evaluator(How, Timeout, Nodes, #{name := Name, evaluation_memory := Memory
                                                       memory => Memory, nodes => Nodes}),
     Evaluator.
 
-%%% ---- begin and end ----------------------------------------------------------------------
+%%% ---- start and stop ---------------------------------------------------------------------
 
-%% @doc Begins the work of one of these effects of {@link cambrian_evolution}.
+%% @doc Begins the work for one of these effects of {@link cambrian_evolution}.
 -spec start(cambrian_evolution:effect(), labour()) -> labour().
 start({evaluate, Population, Most, Ms}, #labour{options = #{task := Task}} = Labour) ->
     Native = cambrian_preparation:native(Task),
@@ -102,7 +102,7 @@ timer(Ms) -> erlang:start_timer(Ms, self(), job).
 
 needs_fitness(Population) -> not cambrian_standing:is_pareto(Population).
 
-%% The network of a genotype or, with a substrate, the network that it describes.
+%% Compiles the network of a genotype or, with a substrate, the network that the genotype describes.
 network(Population) -> fun(Genotype) -> network(Population, Genotype) end.
 
 network(Population, Genotype) ->
@@ -151,7 +151,7 @@ drop(_, Labour) -> Labour.
 cancel(none) -> ok;
 cancel(Timer) -> erlang:cancel_timer(Timer, [{async, true}, {info, false}]).
 
-%% @doc Stops all work of Rust; evaluators end with the population's process.
+%% @doc Stops all work in Rust. Evaluators end with the population's process.
 -spec stop(labour()) -> ok.
 stop(#labour{job = Job, measurement = Measurement} = Labour) ->
     Works = [Work || #job{work = Work} <- [Job]]
@@ -162,8 +162,8 @@ stop(#labour{job = Job, measurement = Measurement} = Labour) ->
 
 %%% ---- answers ----------------------------------------------------------------------------
 
-%% @doc A message to the process, if it is an answer to this: an event of {@link
-%% cambrian_evolution}, or why the population cannot go on.
+%% @doc Turns a message to the process into an event of {@link cambrian_evolution}, if it answers
+%% this work; or returns the reason why the population cannot continue.
 -spec handle_message(Message :: term(), labour()) ->
           {ok, cambrian_evolution:event(), labour()} | {stop, Reason :: term()} | ignored.
 handle_message({Tag, {error, Reason}}, #labour{job = #job{tag = Tag}}) ->

@@ -2,10 +2,10 @@
 %% The newcomers of a population that came from the mesh, as a value: see {@link
 %% cambrian_newcomer_queue}.
 %%
-%% They are measured beside the population's own genotypes and under a deadline of their own, so
-%% that a genotype that stalls does not delay the population. The results are used after the
-%% generation at hand. After the measurement it is known what each of them cost, in units of work
-%% ({@link cambrian_genotype:cost/1}).
+%% Newcomers are measured at the same time as the population's own genotypes and under a separate
+%% deadline, so that a genotype that stalls does not delay the population. The results are used
+%% after the present generation. A measurement also finds the cost of each newcomer, in units of
+%% work ({@link cambrian_genotype:cost/1}).
 -module(cambrian_mesh_newcomers).
 
 -export([bound/2, new/2, queue/1, pace/2, add/2, start_measuring/2, measured/4, panicked/1]).
@@ -13,14 +13,14 @@
 -export_type([mesh_newcomers/0, found/0, measure/0]).
 
 -type outcome() :: cambrian_evaluator:outcome() | late.
-%% The work is `unmetered' if evaluators measured: only Rust counts units of work.
+%% The work is `unmetered' if evaluators measured, because only Rust counts units of work.
 -type measure() :: {outcome(), Work :: non_neg_integer() | unmetered}.
 -type found() :: {cambrian_newcomer_queue:newcomer(), cambrian_score:score() | failed | late,
                   Work :: non_neg_integer()}.
 
 -record(measurement, {began :: integer(), costs :: [non_neg_integer()]}).
 %% `timeout' is the user's limit for one evaluation, in ms. `pace' is the mean work and the mean
-%% time, in ms, of the population's own last generations.
+%% time, in ms, of the population's last generations.
 -record(mesh, {timeout :: undefined | pos_integer(),
                queue :: cambrian_newcomer_queue:queue(),
                pace = {0, 0} :: {Work :: number(), Ms :: number()},
@@ -31,8 +31,9 @@
 %% ms.
 -define(GENERATIONS, 2).
 -define(LEAST_MS, 1000).
-%% What a first network of three inputs and some outputs costs. No newcomer is too costly up to a
-%% multiple of that: otherwise the first generation of a new node would refuse what others evolved.
+%% The cost of a first network of three inputs and some outputs. A newcomer below a multiple of that
+%% cost is never too costly: otherwise the first generation of a new node would refuse the evolved
+%% genotypes of other nodes.
 -define(LEAST_COST, 16).
 
 %% @doc The highest cost of a newcomer's network, by the median of the population's own networks.
@@ -45,8 +46,8 @@ bound(Median, Times) -> Times * max(?LEAST_COST, Median).
 new(Timeout, Queue) ->
     #mesh{timeout = Timeout, queue = cambrian_newcomer_queue:requeue(Queue)}.
 
-%% @doc Tells how much work and time the last generation took. The mean of several generations
-%% counts, because one generation may be much shorter than the clock's resolution.
+%% @doc Records how much work and time the last generation took. The mean of several generations is
+%% used, because one generation may be much shorter than the clock's resolution.
 -spec pace({Work :: number(), Ms :: number()}, mesh_newcomers()) -> mesh_newcomers().
 pace(Last, #mesh{pace = {0, 0}} = Mesh) -> Mesh#mesh{pace = Last};
 pace({Work, Ms}, #mesh{pace = {MeanWork, MeanMs}} = Mesh) ->
@@ -63,8 +64,8 @@ add(Newcomer, #mesh{queue = Queue} = Mesh) ->
         Busy -> Busy
     end.
 
-%% @doc All newcomers that wait, with the deadline for each in ms. The answer is `none' if none
-%% waits or a measurement is under way.
+%% @doc All waiting newcomers, with the deadline for each in ms. Returns `none' if none waits or a
+%% measurement is running.
 -spec start_measuring(Now :: integer(), mesh_newcomers()) ->
           {[cambrian_genotype:genotype(), ...], Deadline :: pos_integer(), mesh_newcomers()}
         | none.
@@ -85,7 +86,7 @@ deadline(#mesh{timeout = Timeout}) -> Timeout.
 at_least(Ms, Deadline) when Deadline >= Ms -> Deadline;
 at_least(Ms, Deadline) -> at_least(Ms, 2 * Deadline).
 
-%% @doc What was measured, in the order of the genotypes of {@link start_measuring/2}.
+%% @doc Adds the measurements, in the order of the genotypes of {@link start_measuring/2}.
 -spec measured([measure()], [{pos_integer(), cambrian_fault:fault()}], Now :: integer(),
                mesh_newcomers()) -> mesh_newcomers().
 measured(Found, Faults, Now, #mesh{measurement = #measurement{} = Begun, pace = Pace} = Mesh) ->
@@ -93,7 +94,7 @@ measured(Found, Faults, Now, #mesh{measurement = #measurement{} = Begun, pace = 
     done([{Outcome, case Work of unmetered -> Estimate; _ -> Work end}
           || {{Outcome, Work}, Estimate} <- lists:zip(Found, Estimates)], Mesh).
 
-%% @doc The measurement failed as a whole, so all its newcomers have failed.
+%% @doc The whole measurement failed, so all its newcomers have failed.
 -spec panicked(mesh_newcomers()) -> mesh_newcomers().
 panicked(#mesh{measurement = #measurement{costs = Costs}} = Mesh) ->
     done([{failed, Cost} || Cost <- Costs], Mesh).
@@ -105,9 +106,9 @@ done(Found, #mesh{queue = Queue} = Mesh) ->
     Held = cambrian_newcomer_queue:hold([Newcomer || {Newcomer, _} <- Measured], Next),
     Mesh#mesh{measurement = {done, Done}, queue = Held}.
 
-%% Genes do not tell how long a task takes that does not run in Rust. For such a task the time
-%% counts: the work that the population could have done in that time, divided among the newcomers
-%% that exceeded the deadline or, if none did, among all.
+%% Genes do not tell how long an evaluation outside Rust takes. For such a task the time is used:
+%% the work that the population could have done in that time, divided among the newcomers that
+%% exceeded the deadline or, if none did, among all.
 estimates(Faults, Now, {Work, Ms}, #measurement{costs = Costs, began = Began}) ->
     Numbered = lists:zip(lists:seq(1, length(Costs)), Costs),
     Blamed = case [Index || {Index, timeout} <- Faults] of
@@ -118,7 +119,7 @@ estimates(Faults, Now, {Work, Ms}, #measurement{costs = Costs, began = Began}) -
     [case lists:member(Index, Blamed) of true -> max(Cost, Each); false -> Cost end
      || {Index, Cost} <- Numbered].
 
-%% @doc The measured newcomers, the first first; they are no longer held.
+%% @doc Takes the measured newcomers out of the value, in order of arrival.
 -spec take_measured(mesh_newcomers()) -> {[found()], mesh_newcomers()}.
 take_measured(#mesh{measurement = {done, Found}, queue = Queue} = Mesh) ->
     {Found, Mesh#mesh{measurement = none, queue = cambrian_newcomer_queue:hold([], Queue)}};
@@ -134,8 +135,8 @@ admitted(Newcomer, #mesh{queue = Queue} = Mesh) ->
 next_generation(#mesh{queue = Queue} = Mesh) ->
     Mesh#mesh{queue = cambrian_newcomer_queue:next_generation(Queue)}.
 
-%% @doc Removes banned newcomers and returns them. If one of them is being measured, the measurement
-%% must be `stopped', and the others wait again.
+%% @doc Removes banned newcomers and returns them. If one of them is being measured, the caller must
+%% stop the measurement (`stopped'), and the other newcomers wait again.
 -spec without(fun((cambrian_newcomer_queue:newcomer()) -> boolean()), mesh_newcomers()) ->
           {[cambrian_newcomer_queue:newcomer()], stopped | same, mesh_newcomers()}.
 without(IsBanned, #mesh{queue = Queue, measurement = Measurement} = Mesh) ->

@@ -1,8 +1,8 @@
 %% @private
 %% All newcomers of a population, as a value, from the offer until they are admitted or refused. A
-%% newcomer is a genotype that comes from elsewhere. There are two kinds: a user injects a genotype,
-%% which the population trusts and measures between two generations; and the mesh brings one, which
-%% {@link cambrian_mesh_newcomers} measures beside the population.
+%% newcomer is a genotype that was not bred by this population. There are two kinds. A user injects
+%% a genotype: the population trusts it and measures it between two generations. The mesh brings a
+%% genotype: {@link cambrian_mesh_newcomers} measures it at the same time as the population.
 -module(cambrian_newcomers).
 
 -export([new/2, saved/1, offer/4, on_mesh/2, start_mesh/2]).
@@ -12,30 +12,30 @@
 
 -record(newcomers, {injected :: cambrian_newcomer_queue:queue(),
                     mesh :: cambrian_mesh_newcomers:mesh_newcomers(),
-                    %% how many from the mesh this generation has admitted
+                    %% how many newcomers from the mesh this generation has admitted
                     admitted = 0 :: non_neg_integer(),
-                    %% the median cost of a generation's genotypes, computed when first needed
+                    %% the median cost of a generation's genotypes, computed at the first use
                     median = {none, 0} :: {none | reference(), non_neg_integer()}}).
 -opaque newcomers() :: #newcomers{}.
-%% A newcomer that was judged, and what subscribers hear of it.
+%% A judged newcomer, and the content of the event that subscribers get.
 -type verdict() :: {cambrian_newcomer_queue:newcomer(), #{outcome := atom(), atom() => term()}}.
 
 %% Each generation admits one newcomer from the mesh for so many genotypes of the population.
 -define(SIZE_PER_ADMITTED, 10).
 
-%% @doc Starts with what {@link saved/1} returned, in the same VM. All of them wait again.
+%% @doc Starts from the result of {@link saved/1}, in the same VM. All newcomers wait again.
 -spec new(Timeout :: undefined | pos_integer(), Saved :: map()) -> newcomers().
 new(Timeout, Saved) ->
     Queue = fun(Key) -> maps:get(Key, Saved, cambrian_newcomer_queue:new()) end,
     #newcomers{injected = cambrian_newcomer_queue:requeue(Queue(injected)),
                mesh = cambrian_mesh_newcomers:new(Timeout, Queue(from_mesh))}.
 
-%% @doc What a checkpoint in memory contains.
+%% @doc The part of a checkpoint in memory.
 -spec saved(newcomers()) -> #{injected | from_mesh := cambrian_newcomer_queue:queue()}.
 saved(#newcomers{injected = Injected, mesh = Mesh}) ->
     #{injected => Injected, from_mesh => cambrian_mesh_newcomers:queue(Mesh)}.
 
-%% @doc Offers a newcomer whose networks have this shape.
+%% @doc Offers a newcomer to a population whose networks have this shape.
 -spec offer(Shape :: {pos_integer(), pos_integer()}, cambrian_newcomer_queue:newcomer(),
             Population :: reference(), newcomers()) ->
           {waits, newcomers()} | {refused, verdict(), newcomers()} | {error, busy}.
@@ -54,7 +54,7 @@ offer_injected(Newcomer, #newcomers{injected = Injected} = Newcomers) ->
         Busy -> Busy
     end.
 
-%% The genes tell the cost before a network is compiled.
+%% The genes give the cost before a network is compiled.
 offer_mesh(#{cost := Cost, bound := Times} = Newcomer,
            #newcomers{mesh = Mesh, median = {_, Median}} = Newcomers) ->
     case cambrian_mesh_newcomers:bound(Median, Times) of
@@ -72,7 +72,7 @@ with_median(Population, #newcomers{median = {Population, _}} = Newcomers) -> New
 with_median(Population, Newcomers) ->
     Newcomers#newcomers{median = {Population, cambrian_nif:population_median_cost(Population)}}.
 
-%%% ---- from the mesh: measured beside the population --------------------------------------
+%%% ---- from the mesh: measured at the same time as the population -------------------------
 
 %% @doc Applies a function of {@link cambrian_mesh_newcomers} to the newcomers from the mesh.
 -spec on_mesh(fun((Mesh) -> Mesh), newcomers()) -> newcomers()
@@ -91,7 +91,7 @@ start_mesh(Now, #newcomers{mesh = Mesh} = Newcomers) ->
 
 %%% ---- injected: measured between two generations -----------------------------------------
 
-%% @doc The injected newcomers that wait. They are being measured from now on.
+%% @doc The waiting injected newcomers. They are being measured from now on.
 -spec start_injected(newcomers()) -> {[cambrian_genotype:genotype(), ...], newcomers()} | none.
 start_injected(#newcomers{injected = Injected} = Newcomers) ->
     case cambrian_newcomer_queue:start_measuring(Injected) of
@@ -99,15 +99,15 @@ start_injected(#newcomers{injected = Injected} = Newcomers) ->
         {Genotypes, Next} -> {Genotypes, Newcomers#newcomers{injected = Next}}
     end.
 
-%% @doc There is no time to measure them: they wait until the population rests or continues.
+%% @doc There is no time to measure them, so they wait until the population rests or continues.
 -spec stop_injected(newcomers()) -> newcomers().
 stop_injected(#newcomers{injected = Injected} = Newcomers) ->
     Newcomers#newcomers{injected = cambrian_newcomer_queue:stop_measuring(Injected)}.
 
 %%% ---- admission --------------------------------------------------------------------------
 
-%% @doc Judges the injected newcomers that were measured. Each that is better than the worst of its
-%% species takes its place.
+%% @doc Judges the measured injected newcomers. Each newcomer that is better than the worst genotype
+%% of its species replaces that genotype.
 -spec admit_injected([cambrian_mesh_newcomers:measure()], Evaluated :: reference(), newcomers()) ->
           {[verdict()], Evaluated :: reference(), newcomers()}.
 admit_injected(Found, Evaluated, #newcomers{injected = Injected} = Newcomers) ->
@@ -129,7 +129,7 @@ admitted(Newcomer, #newcomers{injected = Injected} = Newcomers) ->
 work(unmetered, #{genotype := Genotype}) -> cambrian_genotype:cost(Genotype);
 work(Work, _Newcomer) -> Work.
 
-%% Each is judged by the generation that has the admitted newcomers before it.
+%% Each newcomer is judged by the generation that already has the admitted newcomers before it.
 admit_all(Admit, All, Evaluated, Newcomers) ->
     {Verdicts, {With, Next}} =
         lists:mapfoldl(fun(One, {Before, N}) ->
@@ -140,7 +140,8 @@ admit_all(Admit, All, Evaluated, Newcomers) ->
 
 %% @doc Judges the newcomers from the mesh that were measured since the last call; `none' if there
 %% are none. Each generation admits at most a tenth of the population's size, so that many newcomers
-%% do not take all places. Only newcomers that are better than the champion come beyond that.
+%% do not take all places. A newcomer that is better than the champion is admitted above that limit
+%% too.
 -spec admit_mesh(Evaluated :: reference(), Population :: reference(),
                  IsBest :: fun((float()) -> boolean()), newcomers()) ->
           {[verdict()], Evaluated :: reference(), newcomers()} | none.
@@ -190,9 +191,9 @@ next_generation(#newcomers{injected = Injected, mesh = Mesh} = Newcomers) ->
 
 %%% ---- bans -------------------------------------------------------------------------------
 
-%% @doc Removes banned newcomers, which are `banned' in the answer. It also says whether the job
-%% that measures the injected newcomers, or the measurement for the mesh, must be stopped, because
-%% one of the banned is in it.
+%% @doc Removes banned newcomers, and returns them as `banned'. Also says whether the job that
+%% measures the injected newcomers, or the measurement for the mesh, must be stopped, because it
+%% contains a banned newcomer.
 -spec without(cambrian_purge:banned(), newcomers()) ->
           {#{banned := [cambrian_newcomer_queue:newcomer()], injected := stopped | same,
              mesh := stopped | same}, newcomers()}.
@@ -204,8 +205,8 @@ without(Banned, #newcomers{injected = Injected, mesh = Mesh} = Newcomers) ->
     {#{banned => Waiting ++ Measuring ++ FromMesh, injected => Job, mesh => Measurement},
      Newcomers#newcomers{injected = Left, mesh = MeshLeft}}.
 
-%% @doc The generation at hand begins again. If it begins as it was `evaluated', it contains the
-%% newcomers that it admitted; from the `start', they wait again.
+%% @doc The present generation begins again. If it begins as it was `evaluated', it contains the
+%% newcomers that it admitted. If it begins from the `start', they wait again.
 -spec begin_again(evaluated | start, newcomers()) -> newcomers().
 begin_again(start, #newcomers{injected = Injected} = Newcomers) ->
     Newcomers#newcomers{injected = cambrian_newcomer_queue:requeue(Injected)};

@@ -1,5 +1,5 @@
-%% @doc A population as a process: it evolves, you can watch, pause, feed and ask it, and it comes
-%% back at its last checkpoint when it dies.
+%% @doc A population as a process. It evolves; you can watch it, pause it, inject genotypes and
+%% query it. After a crash it continues from its last checkpoint.
 %%
 %% ```
 %% 1> {ok, P} = cambrian_population:start(#{task => 'xor', seed => 42}).
@@ -36,72 +36,71 @@
                      nodes => connected | [node()], atom() => term()}.
 %% `task' is required. A fun as the task needs `inputs' and `outputs', the size of its networks.
 %% Every other task has its own size, which these options must not contradict. The same `seed' gives
-%% the same champion. Without a seed one is drawn, and the result says which it was.
+%% the same champion. Without a seed, a random one is drawn, and the result names it.
 %%
-%% With a `substrate' the genotypes are its CPPNs, the champion too, and a fun needs no `inputs' and
-%% `outputs'. A checkpoint goes on with the substrate that it was taken with.
+%% With a `substrate' the genotypes, and so the champion, are its CPPNs, and a fun needs no `inputs'
+%% and `outputs'. A population that continues from a checkpoint keeps the checkpoint's substrate.
 %%
 %% `name' is registered and names the checkpoints. With `resume => false' the population drops the
-%% checkpoints of that name. `params' are those of {@link cambrian:parameters/0}. `population' (150,
-%% or what suits the task; 2 to 1,000,000) is short for the parameter of that name, and must fit
-%% into the memory that the application's `memory_limit' allows. `search' (`neat', or what suits the
-%% task) says what selection compares: fitness (`neat'), how unlike a behaviour is all others
-%% (`novelty'), how unlike it is those of the fitter ones (`dominated_novelty'), or both how unlike
-%% it is all others and how many of the nearest are less fit (`local_competition'); or that the
-%% fittest of each cell of behaviours is kept (`map_elites'), or several objectives are pursued side
-%% by side (`pareto'). The options may hold everything of {@link goal()} as well.
+%% checkpoints of that name. `params' are parameters of {@link cambrian:parameters/0}. `population'
+%% (150, or what suits the task; 2 to 1,000,000) is short for the parameter of that name, and must
+%% fit into the memory that the application's `memory_limit' allows. `search' (`neat', or what suits
+%% the task) is what selection compares. `neat': fitness. `novelty': the distance of a behaviour to
+%% all others. `dominated_novelty': its distance to the behaviours of fitter genotypes.
+%% `local_competition': its distance to all others, and how many of the nearest are less fit.
+%% `map_elites' keeps the fittest genotype of each cell of behaviours. `pareto' compares several
+%% objectives. The options of {@link goal()} are options here too.
 %%
-%% The first generation descends from the genotypes `from', if you give any: it has each of them as
-%% it is, and mutated copies of them in turn until the population is full. With `run => true' the
-%% population evolves as soon as it is started. After a crash it is as it was, also where it was
-%% paused; a population that takes up a file of another VM runs, whatever it did before.
+%% The first generation descends from the genotypes `from', if you give any: it has each of them
+%% unchanged, and mutated copies of them in turn until the population is full. With `run => true'
+%% the population evolves as soon as it is started. After a crash the population runs, rests or is
+%% paused as before. From the file of another VM it runs in any case.
 %%
-%% A population that takes up a checkpoint has its seed, parameters, substrate and `from'. Options
-%% that say otherwise are an error, `{checkpoint_differs, Name, Own, Given}'; goals and limits may
-%% be new. An option that has no effect beside the others is an error too, such as
-%% `evaluation_timeout' where the task runs in Rust, or `checkpoints' without a name.
+%% A population that continues from a checkpoint has the checkpoint's seed, parameters, substrate
+%% and `from'. Options that contradict them are an error, `{checkpoint_differs, Name, Own, Given}';
+%% goals and limits may be new. An option without effect is an error too, such as
+%% `evaluation_timeout' if the task runs in Rust, or `checkpoints' without a name.
 %%
 %% A population with a name writes a checkpoint to the application's `data_dir', if that is set,
 %% every `checkpoint_interval' ms (1000; 0 is every generation), when it pauses and when it ends. It
 %% keeps the last `checkpoints' (3) of them.
 %%
-%% One call of a fun or a module may take `evaluation_timeout' ms (5000) and `evaluation_memory'
-%% bytes (256 MiB) beyond what the task brings with it. Binaries off the heap count from Erlang/OTP
-%% 28 on. A call that takes more, crashes or gives no number has failed: its genotype has no
-%% fitness, has no offspring and is never a champion. `failures' counts them in stats, history and
-%% result. Cambrian clears away what a failed evaluation leaves behind, such as linked processes and
-%% messages. If the whole first generation fails, the run ends with
-%% `{error, {evaluations_failed, #{count, first}}}', where `first' is the first fault: see
-%% {@link evaluations_failed()}.
+%% One call of a fun or a module may take `evaluation_timeout' ms (5000), and `evaluation_memory'
+%% bytes (256 MiB) more than the task's own data. Binaries off the heap count from Erlang/OTP 28 on.
+%% A call that takes more, crashes or gives no number has failed: its genotype has no fitness and no
+%% offspring, and is never a champion. `failures' counts them in stats, history and result. Cambrian
+%% removes the remains of a failed evaluation, such as linked processes and messages. If the whole
+%% first generation fails, the run ends with `{error, {evaluations_failed, #{count, first}}}', where
+%% `first' is the first fault: see {@link evaluations_failed()}.
 %%
-%% One evaluation of a genotype from the mesh may take `newcomer_timeout' ms, whatever the
-%% population's own may take. The default is a second, doubled until it is at least twice as long as
-%% the last generations took.
+%% One evaluation of a genotype from the mesh may take `newcomer_timeout' ms, independent of
+%% `evaluation_timeout'. The default is a second, doubled until it is at least twice as long as the
+%% last generations took.
 %%
-%% `nodes', or all that are `connected', share in the evaluations with this node. The champion is
-%% the same to the bit, whichever nodes take part and whichever are lost on the way. They need
-%% Cambrian and the task's modules in the same versions, and a fun should hold nothing that is only
-%% here, such as a table, a counter or a network. A node that cannot do it is left out, which is
-%% logged once, and tried again when it connects anew or after 50 rounds. More nodes pay where an
-%% evaluation takes longer than to send its genotype.
+%% `nodes', or all `connected' nodes, share in the evaluations with this node. The champion is the
+%% same to the bit with any nodes, even if some are lost on the way. They need Cambrian and the
+%% task's modules in the same versions, and a fun should hold nothing local, such as a table, a
+%% counter or a network. A node that cannot evaluate is left out, and the log says so once; it is
+%% tried again when it connects anew or after 50 rounds. Other nodes pay if an evaluation takes
+%% longer than sending its genotype.
 
 -type goal() :: #{target => number(), until => fun((stats()) -> boolean()),
                   generations => pos_integer(), evaluations => pos_integer(),
                   timeout => timeout(), patience => pos_integer()}.
-%% When to stop, whichever comes first: at a fitness (`target'; without one, when a champion passes
-%% the task's own trial), when a fun of the last generation's stats says so (`until'), after so many
-%% `generations' or `evaluations' in all, after so many ms in all (`timeout'), or when for so many
-%% generations (`patience') nothing got better: on held-out data where the task has them, else in
-%% fitness.
+%% When a run stops; the first condition that holds ends it. `target': a fitness (without it, a
+%% champion passes the task's own trial). `until': a fun of the last generation's stats returns
+%% true. `generations', `evaluations' and `timeout': so many generations, evaluations or ms in
+%% total. `patience': so many generations without improvement, on held-out data if the task has
+%% them, else in fitness.
 %%
-%% `evaluations' and `timeout' may end a run within a generation. What was evaluated of it by then
-%% counts in the result. A population that goes on later evaluates that generation again, as if it
-%% had not been cut. `evaluations' is exact, but does not count trials. `timeout' is time on the
-%% clock: what is under way then is dropped, be it an evaluation, a trial or the making of the next
-%% generation; Rust ends it within some milliseconds. Only the first evaluation of a run goes on, as
-%% there would be no result: until one has succeeded, but for little longer than
-%% `evaluation_timeout', or 5 s for a task in Rust. Then the answer is
-%% `{error, {evaluations_failed, #{count, first => timeout}}}'. Networks that live together in an
+%% `evaluations' and `timeout' may end a run within a generation. The result includes what was
+%% evaluated of that generation by then. A population that continues later evaluates the generation
+%% again, as if it had not been cut. `evaluations' is exact, but does not count trials. `timeout' is
+%% wall-clock time: the population drops the work that is running then, be it an evaluation, a trial
+%% or the breeding of the next generation; Rust ends it within some milliseconds. Only the first
+%% generation of a run continues, because there would be no result: until one evaluation has
+%% succeeded, but for little longer than `evaluation_timeout', or 5 s for a task in Rust. Then the
+%% answer is `{error, {evaluations_failed, #{count, first => timeout}}}'. Networks that share an
 %% environment or a program end together; if none of them has ended by then, the answer is
 %% `{error, timeout}'.
 
@@ -112,24 +111,25 @@
                    mean_nodes := float(), mean_connections := float(),
                    elapsed_ms := non_neg_integer(), evaluations_per_second := non_neg_integer()}.
 %% `species' has the id and size of each. `best' and `mean' are of the fitnesses of this generation.
-%% `evaluations', those of them that were `failures', and `elapsed_ms' count from the beginning.
+%% `evaluations', the `failures' among them, and `elapsed_ms' count from the start of the
+%% population.
 
 -type champion() :: #{champion := cambrian_genotype:genotype(), fitness := float(),
                       generation := non_neg_integer(), parents := [cambrian_genotype:id()],
                       operators := [cambrian_genotype:operator() | crossover | injection | tuning],
                       sources := [cambrian_purge:source()]}.
-%% `generation' is the one in which it was found to be the best. `parents', the fitter first, and
-%% `operators' say how it arose: see {@link cambrian:lineage/1}. `sources' are the newcomers whose
-%% genes it carries: see {@link purge/2}.
+%% `generation' is the generation in which it became the best. `parents', the fitter first, and
+%% `operators' say how it was made: see {@link cambrian:lineage/1}. `sources' are the newcomers
+%% whose genes it carries: see {@link purge/2}.
 
 -type compromise() :: cambrian_front:compromise().
 %% A genotype of a front, with what it reaches in each objective.
 
 -type migration() :: champion | tournament | novel | random.
-%% Which genotype goes to other populations: the champion; the fittest of three random ones
-%% (`tournament'); the genotype of the fitter half that is most unlike the others, by the mean
-%% distance to the 15 nearest (`novel', the novelty of Lehman &amp; Stanley 2011, applied to genes);
-%% or a `random' one.
+%% Which genotype goes to other populations. `champion': the champion. `tournament': the fittest of
+%% three random genotypes. `novel': the genotype of the fitter half that is most unlike the others,
+%% by the mean distance to the 15 nearest (the novelty of Lehman &amp; Stanley 2011, applied to
+%% genes). `random': a random genotype.
 
 -type result() :: #{champion := cambrian_genotype:genotype(), fitness := float(),
                     solved := boolean(), generations := pos_integer(),
@@ -137,16 +137,16 @@
                     seed := cambrian_genotype:seed(), elapsed_ms := non_neg_integer(),
                     trial => [{atom(), float()}], validation => float(),
                     archive => cambrian_archive:archive(), front => [compromise()]}.
-%% `elapsed_ms' is the time of the whole run, trials included. `trial' is what the task's own
-%% criterion measured of a champion that solves it. If the task has held-out data, the champion is
-%% the genotype that did best there, and `validation' is that value. With `search => map_elites',
-%% `archive' has the elites; with `search => pareto', `front' is that of {@link front/1}.
+%% `elapsed_ms' is the time of the whole run, with its trials. `trial' has the measurements of the
+%% task's own trial for a champion that solves the task. If the task has held-out data, the champion
+%% is the best genotype there, and `validation' is its value. With `search => map_elites', `archive'
+%% has the elites; with `search => pareto', `front' is the front of {@link front/1}.
 
 -type event() :: {generation, stats()} | {champion, champion()} | {finished, result()}
-               %% a genotype from elsewhere was judged; `fitness' is missing where the evaluation
-               %% failed. `work' is what the evaluation cost, in units of work. For `too_costly',
-               %% `cost' is what its network would cost a tick, `bound' the most that it may, and
-               %% `median' that of the population's own
+               %% a newcomer was judged; `fitness' is missing if the evaluation failed. `work' is
+               %% the cost of the evaluation, in units of work. For `too_costly', `cost' is the cost
+               %% of its network per step, `bound' the highest allowed cost, and `median' the median
+               %% cost of the population's own networks
                | {received, #{id := cambrian_genotype:id(), from := term(), fitness => float(),
                               generation := non_neg_integer(), work => non_neg_integer(),
                               cost => non_neg_integer(), median => non_neg_integer(),
@@ -154,31 +154,31 @@
                               outcome := accepted | shape | known | not_better | not_finite
                                        | behaviour | objectives | failed | late | full
                                        | too_costly | banned}}
-               %% genotypes were banned
+               %% genotypes were purged
                | {purged, cambrian_purge:purged()}
                | {evaluations_failed, evaluations_failed()}
-               %% the first of a row of them
+               %% the first of several consecutive failures
                | {checkpoint_failed, #{generation := non_neg_integer(), reason := term()}}
                %% the run ends without a result: the fun of the goal is at fault, all evaluations of
                %% the first generation failed, or there is no memory for the next generation
                | {failed, failure()}.
 
 -type evaluations_failed() :: #{count := pos_integer(), first := cambrian_fault:fault()}.
-%% How many evaluations failed, and what the first of them failed of, with the top of the stack.
+%% How many evaluations failed, and the fault of the first, with the top of the stack.
 
 -type failure() :: cambrian_options:error() | {evaluations_failed, evaluations_failed()}
                  | timeout | {not_enough_memory, Wanted :: pos_integer(), Allowed :: pos_integer()}.
-%% `timeout': the time was up before anything of the first generation was evaluated. The memory is
-%% in bytes, for the next generation.
+%% `timeout': the time was up before any genotype of the first generation was evaluated. The memory
+%% is in bytes, for the next generation.
 
-%%% ---- what a user calls ------------------------------------------------------------------
+%%% ---- functions for users ----------------------------------------------------------------
 
-%% @doc Starts a population under Cambrian's own supervisor, which starts first if it does not run.
-%% The population outlives the caller.
+%% @doc Starts a population under Cambrian's own supervisor, and starts the application if it does
+%% not run. The population outlives the caller.
 %%
-%% If a population of this name is alive, the answer is `{error, {already_started, Pid}}', and if
-%% another process has the name, `{error, {name_taken, Name}}'. Neither is changed, not even with
-%% `resume => false'.
+%% If a population of this name is alive, the answer is `{error, {already_started, Pid}}'. If
+%% another process has the name, the answer is `{error, {name_taken, Name}}'. The living process is
+%% never changed, not even with `resume => false'.
 %%
 %% ```
 %% 1> {ok, P} = cambrian_population:start(#{task => 'xor', seed => 42}).
@@ -195,7 +195,8 @@ start(Options) ->
         Error -> Error
     end.
 
-%% @private The same, but the answer is the guard, which finds the population after a crash too.
+%% @private Starts a population too, but returns its guard, which finds the population after a
+%% crash.
 -spec start_guarded(options()) -> {ok, Guard :: pid()} | {error, term()}.
 start_guarded(Options) ->
     case prepare(Options) of
@@ -214,7 +215,8 @@ prepared({ok, Prepared}) ->
     {ok, marked(Prepared)};
 prepared(Error) -> Error.
 
-%% Marks one start that discards the checkpoints of its name: the same start after a crash does not.
+%% Marks a start that discards the checkpoints of its name, so that its repetition after a crash
+%% does not discard them again.
 marked(#{resume := false} = Options) -> maps:merge(#{discard => make_ref()}, Options);
 marked(Options) -> maps:remove(discard, Options).
 
@@ -234,7 +236,7 @@ start_link(Options) ->
         Error -> Error
     end.
 
-%% @private Starts what `prepare/1' found sound, and starts it again after a crash.
+%% @private Starts a population that `prepare/1' accepted, also again after a crash.
 -spec start_prepared(map()) -> {ok, pid()} | {error, term()}.
 start_prepared(Prepared) -> cambrian_population_server:start_link(Prepared).
 
@@ -254,11 +256,12 @@ child_spec(#{name := Name} = Options) ->
 child_spec(Options) ->
     child_spec(Options#{name => make_ref()}).
 
-%% @doc Evolves until the goal of its options is reached; answers at once. See {@link run/2}.
+%% @doc Evolves until the goal of its options is reached; returns at once. See {@link run/2}.
 -spec run(population()) -> ok.
 run(Population) -> run(Population, #{}).
 
-%% @doc The same with another goal, which is added to that of the options.
+%% @doc Evolves until a goal is reached; `Goal' is added to the goal of the options. Returns at
+%% once.
 %%
 %% ```
 %% 1> {ok, P} = cambrian_population:start(#{task => 'xor', seed => 42}).
@@ -279,7 +282,7 @@ run(Population, Goal) ->
         Error -> Error
     end.
 
-%% @doc Evolves so many generations, from 1, and answers when they are done or the goal is reached.
+%% @doc Evolves so many generations, from 1. Returns when they are done or the goal is reached.
 %%
 %% ```
 %% 1> {ok, P} = cambrian_population:start(#{task => 'xor', seed => 42}).
@@ -297,7 +300,7 @@ step(Population, Generations) ->
                                                {IsCount, <<"a positive integer">>}]),
     cambrian_population_client:step(Population, Generations).
 
-%% @doc Stops after the generation that is under way.
+%% @doc Stops the population after the present generation.
 %%
 %% ```
 %% 1> {ok, P} = cambrian_population:start(#{task => 'xor', seed => 42}).
@@ -309,7 +312,7 @@ step(Population, Generations) ->
 -spec pause(population()) -> ok.
 pause(Population) -> call(Population, pause, infinity).
 
-%% @doc Goes on after a pause.
+%% @doc Continues after a pause.
 %%
 %% ```
 %% 1> {ok, P} = cambrian_population:start(#{task => 'xor', seed => 42}).
@@ -335,9 +338,9 @@ resume(Population) -> call(Population, {run, #{}}, infinity).
 -spec stop(population()) -> ok.
 stop(Population) -> cambrian_population_client:stop(Population).
 
-%% @doc Waits, for so many ms, until the goal is reached or the run has failed. After a timeout the
-%% population goes on. If the population dies meanwhile and comes back, the caller waits on; if it
-%% does not come back, the caller exits with the reason of its death.
+%% @doc Waits, for at most so many ms, until the goal is reached or the run has failed. After a
+%% timeout the population continues. If the population crashes and returns, the caller continues to
+%% wait; if it does not return, the caller exits with the reason of the crash.
 %%
 %% ```
 %% 1> {ok, P} = cambrian_population:start(#{task => 'xor', seed => 42}).
@@ -357,7 +360,7 @@ await(Population, Timeout) ->
     catch exit:{timeout, _} -> {error, timeout}
     end.
 
-%% @doc The best of all generations so far.
+%% @doc The best genotype of all generations so far.
 %%
 %% ```
 %% 1> {ok, P} = cambrian_population:start(#{task => 'xor', seed => 42}).
@@ -373,8 +376,8 @@ await(Population, Timeout) ->
 -spec best(population()) -> {ok, champion()} | {error, not_evaluated}.
 best(Population) -> call(Population, best, infinity).
 
-%% @doc The archive of a population with `search => map_elites', also while it runs: that of the
-%% last generation that was evaluated.
+%% @doc The archive of a population with `search => map_elites', also while it runs: the archive of
+%% the last evaluated generation.
 %%
 %% ```
 %% 1> {ok, Population} = cambrian_population:start(#{task => maze_medium, search => map_elites}).
@@ -389,9 +392,9 @@ archive(Population) ->
     %% the caller's process makes the archive, which may be large
     cambrian_standing:archive(call(Population, archive, infinity)).
 
-%% @doc The front of the last generation that was evaluated, in the search `pareto': the genotypes
-%% than which no other is as good in every objective and better in one. The first objective
-%% descends. Empty in other searches.
+%% @doc The front of the last evaluated generation, in the search `pareto': a genotype is in the
+%% front if no other is at least as good in every objective and better in one. Sorted by the first
+%% objective, the highest first. Empty in other searches.
 %%
 %% ```
 %% 1> {ok, P} = cambrian_population:start(#{task => zdt1, search => pareto, seed => 42}).
@@ -420,9 +423,9 @@ some_of_front(Population, Most) ->
         Error -> Error
     end.
 
-%% @doc A genotype of the last generation that was evaluated, to send elsewhere: see
-%% {@link migration()}. `generation' is the one that it was found in. The next call draws another
-%% one; in a run of the same seed it is the same one.
+%% @doc A genotype of the last evaluated generation, to send to other populations: see {@link
+%% migration()}. `generation' is the generation in which it was found. The next call draws another
+%% genotype; two runs of the same seed draw the same ones.
 %%
 %% ```
 %% 1> {ok, P} = cambrian_population:start(#{task => 'xor', seed => 42}).
@@ -438,12 +441,12 @@ some_of_front(Population, Most) ->
 migrant(Population, champion) -> best(Population);
 migrant(Population, Policy) when Policy =:= tournament; Policy =:= novel; Policy =:= random ->
     case call(Population, draw, infinity) of
-        %% the caller's process does it, because to find the novel one takes a while
+        %% in the caller's process, because the search for the novel genotype takes a while
         {ok, Evaluated, Draw} -> {ok, cambrian_nif:population_migrant(Evaluated, Policy, Draw)};
         Error -> Error
     end.
 
-%% @doc The last generation that was evaluated.
+%% @doc The stats of the last evaluated generation.
 %%
 %% ```
 %% 1> {ok, P} = cambrian_population:start(#{task => 'xor', seed => 42}).
@@ -458,9 +461,9 @@ migrant(Population, Policy) when Policy =:= tournament; Policy =:= novel; Policy
 -spec stats(population()) -> {ok, stats()} | {error, not_evaluated}.
 stats(Population) -> call(Population, stats, infinity).
 
-%% @doc Its generations from the beginning, oldest first, before a crash or a power cut as well:
-%% each of the first thousand, evenly chosen ones of a longer story. `species' is how many there
-%% were.
+%% @doc The generations of a population from the first on, the oldest first, also those before a
+%% crash or a power cut: each of the first thousand, and evenly chosen ones of a longer run.
+%% `species' is the number of species.
 %%
 %% ```
 %% 1> {ok, P} = cambrian_population:start(#{task => 'xor', seed => 42}).
@@ -474,17 +477,18 @@ stats(Population) -> call(Population, stats, infinity).
 -spec history(population()) -> [cambrian_history:page()].
 history(Population) -> call(Population, history, infinity).
 
-%% @doc Offers a genotype from elsewhere. It is evaluated with the next generation, or at once if
-%% the population rests after a generation. If it is better than the worst of its species, it takes
-%% its place. A `received' event tells the outcome. The same as {@link inject/3} with `undefined' as
-%% the last argument.
+%% @doc Offers a genotype to a population. The population evaluates it with the next generation, or
+%% at once if it rests after a generation. If the genotype is better than the worst of its species,
+%% it replaces that genotype. A `received' event reports the outcome. The same as {@link inject/3}
+%% with `undefined' as the last argument.
 -spec inject(population(), cambrian_genotype:genotype()) -> ok | {error, busy}.
 inject(Population, Genotype) -> inject(Population, Genotype, undefined).
 
-%% @doc The same. `From' says where the genotype came from, and is part of the `received' event.
+%% @doc Offers a genotype, as {@link inject/2} does. The `received' event contains `From', the
+%% origin of the genotype.
 %%
-%% `busy' means that 64 are waiting already, or some with two million connections together. A term
-%% that is no genotype raises `badarg'.
+%% `busy' means that 64 genotypes wait already, or some with two million connections in total. A
+%% term that is not a genotype raises `badarg'.
 %%
 %% ```
 %% 1> {ok, #{champion := Champion}} = cambrian:evolve('xor', #{seed => 42}).
@@ -499,14 +503,14 @@ inject(Population, Genotype) -> inject(Population, Genotype, undefined).
 %% '''
 -spec inject(population(), cambrian_genotype:genotype(), From :: term()) -> ok | {error, busy}.
 inject(Population, Genotype, From) ->
-    %% raises in the caller's process if this is no genotype
+    %% raises in the caller's process if this is not a genotype
     #{inputs := Inputs, outputs := Outputs, connections := Size} = cambrian_genotype:info(Genotype),
     Newcomer = #{genotype => Genotype, size => Size, from => From, told => false},
     call(Population, {inject, {Inputs, Outputs}, Newcomer}, infinity).
 
-%% @private Offers a genotype from the mesh. It is measured beside the population's own ({@link
-%% cambrian_mesh_newcomers}), and not at all if its network costs more than `Bound' times the median
-%% of those here ({@link cambrian_mesh_newcomers:bound/2}).
+%% @private Offers a genotype from the mesh. It is measured at the same time as the population
+%% ({@link cambrian_mesh_newcomers}). It is refused unmeasured if its network costs more than
+%% `Bound' times the median of the population's networks ({@link cambrian_mesh_newcomers:bound/2}).
 -spec inject_from_mesh(population(), cambrian_genotype:genotype(), From :: term(),
                        Bound :: number()) -> ok | {error, busy}.
 inject_from_mesh(Population, Genotype, From, Bound) ->
@@ -516,21 +520,21 @@ inject_from_mesh(Population, Genotype, From, Bound) ->
     call(Population, {inject, {Inputs, Outputs}, Newcomer}, infinity).
 
 %% @doc Removes banned genotypes: newcomers with these ids or from these keys, and every genotype
-%% that carries their genes. A bridge does this for the bans of its realm ({@link
+%% that carries their genes. A bridge calls this for the bans of its realm ({@link
 %% cambrian_trust:ban/3}).
 %%
-%% From now on none of these genotypes is evaluated, breeds, is the best or goes to others, and the
-%% next generation has none of them: their places go to the offspring of the others or, if none is
-%% left, to new genotypes like the first ones. A generation that is being evaluated begins again; so
-%% does the one that was evaluated last. `best' is then the best of those that stay, and a result
-%% with a banned champion is withdrawn. The answer is the same as the event `purged', and the
-%% checkpoint is written before the answer is given.
+%% From now on the population does not evaluate, breed, crown or send any of these genotypes, and
+%% the next generation has none of them: their places go to the offspring of the others or, if none
+%% is left, to new genotypes like the first ones. A generation that is being evaluated begins again,
+%% and so does a generation that was evaluated last. `best' is then the best of the remaining
+%% genotypes, and a result with a banned champion is withdrawn. The answer is the same as the event
+%% `purged'. The checkpoint is written before the function returns.
 %%
 %% A gene (a connection or a neuron) keeps the mark of its newcomer through mutation and tuning. In
 %% crossover it gets the marks that it has in the parent from which it comes, or the marks of both
 %% parents if their values are averaged. A genotype carries a newcomer's genes as long as one of its
-%% genes has the mark. If the banned genotype was bred here, its descendants are the genotypes with
-%% its id among the parents of their line.
+%% genes has the mark. If the banned genotype was bred by this population, its descendants are the
+%% genotypes with its id among the parents of their line.
 %%
 %% ```
 %% 1> {ok, #{champion := Champion}} = cambrian:evolve('xor', #{seed => 42}).
@@ -584,13 +588,14 @@ checkpoint(Population) ->
 -spec subscribe(population()) -> ok.
 subscribe(Population) -> call(Population, {subscribe, self()}, infinity).
 
-%% @private The same, and also `{worked, #{work, rests, failing}}': what the evaluations of the last
-%% generation cost, if there was one since the last such event, whether the population has nothing
-%% to do, and whether many of its own evaluations fail.
+%% @private Subscribes like {@link subscribe/1}. The caller also gets
+%% `{worked, #{work, rests, failing}}': the cost of the evaluations of the last generation, if there
+%% was one since the last such event, whether the population has nothing to do, and whether many of
+%% its own evaluations fail.
 -spec account(population()) -> ok.
 account(Population) -> call(Population, {account, self()}, infinity).
 
-%% @doc Ends the events for the calling process, except those that are sent already.
+%% @doc Ends the events for the calling process, except events that are already sent.
 %%
 %% ```
 %% 1> {ok, P} = cambrian_population:start(#{task => 'xor', seed => 42}).
@@ -603,9 +608,9 @@ account(Population) -> call(Population, {account, self()}, infinity).
 -spec unsubscribe(population()) -> ok.
 unsubscribe(Population) -> call(Population, {unsubscribe, self()}, infinity).
 
-%% @doc The task, the parameters and the seed; `task_id' is that of {@link cambrian_task:id/1};
-%% `inputs' and `outputs' are those of the genotypes. `networks' has those of the networks, which
-%% differ only with a substrate.
+%% @doc The task, the parameters and the seed. `task_id' is the id of {@link cambrian_task:id/1}.
+%% `inputs' and `outputs' are the size of the genotypes, and `networks' the size of the networks;
+%% the two sizes differ only with a substrate.
 %%
 %% ```
 %% 1> {ok, P} = cambrian_population:start(#{task => 'xor', seed => 42}).

@@ -1,6 +1,6 @@
 %% @private
 %% Calls of a population that survive its crashes. If the population crashes before or during a
-%% call, the call waits for its return; the name and the old pid both work.
+%% call, the call waits until the population returns. The name and the old pid both work.
 -module(cambrian_population_client).
 
 -export([call/3, step/2, stop/1]).
@@ -21,7 +21,7 @@ call_until(Population, Request, Deadline) ->
             call_until(returned(Population, Reason, Stack, Deadline), Request, Deadline)
     end.
 
-%% @doc A population that crashes meanwhile and returns does only the remaining generations.
+%% @doc If the population crashes and returns meanwhile, it does only the remaining generations.
 -spec step(cambrian_population:population(), pos_integer()) ->
           {ok, cambrian_population:stats()} | {error, term()}.
 step(Population, Generations) ->
@@ -43,7 +43,7 @@ stop(Population) ->
     catch exit:Reason:Stack -> stop(returned(Population, Reason, Stack, infinity))
     end.
 
-%% The population after its return. If it does not return, the exception is raised again.
+%% Waits for the population to return. If it does not return, raises the exception again.
 returned(Population, Reason, Stack, Deadline) ->
     _ = [cambrian_running:check() || is_atom(Population) orelse node(Population) =:= node()],
     case cambrian_store:whereabouts(Population) of

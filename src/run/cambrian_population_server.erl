@@ -1,20 +1,20 @@
 %% @private
-%% The process of a population: it turns calls and messages into events of {@link
-%% cambrian_evolution}, and carries out what that decides.
+%% The process of a population. It turns calls and messages into events of {@link
+%% cambrian_evolution}, and executes the effects that the evolution returns.
 -module(cambrian_population_server).
 -behaviour(gen_statem).
 
 -export([start_link/1]).
 -export([init/1, callback_mode/0, handle_event/4, terminate/3]).
 
-%% What never changes; `owner' is the monitor of the process that it ends with.
+%% Fields that never change; `owner' is the monitor of the process whose end stops the population.
 -record(conf, {name :: term(), task :: atom(), owner :: undefined | reference()}).
 -record(state, {conf :: #conf{},
                 evolution :: cambrian_evolution:evolution(),
                 labour :: cambrian_labour:labour(),
                 checkpointer :: cambrian_checkpointer:checkpointer(),
                 subscribers = #{} :: #{pid() => Monitor :: reference()},
-                %% subscribers that also hear how much it worked
+                %% subscribers that also get the work of each generation
                 accountants = [] :: [pid()]}).
 
 -define(HIBERNATE_MS, 1000).
@@ -31,14 +31,14 @@ start_link(Prepared) ->
 started({error, {shutdown, Reason}}) -> {error, Reason};
 started(Started) -> Started.
 
-%% The state is the phase of the evolution.
+%% The state of the state machine is the phase of the evolution.
 callback_mode() -> handle_event_function.
 
 init(Options) ->
     process_flag(trap_exit, true),
     case cambrian_restore:begin_with(Options) of
         {ok, Begin} -> begin_with(Begin, Options);
-        %% the caller gets the reason; a crash report would only repeat it
+        %% the caller gets the reason, so a crash report would only repeat it
         {error, Reason} -> {stop, {shutdown, Reason}}
     end.
 
@@ -103,7 +103,7 @@ carry_out(Effects, State) ->
     Postponed = [postpone || lists:member(postpone, Effects)],
     {next_state, cambrian_evolution:phase(Evolution), Next, Postponed}.
 
-%% A population that ends as it should leaves no checkpoint in memory; one that dies does.
+%% A population that ends normally leaves no checkpoint in memory; a crashed population leaves one.
 terminate(Reason, _Phase, #state{labour = Labour} = State) ->
     ok = cambrian_labour:stop(Labour),
     case Reason of
@@ -113,7 +113,7 @@ terminate(Reason, _Phase, #state{labour = Labour} = State) ->
         _ -> ok
     end.
 
-%% If the store has ended already, the files that it wrote remain.
+%% If the store has ended already, its files remain.
 save_and_forget(#state{conf = #conf{name = Name}, evolution = Evolution} = State) ->
     try
         _ = effect({save, file, cambrian_evolution:checkpoint(now_ms(), Evolution)}, State),
@@ -175,7 +175,7 @@ notify({Kind, Facts} = Event, #state{conf = Conf, subscribers = Subscribers}) ->
     #conf{name = Name} = Conf,
     _ = [Pid ! {cambrian, Name, Event} || Pid <- maps:keys(Subscribers)],
     report(Kind, Facts, Conf),
-    %% without a name, the caller of `evolve' gets the reason
+    %% without a name, the caller of `evolve' already gets the reason
     _ = [logger:warning("population ~tp: its run has ended without a result, as ~ts",
                         [Name, because(Facts)]) || Kind =:= failed, is_atom(Name)],
     ok.

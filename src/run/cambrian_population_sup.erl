@@ -1,6 +1,6 @@
 %% @private
-%% Supervises populations. Each has a supervisor of its own, its guard, so that a population that
-%% crashes again and again ends alone.
+%% Supervises populations. Each population has its own supervisor, its guard, so that a population
+%% that crashes again and again ends without harm to the others.
 -module(cambrian_population_sup).
 -behaviour(supervisor).
 
@@ -8,11 +8,11 @@
 
 start_link() -> supervisor:start_link({local, ?MODULE}, ?MODULE, populations).
 
-%% @doc Starts a population by this call, and again whenever it crashes. The answer is its guard.
+%% @doc Starts a population by this call, and again after each crash. Returns its guard.
 -spec start({module(), atom(), [term()]}) -> {ok, Guard :: pid()} | {error, term()}.
 start(Call) -> supervisor:start_child(?MODULE, [Call]).
 
-%% @doc The population under a guard: after a crash it has another pid.
+%% @doc The population under a guard. After a crash it has another pid.
 -spec population(Guard :: pid()) -> {ok, pid()} | {error, gone}.
 population(Guard) ->
     try supervisor:which_children(Guard) of
@@ -26,8 +26,8 @@ stop(Guard) ->
     _ = supervisor:terminate_child(?MODULE, Guard),
     ok.
 
-%% The guard starts before its population, so that the reason why a population cannot start is an
-%% answer. A supervisor that starts with its child would log a report instead.
+%% The guard starts before its population, so that a failed start of the population is returned as
+%% an error. A supervisor that starts together with its child would log a report instead.
 start_guard(Call) ->
     {ok, Guard} = supervisor:start_link(?MODULE, guard),
     Child = #{id => population, start => Call, restart => transient, significant => true},

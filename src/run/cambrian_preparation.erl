@@ -1,18 +1,17 @@
 %% @private
-%% Prepares the start of a population: checks its options one by one and against each other, and
-%% makes the task ready. It changes nothing and logs nothing, except that it calls `init/1' of the
-%% task.
+%% Prepares the start of a population: checks each option and their combination, and makes the task
+%% ready. It changes nothing and logs nothing, but it calls `init/1' of the task.
 -module(cambrian_preparation).
 
 -export([prepare/1, warn/1, parameters/1, effective/2, understood/1, native/1, founders/1]).
 
 %% The longest text of a task that a checkpoint keeps, in bytes.
 -define(MAX_TEXT, 4096).
-%% Parameters that are options as well.
+%% Parameters that are also options.
 -define(SHORT_PARAMETERS, [population, search]).
 
-%% @doc The caller of a start prepares it, so that a mistake is an answer and not a crash. `given'
-%% has the options that a checkpoint may contradict.
+%% @doc Prepares a start in the process of the caller, so that a mistake is an error and not a
+%% crash. `given' has the options that a checkpoint may contradict.
 -spec prepare(cambrian_population:options()) -> {ok, map()} | {error, term()}.
 prepare(Options) ->
     case cambrian_population_options:check(Options) of
@@ -30,19 +29,19 @@ with_task(Ready, #{task := Task} = Checked, Options) ->
     Checked#{task := needed(Ready#{id => cambrian_task:id(Task)}, Checked), text => text(Task),
              given => lasting(Options)}.
 
-%% Drops the funs that the population will not call: they hold what the task is made of, and would
-%% be copied from process to process.
+%% Drops the funs that the population will not call: they hold the data of the task, and would be
+%% copied from process to process.
 needed(Ready, #{nodes := []}) -> maps:without([on_workers, on_episodes], Ready);
 needed(Ready, _) -> maps:remove(on_episodes, Ready).
 
-%% What shapes a population from its first generation on.
+%% The options that shape a population from its first generation on.
 lasting(#{from := From} = Options) ->
     Ids = [cambrian_genotype:id(Founder) || Founder <- listed(From)],
     (lasting(maps:remove(from, Options)))#{from => Ids};
 lasting(Options) -> maps:with([seed, substrate], Options).
 
-%% The text by which a file names the task; empty for a task without one, such as a fun, or with a
-%% long one.
+%% The text that names the task in a file; empty for a task without a text, such as a fun, or with a
+%% long text.
 text(Task) ->
     Text = case erlang:external_size(Task) =< ?MAX_TEXT of
                true -> lists:flatten(io_lib:format("~0tp.", [Task]));
@@ -57,7 +56,7 @@ text(Task) ->
         _ -> <<>>
     end.
 
-%% @doc Logs warnings about prepared options that are sound and yet unwise.
+%% @doc Logs warnings about prepared options that are valid but unwise.
 -spec warn(Prepared :: map()) -> ok.
 warn(#{task := Task, name := Name, idle := Idle}) ->
     ok = cambrian_task:warn(Task),
@@ -66,10 +65,10 @@ warn(#{task := Task, name := Name, idle := Idle}) ->
                        [Name, Option])
     end, Idle).
 
-%%% ---- options against each other ---------------------------------------------------------
+%%% ---- combinations of options ------------------------------------------------------------
 
-%% Options that are sound each alone may contradict each other, or have no effect. `Given' are those
-%% of the caller. The first check that fails says why.
+%% Valid options may contradict each other, or have no effect together. `Given' are the options of
+%% the caller. The first failed check gives the error.
 checked(Prepared, Given) ->
     Checks = [fun check_size/2, fun check_given_size/2, fun check_nodes/2, fun check_evaluation/2,
               fun check_checkpoints/2, fun check_short_parameters/2, fun check_parameters/2,
@@ -101,7 +100,7 @@ same_size(Wanted, Sizes) ->
         [{What, Expected, Got} | _] -> {error, {wrong_size, What, Expected, Got}}
     end.
 
-%% A fun has the size that is given; any other task has its own.
+%% A fun has the given size; any other task has its own size.
 check_given_size(#{task := Task}, Given) ->
     case [{What, Got, Own} || What <- [inputs, outputs],
                               #{What := Got} <- [Given], #{What := Own} <- [Task], Own =/= Got] of
@@ -128,8 +127,8 @@ check_checkpoints(_, Given) ->
     none_of([checkpoint_interval, checkpoints, resume], Given,
             "left out without a name, by which checkpoints are found again").
 
-%% Options that have no effect here. That is no mistake: the same options may be for a device with a
-%% `data_dir' and for a desk without one.
+%% Options without effect. They are no mistake: the same options may be for a device with a
+%% `data_dir' and for a desktop without one.
 idle(#{name := Name}, Given) when is_atom(Name) ->
     [Option || {Option, _} <- given([checkpoint_interval, checkpoints], Given),
                application:get_env(cambrian, data_dir) =:= undefined];
@@ -208,7 +207,7 @@ check_founders(#{from := From, task := Task} = Options, _) ->
     end;
 check_founders(_, _) -> ok.
 
-%% A name that is registered between this check and the start is an error of the start.
+%% If another process registers the name between this check and the start, the start fails.
 check_name(#{name := Name}, _) when is_atom(Name) ->
     case whereis(Name) of
         undefined -> ok;
@@ -225,7 +224,7 @@ bad(Name, Value, Expected) ->
 
 %%% ---- parameters and founders ------------------------------------------------------------
 
-%% All parameters, with those that are given in place.
+%% All parameters, with the given values.
 effective(#{task := Task} = Options) ->
     cambrian_options:parameters(cambrian_nif:task_parameters(native(Task), parameters(Options))).
 
@@ -240,7 +239,7 @@ effective(Name, Options) ->
 parameters(#{params := Params} = Options) ->
     maps:merge(Params, maps:with(?SHORT_PARAMETERS, Options)).
 
-%% @doc The same, as the library understands them.
+%% @doc All parameters, in the form that the library takes.
 -spec understood(map()) -> map().
 understood(Options) ->
     {ok, All} = effective(Options),

@@ -1,6 +1,6 @@
 %% @private
-%% What a ban means for a population: which of its newcomers, champions and results are banned. For
-%% the genotypes of a generation the library decides that, gene by gene.
+%% Applies a ban to a population: which of its newcomers, champions and results are banned. For the
+%% genotypes of a generation the library decides, gene by gene.
 -module(cambrian_purge).
 
 -export([table/0, keys/1, is_newcomer/2, is_champion/2, purged/2, last_without/2]).
@@ -12,9 +12,9 @@
 %% A newcomer: its id, and the keys of the nodes that bred and sent it. A newcomer that a user
 %% injected has no keys.
 -type source() :: #{genotype := cambrian_genotype:id(), keys := [key()]}.
-%% How many genotypes are `leaving' with the next generation, and how many waiting `newcomers' are
-%% dropped. The generation is `founded' if no genotype stays, so that all are new. `champion' says
-%% whether the best so far is banned.
+%% How many genotypes are `leaving' with the next generation, and how many waiting `newcomers' were
+%% dropped. The generation is `founded' if no genotype remains, so that all are new. `champion' says
+%% whether the best genotype so far is banned.
 -type purged() :: #{generation := non_neg_integer(), leaving := non_neg_integer(),
                     newcomers := non_neg_integer(), founded := boolean(), champion := boolean()}.
 
@@ -49,15 +49,15 @@ is_source(#{genotype := Id, keys := Own}, #{keys := Keys, genotypes := Ids}) ->
     lists:member(Id, Ids) orelse lists:any(fun(Key) -> lists:member(Key, Keys) end, Own).
 
 %% @doc Removes banned genotypes from a generation. The library counts them, and finds the best of
-%% the others.
+%% the other genotypes.
 -spec purged(Generation :: reference(), banned()) ->
           {Population :: reference(), #{atom() => term()},
            Best :: undefined | cambrian_population:champion()}.
 purged(Generation, #{keys := Keys, genotypes := Genotypes}) ->
     cambrian_nif:population_purge(Generation, Keys, Genotypes).
 
-%% @doc The last evaluated generation without banned genotypes, for questions until there is
-%% another.
+%% @doc The last evaluated generation without banned genotypes, to answer questions until the next
+%% generation is evaluated.
 -spec last_without(banned(), undefined | reference()) -> undefined | reference().
 last_without(_Banned, undefined) -> undefined;
 last_without(Banned, Last) ->

@@ -1,12 +1,12 @@
 %% @private
-%% Where a population begins: at its checkpoint, if there is one that fits its options, or at a
-%% first generation.
+%% Decides how a population begins: from its checkpoint, if it has one that fits its options, or
+%% from a first generation.
 -module(cambrian_restore).
 
 -export([begin_with/1]).
 
-%% @doc For {@link cambrian_evolution:new/3}, by options that {@link cambrian_preparation}
-%% prepared. `is_resumed' says whether there was a checkpoint.
+%% @doc The start value for {@link cambrian_evolution:new/3}, from options that {@link
+%% cambrian_preparation} prepared. `is_resumed' says whether there was a checkpoint.
 -spec begin_with(map()) -> {ok, #{population := reference(), goal := map(), running := boolean(),
                                   is_resumed := boolean(), atom() => term()}} | {error, term()}.
 begin_with(Options) ->
@@ -22,7 +22,7 @@ begin_with(Options) ->
         Error -> Error
     end.
 
-%% A checkpoint may have a substrate that the options do not name.
+%% A checkpoint may have a substrate although the options name none.
 check_encoding(#{nodes := Nodes, task := #{inputs := Inputs, outputs := Outputs}}, Info)
   when Nodes =/= [] ->
     case Info of
@@ -31,19 +31,18 @@ check_encoding(#{nodes := Nodes, task := #{inputs := Inputs, outputs := Outputs}
     end;
 check_encoding(_, _) -> ok.
 
-%% A paused population is paused after a crash. In another VM it runs if the options have `run'.
+%% After a crash a paused population stays paused. In another VM it runs if the options have `run'.
 is_to_run(_Options, #{until := _, running := Running}) -> Running;
 is_to_run(#{run := Run}, Saved) -> Run orelse maps:get(running, Saved, false).
 
-%% After a crash the goal is the one that the population had. In another VM the options of the start
-%% change the goal of the checkpoint.
+%% After a crash the goal is the same as before. In another VM the options of the start change the
+%% goal of the checkpoint.
 goal(_Options, #{until := Until, goal := Goal}) -> maps:merge(Goal, Until);
 goal(Options, Saved) ->
     maps:merge(maps:get(goal, Saved, #{}), maps:with(maps:keys(cambrian_goal:table()), Options)).
 
-%% The checkpoints of the name are discarded here, after the process has registered the name, so
-%% that no other population has them. A start that cannot make a first generation discards
-%% nothing.
+%% Discards the checkpoints of the name only after the process has registered the name, so that no
+%% other population uses them. A start that cannot make a first generation discards nothing.
 saved(#{name := Name, discard := Once} = Options) ->
     case cambrian_store:is_discarded(Name, Once) orelse found(Options) of
         true -> restore_or_found(Options);

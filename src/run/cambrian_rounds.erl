@@ -1,18 +1,18 @@
 %% @private
-%% The evaluation of a generation by evaluators, as a value: the first round scores each genotype
-%% that has no fitness, and with tuning further rounds score the variants of the fittest.
+%% The evaluation of a generation by evaluators, as a value. The first round scores each genotype
+%% without a fitness. With tuning, further rounds score variants of the fittest genotypes.
 -module(cambrian_rounds).
 
 -export([start/2, scored/3, spent/1]).
 -export_type([rounds/0, step/0]).
 
 -record(rounds, {tuning :: reference(),
-                 %% evaluations that the goal allows, and those of them that were made
+                 %% the most evaluations that the goal allows, and the evaluations so far
                  most :: non_neg_integer() | infinity,
                  spent = 0 :: non_neg_integer()}).
 -opaque rounds() :: #rounds{}.
-%% Score these genotypes; or the generation is evaluated, or no genotype has a fitness. `IsCut' says
-%% whether a limit left some genotypes out.
+%% The next step: score these genotypes; or the generation is evaluated; or no genotype has a
+%% fitness. `IsCut' says whether a limit left some genotypes out.
 -type step() :: {score, [cambrian_genotype:genotype()], rounds()}
               | {evaluated, reference(), IsCut :: boolean()} | {no_fitness, IsCut :: boolean()}.
 
@@ -21,9 +21,9 @@
 start(Population, Most) ->
     next(false, #rounds{tuning = cambrian_nif:population_tuning(Population), most = Most}).
 
-%% @doc The outcomes of the first of the genotypes that were to be scored; a limit may have left out
-%% the others. The next round follows, unless no genotype is left to score, one of them reached the
-%% target, or a limit was reached.
+%% @doc Takes the outcomes of a round. A limit may have cut the list of outcomes short. The next
+%% round follows, unless no genotype is left to score, a genotype reached the target, or a limit was
+%% reached.
 -spec scored([cambrian_evaluator:outcome()], Target :: number() | none, rounds()) -> step().
 scored(Known, Target, #rounds{tuning = Tuning, spent = Spent} = Rounds) ->
     Asked = length(cambrian_nif:tuning_candidates(Tuning)),

@@ -1,5 +1,5 @@
 %% @private
-%% The runs of a population, as a value: the goal of a run, the time that all runs took, the callers
+%% The runs of a population, as a value: the goal of a run, the total time of all runs, the callers
 %% that wait for the end of a run, and the outcome of the last run.
 -module(cambrian_run).
 
@@ -10,15 +10,15 @@
 -export([elapsed/2, time_left/3]).
 -export_type([run/0, caller/0, outcome/0]).
 
-%% A caller gets an answer: `gen_statem:from()', or what a simulation puts in its place.
+%% A caller gets an answer: a `gen_statem:from()', or the equivalent in a simulation.
 -type caller() :: term().
 -type outcome() :: none | {ok, cambrian_population:result()}
                  | {error, cambrian_population:failure()}.
 
-%% `goal' is a cambrian_population:goal(), but its fun may return anything.
+%% `goal' is a cambrian_population:goal(), but its fun is the user's and may return any term.
 -record(run, {goal :: map(),
               running = false :: boolean(),
-              %% generations that {@link step/3} still has to do
+              %% generations that callers of `step' still wait for
               steps = 0 :: non_neg_integer(),
               outcome = none :: outcome(),
               %% ms of all runs before the one that started at `since'
@@ -38,7 +38,7 @@
 new(#{goal := Goal, running := Running} = Saved) ->
     #run{goal = Goal, running = Running, elapsed = maps:get(elapsed, Saved, 0)}.
 
-%% @doc What a checkpoint contains. The fun is apart from the rest because only this VM has it.
+%% @doc The part of a checkpoint. The fun is stored apart, because only this VM has it.
 -spec saved(Now :: integer(), run()) -> #{atom() => term()}.
 saved(Now, #run{goal = Goal, running = Running} = Run) ->
     #{running => Running, elapsed => elapsed(Now, Run), goal => maps:remove(until, Goal),
@@ -64,16 +64,16 @@ outcome(#run{outcome = Outcome}) -> Outcome.
 has_result(#run{outcome = {ok, _}}) -> true;
 has_result(_) -> false.
 
-%%% ---- orders -----------------------------------------------------------------------------
+%%% ---- commands ---------------------------------------------------------------------------
 
-%% @doc Runs from now on, with this goal added to the one before.
+%% @doc Runs from now on, with this goal added to the present goal.
 -spec aim(map(), run()) -> run().
 aim(Goal, #run{goal = Old} = Run) -> Run#run{goal = maps:merge(Old, Goal), running = true}.
 
 -spec step(caller(), pos_integer(), run()) -> run().
 step(Caller, Steps, Run) -> Run#run{steps = Steps, stepping = [Caller]}.
 
-%% @doc The generation under way is the last one.
+%% @doc Pauses: the present generation is the last one.
 -spec pause(run()) -> run().
 pause(#run{steps = Steps} = Run) -> Run#run{running = false, steps = min(1, Steps)}.
 
@@ -83,7 +83,7 @@ halt(Run) -> Run#run{running = false}.
 -spec await(caller(), run()) -> run().
 await(Caller, #run{awaiting = Awaiting} = Run) -> Run#run{awaiting = [Caller | Awaiting]}.
 
-%% @doc Repeats so many steps.
+%% @doc Sets the number of steps to repeat.
 -spec repeat(non_neg_integer(), run()) -> run().
 repeat(Again, #run{steps = Steps} = Run) -> Run#run{steps = Steps + Again}.
 
@@ -95,7 +95,7 @@ start(Now, Run) -> Run#run{outcome = none, since = Now}.
 -spec stop(Now :: integer(), run()) -> run().
 stop(Now, Run) -> Run#run{running = false, elapsed = elapsed(Now, Run), since = none}.
 
-%% @doc A generation is done.
+%% @doc Counts a finished generation.
 -spec count(run()) -> run().
 count(#run{steps = Steps} = Run) -> Run#run{steps = max(0, Steps - 1)}.
 
@@ -109,7 +109,7 @@ finish(Outcome, #run{awaiting = Awaiting} = Run) ->
 stepped(#run{steps = 0, stepping = Stepping} = Run) -> {Stepping, Run#run{stepping = []}};
 stepped(Run) -> {[], Run}.
 
-%% @doc The result does not count any more.
+%% @doc Withdraws the result.
 -spec forget_result(run()) -> run().
 forget_result(Run) -> Run#run{outcome = none, running = false}.
 
@@ -120,7 +120,7 @@ elapsed(_Now, #run{elapsed = Elapsed, since = none}) -> Elapsed;
 elapsed(Now, #run{elapsed = Elapsed, since = Since}) -> Elapsed + Now - Since.
 
 %% @doc The time that is left, in ms. A generation that is evaluated `again' gets the time of the
-%% whole run, because the time that it took before counts already.
+%% whole run, because its earlier evaluation already counts in the elapsed time.
 -spec time_left(first | again, Now :: integer(), run()) -> infinity | non_neg_integer().
 time_left(again, _Now, #run{goal = #{timeout := Timeout}}) when is_integer(Timeout) ->
     min(?MAX_MS, max(?GRACE, Timeout));

@@ -1,5 +1,5 @@
 %% @private
-%% The standing of an evolution, computed from a few facts: its result, whether it is over, and the
+%% Computes the standing of an evolution from a few facts: its result, whether it is over, and the
 %% answers to a user's questions.
 -module(cambrian_standing).
 
@@ -10,13 +10,14 @@
 %% More than any front has.
 -define(ALL, 16#ffffffff).
 
-%% What never changes of an evolution. `by' says who evaluates a generation: Rust as a whole, or
-%% evaluators in rounds. `has_trial' says whether the task has a trial; `text' is the task as a user
-%% wrote it; `from' has the ids of the genotypes from which the first generation descends.
+%% Fields that never change in an evolution. `by' says how a generation is evaluated: by Rust as a
+%% whole, or by evaluators in rounds. `has_trial' says whether the task has a trial. `text' is the
+%% task as a user wrote it. `from' has the ids of the genotypes from which the first generation
+%% descends.
 -type conf() :: #{name := term(), task := atom(), task_id := binary(), text := binary(),
                   from := [cambrian_genotype:id()], by := rust | rounds, has_trial := boolean(),
                   newcomer_timeout := undefined | pos_integer()}.
-%% `stats' are those of the last generation that was evaluated here, with the time of the runs.
+%% `stats' are the stats of the last generation that this VM evaluated, with the time of the runs.
 -type facts() :: #{conf := conf(), now := integer(), population := reference(),
                    evaluated := undefined | reference(), last := undefined | reference(),
                    is_cut := boolean(),
@@ -24,10 +25,11 @@
                    history := cambrian_history:history(),
                    champions := cambrian_champions:champions(), run := cambrian_run:run()}.
 %% The work that a bridge accounts for, of one population or of all populations of a task. `rests'
-%% is true if none of them works, `failing' if many of the genotypes that one of them breeds fail.
+%% is true if no population works. `failing' is true if in one population many of the genotypes that
+%% it bred fail.
 -type worked() :: #{work := non_neg_integer(), rests := boolean(), failing := boolean()}.
 
-%% @doc The number of the generation at hand.
+%% @doc The number of the present generation.
 -spec generation(facts()) -> non_neg_integer().
 generation(#{population := Population}) ->
     maps:get(generation, cambrian_nif:population_info(Population)).
@@ -56,13 +58,13 @@ some_of_front(Evaluated, Most) ->
     #{champion := Champion} = cambrian_nif:population_evaluated_champion(Evaluated),
     #{front => Some, count => Count, champion => Champion}.
 
-%% The last generation that was evaluated, also before a crash or in another VM.
+%% The last evaluated generation, also before a crash or in another VM.
 last(#{stats := undefined, history := History}) -> cambrian_history:last(History);
 last(#{stats := Stats}) -> Stats.
 
 elapsed(#{run := Run, now := Now}) -> cambrian_run:elapsed(Now, Run).
 
-%% @doc The stats of a generation that was evaluated just now, and how many evaluations are new.
+%% @doc The stats of the generation that was just evaluated, and the number of new evaluations.
 -spec measure(facts()) -> {cambrian_population:stats(), New :: non_neg_integer()}.
 measure(#{evaluated := Evaluated, population := Population, stats := Last} = Facts) ->
     Stats = #{evaluations := Evaluations} = cambrian_nif:population_stats(Evaluated),
@@ -78,8 +80,8 @@ measure(#{evaluated := Evaluated, population := Population, stats := Last} = Fac
                                 end,
     {Stats#{elapsed_ms => Elapsed, evaluations_per_second => Rate}, Evaluations - Counted}.
 
-%% @doc How much was worked. A population is `failing' if at least one in ten of its own evaluations
-%% fails: there a failure says little against a genotype from elsewhere.
+%% @doc How much the population worked. It is `failing' if at least one in ten of its own
+%% evaluations fails: then a failure says little against a genotype from another node.
 -spec worked(Work :: non_neg_integer(), Rests :: boolean(), facts()) -> worked().
 worked(Work, Rests, #{evaluated := Evaluated, population := Population}) ->
     #{evaluations := Evaluations, failures := Failures} =
@@ -118,7 +120,7 @@ archive({Generation, TaskId}) ->
 with_elites(#{conf := #{task_id := TaskId}, population := Population, evaluated := Evaluated}) ->
     {case Evaluated of undefined -> Population; _ -> Evaluated end, TaskId}.
 
-%% A checkpoint that was taken up has no front until a generation is evaluated.
+%% After a restart from a checkpoint there is no front until a generation is evaluated.
 front_of(#{population := Population, evaluated := Evaluated, last := Last}) ->
     case {is_pareto(Population), Evaluated, Last} of
         {false, _, _} -> #{};
@@ -129,7 +131,7 @@ front_of(#{population := Population, evaluated := Evaluated, last := Last}) ->
 
 %%% ---- limits -----------------------------------------------------------------------------
 
-%% @doc The time that is left for the generation at hand, in ms.
+%% @doc The time that is left for the present generation, in ms.
 -spec time_left(facts()) -> infinity | non_neg_integer().
 time_left(#{stats := Stats, run := Run, now := Now} = Facts) ->
     Generation = generation(Facts),
@@ -139,8 +141,8 @@ time_left(#{stats := Stats, run := Run, now := Now} = Facts) ->
             end,
     cambrian_run:time_left(Which, Now, Run).
 
-%% @doc Whether the checkpoint has passed a limit of the goal. A generation that ended a run is
-%% evaluated again and ends the run again.
+%% @doc Whether the checkpoint has already passed a limit of the goal. A generation that ended a run
+%% is evaluated again and ends the run again.
 -spec is_over(facts()) -> boolean().
 is_over(#{stats := undefined, champions := Champions, run := Run} = Facts) ->
     IsKnown = cambrian_champions:champion(Champions) =/= undefined,
@@ -155,8 +157,8 @@ is_over(#{generation := Generation, evaluations := Evaluations}, Generation, #{r
         orelse Evaluations > maps:get(evaluations, Goal, infinity);
 is_over(Last, _Generation, Facts) -> is_at_limit(Last#{elapsed_ms := elapsed(Facts)}, Facts).
 
-%% @doc Whether there is a result and a limit of the goal forbids another generation. A generation
-%% that was cut does not count.
+%% @doc Whether there is a result and a limit of the goal forbids another generation. A cut
+%% generation does not count.
 -spec is_settled(facts()) -> boolean().
 is_settled(#{stats := undefined}) -> false;
 is_settled(#{stats := #{generation := Generation} = Stats, is_cut := IsCut, run := Run} = Facts) ->
@@ -219,7 +221,8 @@ answer(info, #{conf := Conf, population := Population} = Facts) ->
                  cambrian_nif:population_info(Population)]);
 answer(_, _Facts) -> {error, unknown_call}.
 
-%% There are no stats if it began at a checkpoint and has evaluated no generation since.
+%% There are no stats if the population began from a checkpoint and has evaluated no generation
+%% since.
 so_far(#{stats := undefined, population := Population}) ->
     #{generation := Next} = Info = cambrian_nif:population_info(Population),
     Info#{generation := Next - 1};

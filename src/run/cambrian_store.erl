@@ -1,7 +1,7 @@
 %% @private
-%% Stores the checkpoints of every population, so that a population that crashes continues where it
-%% was. The last checkpoint of each population is in memory. If the application's `data_dir' is set,
-%% the last few of a population with a name are files too,
+%% Stores the checkpoints of every population, so that a crashed population continues from its last
+%% checkpoint. The last checkpoint of each population is in memory. If the application's `data_dir'
+%% is set, the last few checkpoints of a named population are also files,
 %% `populations/NAME/GENERATION.checkpoint', which only this process writes.
 -module(cambrian_store).
 -behaviour(gen_server).
@@ -12,23 +12,23 @@
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2]).
 -export_type([checkpoint/0]).
 
-%% `population' and the champion's genotype are resources; the population process decides the
-%% rest. A checkpoint from a file has the fields of `fields/0' and no others.
+%% `population' and the champion's genotype are resources; the population process decides the other
+%% fields. A checkpoint from a file has exactly the fields of `fields/0'.
 -type checkpoint() :: #{population := reference(), generation := non_neg_integer(),
                         champion := undefined | cambrian_population:champion(), atom() => term()}.
 
 -define(MAGIC, <<"cambrian checkpoint 2\n">>).
 -define(SUFFIX, <<".checkpoint">>).
-%% Below this no time overflows a float or 64 bits.
+%% Below this number no time overflows a float or 64 bits.
 -define(MAX_COUNT, (1 bsl 53)).
 -define(MAX_TEXT, 4096).
-%% A population that does not return within this time is lost. A supervisor takes much less.
+%% A population that does not return within this time is lost. A supervisor restarts it much sooner.
 -define(RETURNS_WITHIN_MS, 1000).
-%% How many pids of dead populations are known.
+%% The most pids of dead populations that the store remembers.
 -define(MAX_DEAD, 1000).
 
-%% By name: the mark of the start that discarded its checkpoints last, the process whose checkpoint
-%% it is, and when that process died.
+%% By name: the mark of the start that last discarded checkpoints, the process whose checkpoint is
+%% stored, and when that process died.
 -record(state, {discarded = #{} :: #{term() => reference()},
                 owners = #{} :: #{term() => {pid(), Monitor :: reference()}},
                 died = #{} :: #{term() => integer()},
@@ -54,8 +54,8 @@ amend(Name, Changes) -> gen_server:call(?MODULE, {amend, Name, Changes}, infinit
 write(Name, Checkpoint, Keep) ->
     gen_server:call(?MODULE, {write, Name, Checkpoint, Keep}, infinity).
 
-%% @doc The last checkpoint of this name, by this VM or an earlier one. A torn file is set aside and
-%% logged, and the file before it is read.
+%% @doc The last checkpoint of this name, from this VM or an earlier one. Sets a torn file aside,
+%% logs that, and reads the file before it.
 -spec get(Name :: term()) ->
           {ok, checkpoint()}
         | {error, not_found | {torn_checkpoint | atom(), cambrian_file:path()}
@@ -66,8 +66,8 @@ get(Name) ->
         [] -> gen_server:call(?MODULE, {read, Name}, infinity)
     end.
 
-%% @doc Where the population of this name is, or the population that had this pid: after a crash it
-%% has another pid. A population that crashed a moment ago is `returning'.
+%% @doc Finds the population with this name, or the population that once had this pid: after a crash
+%% it has another pid. A population that has just crashed is `returning'.
 -spec whereabouts(Name :: term() | pid()) -> {alive, pid()} | returning | gone.
 whereabouts(Name) ->
     try gen_server:call(?MODULE, {whereabouts, Name}, infinity)
@@ -82,9 +82,10 @@ lost() -> gen_server:call(?MODULE, lost, infinity).
 -spec populations() -> #{Name :: term() => pid()}.
 populations() -> gen_server:call(?MODULE, populations, infinity).
 
-%% @doc The same. Until it ends, the caller also gets `{cambrian_store, population, Name, Pid}' for
-%% each population that starts or returns. After a crash the store has no watchers, and knows a
-%% population again when that stores its next checkpoint.
+%% @doc Lists the live populations. Until the caller ends, it also gets
+%% `{cambrian_store, population, Name, Pid}' for each population that starts or returns. After a
+%% crash the store has no watchers, and knows a population again when that population stores its
+%% next checkpoint.
 -spec watch() -> #{Name :: term() => pid()}.
 watch() -> gen_server:call(?MODULE, watch, infinity).
 
@@ -98,7 +99,7 @@ open(Path) ->
         Error -> Error
     end.
 
-%% @doc Drops the checkpoint in memory; files stay.
+%% @doc Drops the checkpoint in memory, and keeps the files.
 -spec forget(Name :: term()) -> ok.
 forget(Name) -> gen_server:call(?MODULE, {forget, Name}, infinity).
 
@@ -182,7 +183,7 @@ whereabouts(Name, #state{owners = Owners} = State) ->
         {[], false} -> gone
     end.
 
-%% Remembers the name of a dead pid, for callers that know the population by that pid.
+%% Remembers the name of a dead pid, for callers that still use the pid.
 remember(Pid, Name, #state{dead = {Dead, Order}} = State) when map_size(Dead) < ?MAX_DEAD ->
     State#state{dead = {Dead#{Pid => Name}, queue:in(Pid, Order)}};
 remember(Pid, Name, #state{dead = {Dead, Order}} = State) ->
@@ -213,13 +214,13 @@ handle_cast(_, State) -> {noreply, State}.
 
 %%% ---- files ------------------------------------------------------------------------------
 
-%% Another VM can find only a population with a name.
+%% Another VM can find only a named population.
 directory(Name) when is_atom(Name) ->
     cambrian_data_dir:path([<<"populations">>, cambrian_file:name(atom_to_binary(Name))]);
 directory(_) -> none.
 
 %% @doc The checkpoints in a population's directory, the newest first: the files whose name is a
-%% number. Other files there belong to others.
+%% number. Other files there are not Cambrian's.
 -spec files(Dir :: cambrian_file:path()) -> [cambrian_file:path()].
 files(Dir) -> numbered(Dir, ?SUFFIX).
 
@@ -233,7 +234,7 @@ written(Name, Checkpoint, Keep) ->
         Error -> Error
     end.
 
-%% On a full disk all files except the last are deleted, to make room for this one.
+%% On a full disk, deletes all files except the last, to make room for this file.
 written_in(Dir, #{generation := Generation} = Checkpoint, Keep) ->
     Path = filename:join(Dir, cambrian_file:in_number(Generation, ?SUFFIX)),
     Written = cambrian_file:write(Path, ?MAGIC, encode(Checkpoint)),
@@ -249,7 +250,7 @@ written_in(Dir, #{generation := Generation} = Checkpoint, Keep) ->
         {Error, _} -> Error
     end.
 
-%% The files that an earlier VM was writing when it was killed.
+%% Unfinished files of an earlier VM that was killed while it wrote.
 begun(Dir) -> numbered(Dir, <<(?SUFFIX)/binary, ".tmp">>).
 
 older(Files, Keep) when length(Files) > Keep -> lists:nthtail(Keep, Files);
@@ -284,7 +285,7 @@ newest([], First) -> First;
 newest([{Generation, File} | Earlier], First) ->
     case open(File) of
         {ok, #{generation := Generation}} = Found -> Found;
-        %% with a number that is too high it would be the last one for ever
+        %% a file with a number that is too high would be the newest file for ever
         {ok, _} -> {error, {malformed, File}};
         {error, {torn_checkpoint, _}} = Error ->
             Aside = cambrian_file:set_aside(File),
@@ -310,15 +311,16 @@ first(First, _Error) -> First.
 
 %%% ---- the contents of a file -------------------------------------------------------------
 
-%% @doc The fields of a checkpoint that a file has, as bytes. A file has no funs, which belong to
-%% this VM, and no newcomers.
+%% @doc Encodes the fields of a checkpoint that a file has. A file has no funs, because they belong
+%% to this VM, and no newcomers.
 -spec encode(checkpoint()) -> binary().
 encode(#{population := Population, champion := Champion} = Checkpoint) ->
     Saved = Checkpoint#{population := cambrian_nif:population_encode(Population),
                         champion := map_champion(fun cambrian_genotype:to_binary/1, Champion)},
     term_to_binary(maps:with(maps:keys(fields()), Saved)).
 
-%% @doc The checkpoint in a file. Every field is checked, because anybody may have written the file.
+%% @doc Decodes the checkpoint in a file. Checks every field, because any program may have written
+%% it.
 -spec decode(binary(), cambrian_file:path()) ->
           {ok, checkpoint()} | {error, {term(), cambrian_file:path()}}.
 decode(Bytes, Path) ->
@@ -348,7 +350,7 @@ decoded(#{population := Population} = Saved, Path) ->
         {false, _} -> {error, {malformed, Path}}
     end.
 
-%% Each field with its check, which gets the generation, inputs and outputs of the population.
+%% The check of each field. It gets the generation, the inputs and the outputs of the population.
 fields() ->
     #{population => fun(_, _) -> true end,
       generation => fun(Generation, {Now, _, _}) -> Generation =:= Now end,
@@ -387,7 +389,8 @@ is_validated(#{value := Value, generation := Generation, fitness := Fitness,
         andalso is_genotype(Bytes, Population) andalso are_sources_beside(4, Validated);
 is_validated(_, _Now) -> false.
 
-%% Whether a map has so many other keys, and sources if it has that key: the oldest files lack it.
+%% Whether a map has so many keys beside `sources', and valid sources: the oldest files lack that
+%% key.
 are_sources_beside(Others, #{sources := Sources} = Map) ->
     map_size(Map) =:= Others + 1 andalso are_sources(Sources);
 are_sources_beside(Others, Map) -> map_size(Map) =:= Others.

@@ -1,13 +1,13 @@
-%% @private A process that evaluates the genotypes that its crew ({@link cambrian_crew}) hands it.
-%% Whatever the user's code does to the process, the crew sees from outside which genotype it was
-%% evaluating. A process in which an evaluation left a trace, such as a link or a message, is not
-%% used again.
+%% @private A process that evaluates the genotypes that its crew ({@link cambrian_crew}) sends. The
+%% crew can see from outside which genotype the worker evaluates, even if the user's code damages
+%% the process. If an evaluation leaves a trace in the process, such as a link or a message, the
+%% worker is not used again.
 %%
 %% The worker sends `{answer, Pid, Ref, Index, Score, State}' to its crew for each network that is
 %% evaluated alone, and `{answers, Pid, Ref, [{Index, Score}], State}' for networks that are
 %% evaluated together. The state is `ready'; `slow' if it took so long that other workers should do
 %% the items that it has not begun; or `spent' if it must not be used again. Only the worker and its
-%% crew know the reference, so a message from the user's code is no answer.
+%% crew know the reference, so the user's code cannot forge an answer.
 -module(cambrian_worker).
 
 -export([start_link/2, evaluate/4, in_progress/1, begun/1, network_of/1]).
@@ -15,11 +15,11 @@
 
 -type worker() :: {pid(), reference(), marks()}.
 %% The index that is being evaluated (0 between two evaluations), how many evaluations have begun,
-%% since when it works, and how much rest it owes the governor, in µs.
+%% when the worker began to work, and how much rest it owes the governor, in µs.
 -type marks() :: atomics:atomics_ref().
 -type score() :: cambrian_score:score() | {fault, cambrian_fault:fault()}
                | {unfit, Reason :: term()}.
-%% Makes a network from an item: from a genotype on the population's node, from its bytes elsewhere.
+%% Makes a network from an item: a genotype on the population's node, its bytes on other nodes.
 -type network() :: fun((cambrian_genotype:genotype() | binary()) -> cambrian_network:network()).
 
 -record(worker, {crew, ref, marks, how, limit}).
@@ -31,7 +31,7 @@
 %% In µs.
 -define(SLOW, 2000).
 
-%% @doc `Memory' is how many bytes one evaluation may take beyond what the task brings with it.
+%% @doc `Memory' is how many bytes one evaluation may take in addition to the task's own data.
 -spec start_link(cambrian_task:evaluation(), pos_integer() | infinity) -> worker().
 start_link(How, Memory) ->
     {Crew, Ref, Marks} = {self(), make_ref(), atomics:new(4, [])},
@@ -39,7 +39,7 @@ start_link(How, Memory) ->
     Pid = spawn_link(fun() -> start(Worker) end),
     {Pid, Ref, Marks}.
 
-%% @doc Hands items to a worker that has answered all earlier ones.
+%% @doc Sends items to a worker that has answered all earlier items.
 -spec evaluate(pid(), reference(), network(), [{pos_integer(), term()}]) -> ok.
 evaluate(Pid, Ref, Network, Items) ->
     Pid ! {evaluate, Ref, Network, Items},
@@ -49,7 +49,7 @@ evaluate(Pid, Ref, Network, Items) ->
 -spec in_progress(marks()) -> non_neg_integer().
 in_progress(Marks) -> atomics:get(Marks, ?UNDER_WAY).
 
-%% @doc How many evaluations have begun. While this number grows, nothing hangs.
+%% @doc How many evaluations have begun. While this number grows, no evaluation hangs.
 -spec begun(marks()) -> non_neg_integer().
 begun(Marks) -> atomics:get(Marks, ?BEGUN).
 
@@ -59,7 +59,7 @@ mark(Index, Marks) ->
 
 unmark(Marks) -> atomics:put(Marks, ?UNDER_WAY, 0).
 
-%% Rests as the governor says, between two evaluations or between two steps of networks that are
+%% Rests as the governor demands, between two evaluations, or between two steps of networks that are
 %% evaluated together. Rest counts as progress.
 rest(Marks) ->
     unmark(Marks),
@@ -70,8 +70,8 @@ rest(Marks) ->
 
 now_us() -> erlang:monotonic_time(microsecond).
 
-%% @doc The network of a genotype in its canonical bytes. If this node cannot read them, the
-%% genotype is not at fault.
+%% @doc Compiles the network of a genotype from its canonical bytes. If this node cannot read them,
+%% that is not a fault of the genotype.
 -spec network_of(binary()) -> cambrian_network:network().
 network_of(Bytes) ->
     case cambrian_genotype:from_binary(Bytes) of
@@ -81,15 +81,15 @@ network_of(Bytes) ->
 
 %%% ---- memory -----------------------------------------------------------------------------
 
-%% The limit is above the process's size at its start. That size counts three times, because during
-%% a garbage collection the old heap, the young heap and the new heap exist together. Binaries off
-%% the heap count from Erlang/OTP 28 on, which can count them.
+%% The limit is relative to the process's size at its start. That size counts three times, because
+%% during a garbage collection the old heap, the young heap and the new heap exist together.
+%% Binaries off the heap count only from Erlang/OTP 28 on.
 limit(infinity) -> infinity;
 limit(Bytes) ->
     Words = Bytes div erlang:system_info(wordsize),
     {Words, fun() ->
         {total_heap_size, Own} = process_info(self(), total_heap_size),
-        %% from a list, as the types of OTP before 28 have no `include_shared_binaries'
+        %% built as a list, because the types of OTP before 28 have no `include_shared_binaries'
         Limits = [{size, 3 * Own + binaries() + Words}, {kill, true}, {error_logger, false},
                   {include_shared_binaries, true}],
         process_flag(max_heap_size, maps:from_list(Limits))
@@ -103,7 +103,7 @@ binaries() ->
         _ -> 0
     end.
 
-%% Without this the garbage of one evaluation could kill the process in the next.
+%% Collects garbage: otherwise the garbage of one evaluation could kill the process in the next.
 sweep(infinity) -> ok;
 sweep({Words, _}) ->
     case process_info(self(), total_heap_size) of
@@ -188,7 +188,7 @@ together(Networks, Together, #worker{ref = Ref, marks = Marks}) ->
         Class:Reason:Stack -> exit({Ref, cambrian_fault:crashed(Class, Reason, Stack)})
     end.
 
-%% The scores in the order of the items. It crashes if an item has no answer.
+%% Returns the scores in the order of the items. Crashes if an item has no answer.
 scores(Items, Answers) ->
     Known = maps:from_list(Answers),
     [{Index, case maps:get(Index, Known) of
@@ -213,8 +213,8 @@ score(Answer) ->
 %%% ---- traces -----------------------------------------------------------------------------
 
 %% A worker is ready if it is linked only to its crew, has no messages and does not trap exits. The
-%% user's code may leave values in the process dictionary: many tasks keep there what they would
-%% otherwise compute for each genotype.
+%% user's code may leave values in the process dictionary: many tasks store values there that they
+%% would otherwise compute for each genotype.
 state(Crew) ->
     case process_info(self(), [links, message_queue_len, trap_exit]) of
         [{links, [Crew]}, {message_queue_len, 0}, {trap_exit, false}] -> ready;

@@ -1,6 +1,6 @@
 %% @private
-%% A bounded store of blobs by the SHA-256 of their bytes; the oldest go first. Putting a blob again
-%% makes it new.
+%% A bounded store of blobs by the SHA-256 of their bytes. The oldest blobs are dropped first.
+%% Putting a blob again makes it the newest.
 -module(cambrian_blobs).
 
 -export([new/1, put/2, get/2]).
@@ -13,14 +13,14 @@
 
 -opaque blobs() :: #blobs{}.
 
-%% How many blobs, however small.
+%% The most blobs, of any size.
 -define(MOST, 4096).
 
 -spec new(Bytes :: pos_integer()) -> blobs().
 new(Limit) -> #blobs{limit = Limit}.
 
-%% The hash of the blob, and the hashes of the blobs that had to go. A blob larger than the limit is
-%% refused.
+%% Stores a blob. Returns its hash, and the hashes of the blobs that were dropped for it. Refuses a
+%% blob that is larger than the limit.
 -spec put(binary(), blobs()) ->
           {ok, cambrian_transport:content(), [cambrian_transport:content()], blobs()}
           | {error, too_large}.
@@ -37,7 +37,7 @@ get(Content, #blobs{held = Held}) ->
         _ -> {error, not_found}
     end.
 
-%% Copies the blob: a part of a larger binary would keep all of it in memory.
+%% Copies the blob: if the blob is a part of a larger binary, it would keep all of that in memory.
 add(Content, Blob, #blobs{held = Held, ages = Ages, next = Age, bytes = Bytes} = Blobs) ->
     Blobs#blobs{held = Held#{Content => {Age, binary:copy(Blob)}},
                 ages = gb_trees:insert(Age, Content, Ages),

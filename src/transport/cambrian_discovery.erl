@@ -1,5 +1,4 @@
-%% @doc How Erlang nodes find each other without epmd: from a list, or by beacons in the local
-%% network.
+%% @doc Finds other Erlang nodes without epmd: from a list, or by beacons in the local network.
 %%
 %% ```
 %% 1> {ok, Mesh} = cambrian_transport_dist:connect(#{realm => <<"org.example.lab">>,
@@ -10,7 +9,7 @@
 %% {error,{bad_option,{port,0,<<"a port from 1 to 65535">>}}}
 %% '''
 %%
-%% `{static, Nodes}' connects to these nodes, and keeps trying those that are away.
+%% `{static, Nodes}' connects to these nodes, and tries unreachable nodes again and again.
 %%
 %% `{multicast, Options}' sends a beacon with the name of this node by UDP every `interval' ms
 %% (default 2000), and connects to the nodes whose beacons arrive. The beacons go to the multicast
@@ -19,10 +18,11 @@
 %% the choice of the system). A node's name must contain its port, as with {@link cambrian_epmd}, or
 %% an epmd must know it.
 %%
-%% A beacon is authenticated with the cookie (HMAC-SHA256), so only nodes that could connect anyway
-%% are heard. A beacon counts for half a minute, and only if it is newer than the last one from its
-%% node; clocks must agree that far. Anybody in the network can read the names of nodes, and can
-%% guess at the cookie, as with any connection that is not encrypted: use a long random cookie.
+%% A beacon is authenticated with the cookie (HMAC-SHA256), so a node accepts beacons only from
+%% nodes that could connect anyway. A beacon is valid for half a minute, and only if it is newer
+%% than the last one from its node, so clocks must agree that far. Every machine in the network can
+%% read the names of nodes, and can guess at the cookie, as with any connection that is not
+%% encrypted: use a long random cookie.
 -module(cambrian_discovery).
 -behaviour(gen_server).
 
@@ -47,7 +47,7 @@
 
 -define(MARK, "cambrian beacon", 1).
 -define(FRESH_MS, 30_000).
-%% Attempts at once: one can take seconds.
+%% The most attempts at once: one attempt can take seconds.
 -define(MOST_ATTEMPTS, 16).
 -define(MOST_HEARD, 10_000).
 
@@ -60,7 +60,7 @@ is_way(_) -> false.
 
 is_node(Node) -> is_atom(Node) andalso is_node_name(atom_to_binary(Node)).
 
-%% The system keeps each atom for ever, so other names never become one.
+%% The VM keeps each atom for ever, so other names never become atoms.
 is_node_name(Name) ->
     byte_size(Name) =< 255
         andalso re:run(Name, "^[A-Za-z0-9_-]+@[A-Za-z0-9_.:-]+$", [dollar_endonly]) =/= nomatch.
@@ -94,13 +94,13 @@ check(_) -> ok.
 start_link(none) -> ignore;
 start_link(Way) -> gen_server:start_link(?MODULE, Way, []).
 
-%% Traps exits: a server that does not would outlive a parent that ends normally.
+%% Traps exits: otherwise this server would outlive a parent that ends normally.
 init(Way) ->
     process_flag(trap_exit, true),
     self() ! tick,
     open_way(Way).
 
-%% A wrong setting stops it with `shutdown': it is no crash to report.
+%% A wrong setting stops the server with `shutdown': it is not a crash to report.
 open_way({static, Nodes}) -> {ok, #state{nodes = Nodes}};
 open_way({multicast, Options}) ->
     {ok, #{group := Group, port := Port, interval := Interval, interface := Interface}} =
@@ -111,7 +111,8 @@ open_way({multicast, Options}) ->
         false -> {stop, {shutdown, {multicast, eaddrnotavail}}}
     end.
 
-%% A socket reports no error for an address that this machine does not have; it stays silent.
+%% A socket reports no error for an address that this machine does not have; it only receives
+%% nothing.
 is_here({0, 0, 0, 0}) -> true;
 is_here(Address) ->
     {ok, Interfaces} = inet:getifaddrs(),
@@ -146,7 +147,7 @@ handle_info(_, State) ->
 
 %%% ---- beacons ----------------------------------------------------------------------------
 
-%% If the network is down for a while, it keeps trying.
+%% Continues while the network is down.
 send_beacon(#state{beacons = {Socket, Group, Port}, said = Last} = State)
   when node() =/= nonode@nohost ->
     Time = next_time(now_ms(), Last),
@@ -155,8 +156,8 @@ send_beacon(#state{beacons = {Socket, Group, Port}, said = Last} = State)
     State#state{said = Time};
 send_beacon(State) -> State.
 
-%% The next time for a beacon. Others ignore a beacon that is not later than the last one: if our
-%% clock was set back a little, it is the next ms.
+%% The time in the next beacon. Other nodes ignore a beacon that is not later than the last one: if
+%% the clock of this node was set back a little, the time is one ms after the last beacon.
 next_time(Now, Last) when Now > Last; Last > Now + ?FRESH_MS -> Now;
 next_time(_Now, Last) -> Last + 1.
 
@@ -168,7 +169,7 @@ beacon(Name, Cookie, Time) ->
 
 mac(Cookie, Body) -> crypto:mac(hmac, sha256, atom_to_binary(Cookie), Body).
 
-%% Reads no beacon that is not authenticated.
+%% Decodes only an authenticated beacon.
 receive_beacon(<<Mac:32/binary, Body/binary>>, State) when byte_size(Body) =< 512 ->
     case crypto:hash_equals(Mac, mac(erlang:get_cookie(), Body)) of
         true -> connect_if_new(Body, now_ms(), State);
@@ -184,19 +185,19 @@ connect_if_new(<<?MARK, Time:64, Name/binary>>, Now, #state{heard = Heard} = Sta
     end;
 connect_if_new(_, _Now, State) -> State.
 
-%% Forgets beacons that are too old, or from before a clock was set back: they must not refuse new
-%% ones.
+%% Forgets beacons that are too old, or from before a clock was set back, so that they do not refuse
+%% new beacons.
 forget_old(#state{heard = Heard} = State) ->
     Now = now_ms(),
     State#state{heard = maps:filter(fun(_, Time) -> abs(Now - Time) =< ?FRESH_MS end, Heard)}.
 
-%% The clock of the machine, even if it was set a moment ago: it is compared with the clocks of
-%% others.
+%% The clock of the machine, even if it was set just now, because it is compared with the clocks of
+%% other nodes.
 now_ms() -> os:system_time(millisecond).
 
 %%% ---- connecting -------------------------------------------------------------------------
 
-%% In its own process: an address where nobody answers takes seconds.
+%% In a separate process: an address that does not answer takes seconds.
 connect(Node, #state{connecting = Connecting} = State) ->
     case is_wanted(Node, Connecting) of
         true ->

@@ -13,7 +13,7 @@
 
 -type name() :: atom() | string().
 
-%% @doc No process is needed.
+%% @doc Starts no process, because none is needed.
 %%
 %% ```
 %% 1> cambrian_epmd:start_link().
@@ -22,12 +22,12 @@
 -spec start_link() -> ignore.
 start_link() -> ignore.
 
-%% @doc The same as {@link register_node/3}, for IPv4.
+%% @doc Registers a node for IPv4, like {@link register_node/3}.
 -spec register_node(name(), inet:port_number()) -> {ok, pos_integer()}.
 register_node(Name, Port) -> register_node(Name, Port, inet).
 
-%% @doc Registers nothing. It returns a creation: 32 random bits that distinguish the node from its
-%% last life.
+%% @doc Registers nothing. Returns a creation: 32 random bits that distinguish this start of the
+%% node from an earlier start.
 %%
 %% ```
 %% 1> {ok, Creation} = cambrian_epmd:register_node("worker_41001", 41001, inet).
@@ -37,7 +37,7 @@ register_node(Name, Port) -> register_node(Name, Port, inet).
 -spec register_node(name(), inet:port_number(), inet:address_family()) -> {ok, pos_integer()}.
 register_node(_Name, _Port, _Family) -> {ok, 3 + rand:uniform((1 bsl 32) - 4)}.
 
-%% @doc The port of this node: 0, any free port, if its name ends in none.
+%% @doc The port of this node. It is 0 (any free port) if the node's name does not end in a port.
 %%
 %% ```
 %% 1> cambrian_epmd:listen_port_please(worker_41001, "127.0.0.1").
@@ -52,7 +52,7 @@ listen_port_please(Name, _Host) -> {ok, port(Name)}.
 -spec port_please(name(), inet:hostname()) -> {port, inet:port_number(), pos_integer()}.
 port_please(Name, Host) -> port_please(Name, Host, infinity).
 
-%% @doc The port of a node and the version of its protocol, which is 6 since OTP 23. Asks nobody.
+%% @doc The port of a node and the version of its protocol, which is 6 since OTP 23. Sends no query.
 %%
 %% ```
 %% 1> cambrian_epmd:port_please("worker_41001", "127.0.0.1", infinity).
@@ -80,7 +80,8 @@ address_please(_Name, Host, Family) -> inet:getaddr(Host, Family).
 -spec names(inet:hostname()) -> {error, address}.
 names(_Host) -> {error, address}.
 
-%% 0, any free port, if the name ends in none: such a node can call but not be called.
+%% 0 (any free port) if the name does not end in a port. Such a node can connect to other nodes, but
+%% they cannot connect to it.
 port(Name) ->
     case re:run(atom_or_string(Name), "_([0-9]+)$", [{capture, all_but_first, list}]) of
         {match, [Port]} -> list_to_integer(Port);

@@ -1,6 +1,7 @@
 %% @private
 %% The only module that calls Macula 10. Each major version of Macula has a module like this one.
-%% Every payload is one binary, because names and texts in maps change their type on the way.
+%% Every payload is one binary, because Macula changes the type of names and texts in maps on the
+%% way.
 -module(cambrian_macula_10).
 
 -export([start/1, key/1, public/1, realm/1, connect/3, linked/3, close/1]).
@@ -14,7 +15,7 @@
 -type signed() :: term().
 -type seed() :: (Url :: binary()) | #{url := binary(), node_id := <<_:256>>}.
 
-%% The port of a relay whose address has none.
+%% The default port of a relay.
 -define(PORT, 4433).
 -define(GOODBYE_MS, 200).
 
@@ -31,7 +32,7 @@ start(LivenessMs) ->
     end.
 
 %% Makes a key from a seed. Relays may require that the hash of a key begins with 8 zero bits, so
-%% that many keys are expensive: this is the first such key of the seed.
+%% that many keys are expensive. This is the first such key of the seed.
 -spec key(Seed :: binary()) -> key().
 key(Seed) -> key(Seed, 0).
 
@@ -49,15 +50,15 @@ public(#{public := Public}) -> Public.
 -spec realm(binary()) -> realm().
 realm(Name) -> apply_to(macula_realm, id, [Name]).
 
-%% Links the pool to the caller. A message goes to every seed with an open link, because Macula
-%% notices a dead link late.
+%% Links the pool to the caller. Each message is sent over every seed with an open link, because
+%% Macula notices a dead link late.
 -spec connect(Seeds :: [seed()], key(), Options :: map()) -> {ok, pool()} | {error, term()}.
 connect(Seeds, Key, Options) ->
     macula(connect, [[seed(Seed, Options) || Seed <- Seeds],
                      (maps:with([verify], Options))#{identity => Key,
                                                      replication_factor => length(Seeds)}]).
 
-%% The key of a relay goes with its seed: as an option of the pool, it would be the key of all
+%% The key of a relay belongs to its seed: as an option of the pool, it would be the key of all
 %% relays.
 seed(#{url := Url, node_id := Id}, _) -> (address(Url))#{expected_node_id => Id};
 seed(Url, #{expected_node_id := Id}) -> (address(Url))#{expected_node_id => Id};
@@ -78,9 +79,9 @@ linked(Pool, Seeds, Options) ->
         {error, _} -> []
     end.
 
-%% Closes the pool and the processes below it. Macula leaves the process that dials in a call of up
-%% to 30 seconds. When the relay is there again, that process would connect by the same key and so
-%% evict the next pool.
+%% Closes the pool and the processes below it. Macula does not stop the process that dials: it may
+%% stay in a call of up to 30 seconds. When the relay returns, that process would connect with the
+%% same key and so evict the next pool.
 -spec close(pool()) -> ok | {error, term()}.
 close(Pool) ->
     Links = links_of(Pool) -- [self()],
@@ -96,7 +97,7 @@ links_of(Process) ->
         undefined -> []
     end.
 
-%% A process that is not in such a call says goodbye to the relay.
+%% If the process is not in such a call, it says goodbye to the relay.
 await_end({Process, Monitor}) ->
     receive {'DOWN', Monitor, process, Process, _} -> ok
     after ?GOODBYE_MS ->
@@ -108,7 +109,7 @@ await_end({Process, Monitor}) ->
 publish(Pool, Realm, Topic, Bytes) -> macula(publish, [Pool, Realm, Topic, Bytes]).
 
 %% The caller receives messages as `{macula_event, Reference, Topic, Bytes, About}'. By default
-%% Macula orders them, and loses or delays some.
+%% Macula orders the messages, and loses or delays some of them.
 -spec subscribe(pool(), realm(), binary()) -> {ok, reference()} | {error, term()}.
 subscribe(Pool, Realm, Topic) ->
     macula(subscribe, [Pool, Realm, Topic, self(), #{delivery => as_arrives}]).
@@ -116,7 +117,7 @@ subscribe(Pool, Realm, Topic) ->
 -spec unsubscribe(pool(), reference()) -> ok | {error, term()}.
 unsubscribe(Pool, Reference) -> macula(unsubscribe, [Pool, Reference]).
 
-%% The fun runs in the process of the whole link, and has to return at once.
+%% The fun runs in the process of the whole link, and must return at once.
 -spec advertise(pool(), realm(), binary(), fun((binary()) -> binary())) -> ok | {error, term()}.
 advertise(Pool, Realm, Procedure, Fun) ->
     macula(advertise, [Pool, Realm, Procedure, fun(Bytes) -> {ok, Fun(Bytes)} end, #{}]).
@@ -132,7 +133,7 @@ call(Pool, Realm, Procedure, Bytes, Timeout) ->
         {error, _} = Error -> Error
     end.
 
-%% A record of `Value', one for each subject and key.
+%% Makes a record of `Value', one record for each subject and key.
 -spec sign(Type :: 16#20..16#ff, Subject :: <<_:256>>, Value :: binary(), TtlMs :: pos_integer(),
            key()) -> signed().
 sign(Type, Subject, Value, TtlMs, #{public := Public} = Key) ->
@@ -143,8 +144,8 @@ sign(Type, Subject, Value, TtlMs, #{public := Public} = Key) ->
 -spec put_record(pool(), signed()) -> ok | {error, term()}.
 put_record(Pool, Record) -> macula(put_record, [Pool, Record]).
 
-%% The rest of each value that begins with the prefix, of the records of a type that are signed by
-%% their key and have not expired.
+%% Finds the records of a type that are signed by their key and have not expired. Returns, for each
+%% value that begins with the prefix, the rest of the value.
 -spec records(pool(), 16#20..16#ff, Prefix :: binary()) ->
           {ok, [{Public :: binary(), binary()}]} | {error, term()}.
 records(Pool, Type, Prefix) ->
@@ -155,7 +156,7 @@ records(Pool, Type, Prefix) ->
         {error, _} = Error -> Error
     end.
 
-%% The key of the payload's one entry has become an atom or a text.
+%% Macula has turned the key of the payload's one entry into an atom or a text.
 values(#{payload := Payload}, Prefix) when is_map(Payload) ->
     Size = byte_size(Prefix),
     [Rest || <<P:Size/binary, Rest/binary>> <- maps:values(Payload), P =:= Prefix];
@@ -175,8 +176,8 @@ get_content(Pool, Id) -> macula(get_content, [Pool, Id]).
 
 macula(Function, Arguments) -> apply_to(macula, Function, Arguments).
 
-%% A process of Macula may be gone or time out. The call is by name, because Macula may not be
-%% installed.
+%% A process of Macula may be gone or time out. The module is named at run time, because Macula may
+%% not be installed.
 apply_to(Module, Function, Arguments) ->
     try apply(Module, Function, Arguments)
     catch

@@ -1,7 +1,7 @@
 %% @private
-%% Calls over Macula. Each is two calls of Macula's: the first hands over the question and returns
-%% at once, because Macula runs nothing else on the link meanwhile; the answer comes with a call in
-%% the other direction.
+%% Calls over Macula. One call is two calls of Macula: the first delivers the question and returns
+%% at once, because Macula runs no other call on the link meanwhile; the second, in the other
+%% direction, delivers the answer.
 -module(cambrian_macula_call).
 
 -export([serve/3, call/5, receive_call/2, procedure/1, deadline/1, time_left/1]).
@@ -9,10 +9,10 @@
 -type handle() :: cambrian_macula_handle:handle().
 -type deadline() :: infinity | integer().
 
-%% The first byte of what a call of Macula's carries.
+%% The first byte of the bytes in a call of Macula.
 -define(QUESTION, 2).
 -define(ANSWER, 3).
-%% How long Macula may take to hand over a question or an answer.
+%% The time limit for Macula to deliver a question or an answer.
 -define(HAND_OVER_MS, 4000).
 
 -spec serve(handle(), cambrian_transport:procedure(), cambrian_transport:handler()) ->
@@ -62,12 +62,12 @@ hand_over(#{sdk := Sdk, realm := Realm} = Handle, To, Bytes, Ms) ->
     Call = fun(Pool) -> Sdk:call(Pool, Realm, procedure(To), Bytes, Ms) end,
     cambrian_macula_handle:with_pool(Handle, Call).
 
-%% @doc The one procedure of Macula's by which a node receives questions and answers.
+%% @doc The one procedure of Macula through which a node receives questions and answers.
 -spec procedure(cambrian_transport:address()) -> binary().
 procedure(Address) -> <<"cambrian/", Address/binary>>.
 
-%% @doc Receives a question or an answer. It runs in Macula's process, so it only passes the bytes
-%% on. Nobody vouches for the address in a question: it is only what the caller says.
+%% @doc Receives a question or an answer. It runs in Macula's process, so it only forwards the
+%% bytes. The address in a question is not verified: it is only the caller's claim.
 -spec receive_call(handle(), binary()) -> Reply :: binary().
 receive_call(Handle, <<?QUESTION, Reference:16/binary, Ms:32, L, From:L/binary,
                        P, Procedure:P/binary, Bytes/binary>>) ->

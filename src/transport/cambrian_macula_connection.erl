@@ -1,10 +1,10 @@
 %% @private
-%% The process of one connection to Macula. It owns the pool, and keeps what each new pool needs
-%% again: subscriptions and records. It is linked to its owner and to the pool.
+%% The process of one connection to Macula. It owns the pool, and keeps the subscriptions and
+%% records that each new pool needs again. It is linked to its owner and to the pool.
 %%
-%% It knows that the mesh carries messages when its own heartbeat comes back, and closes a
-%% connection over which nothing comes back. It knows that other nodes can be reached from their
-%% greetings.
+%% Its own heartbeat, when it comes back, proves that the mesh carries messages. If nothing comes
+%% back over a connection, the process closes it. Greetings of other nodes prove that they can be
+%% reached.
 -module(cambrian_macula_connection).
 -behaviour(gen_server).
 
@@ -13,37 +13,37 @@
 
 -type handle() :: cambrian_macula_handle:handle().
 
-%% How many records, the newest, are put again while we are connected.
+%% How many of the newest records are published again while this node is connected.
 -define(MAX_RECORDS, 256).
-%% Each message begins with this version, a kind, the sender and a number of its own.
+%% Each message begins with this version, a kind, the sender and a number that is unique per sender.
 -define(VERSION, 1).
 -define(MESSAGE, 0).
-%% To ourselves.
+%% From this node to itself.
 -define(PROBE, 1).
-%% To all: a node is here, or leaves.
+%% To all nodes: this node joins, or leaves.
 -define(GREETING, 4).
 -define(GOODBYE, 5).
-%% How many messages, twice, are recognised when they arrive again.
+%% The connection recognises this many messages, up to twice as many, if they arrive again.
 -define(MAX_SEEN, 20000).
-%% How many other senders are remembered: a sender costs others nothing to invent.
+%% How many other senders the connection remembers: sender names cost nothing to invent.
 -define(MAX_HEARD, 10000).
-%% A relay hears of a subscription after it was answered; messages that are published before that
-%% are lost.
+%% A relay learns of a subscription after it was confirmed. Messages published before that are lost.
 -define(SETTLE_MS, 1000).
 -define(PROBE_MS, 50).
-%% After this silence of all others, they left without a goodbye or are out of reach. It is longer
-%% than relays take to notice that they lost each other, which is five minutes.
+%% After so long without a message of any other node, all others have left without a goodbye or are
+%% out of reach. It is longer than relays take to notice that they lost each other, which is five
+%% minutes.
 -define(MISSED_MS, 600_000).
-%% A seed whose link ends at once can end Macula's pool, and so the links to the others. The seeds
+%% A seed whose link ends at once can end Macula's pool, and so the links to the other seeds. Seeds
 %% without a link are left out for this time.
 -define(LEFT_OUT_MS, 300_000).
-%% About how many of all nodes greet within a heartbeat.
+%% About how many nodes, of all nodes, send a greeting within a heartbeat.
 -define(GREETINGS, 4).
 -define(GREETING_TOPIC, <<"cambrian/greeting">>).
 -define(GOODBYE_MS, 1000).
 
-%% @doc Starts the process, and links it to the caller once it runs: a process that fails to start
-%% must not take its owner along.
+%% @doc Starts the process, and links it to the caller only once it runs: a failed start must not
+%% end the caller.
 -spec start(module(), Options :: map(), Owner :: pid()) -> {ok, pid()} | {error, term()}.
 start(Sdk, Options, Owner) -> gen_server:start(?MODULE, {Sdk, Options, Owner}, []).
 
@@ -202,8 +202,8 @@ handle_info(forget, #{heard := {New, _}} = State) -> {noreply, State#{heard := {
 handle_info(republish, State) -> {noreply, republish(State)};
 handle_info(_, State) -> {noreply, State}.
 
-%% A message of our own proves that the mesh carries what we send; a message of another node proves
-%% that it is there.
+%% A message of this node proves that the mesh carries its messages. A message of another node
+%% proves that the other node is reachable.
 receive_message(_, {Sender, _}, Heartbeat, _,
                 #{handle := #{sender := Sender}, heartbeat := Heartbeat} = State) ->
     look_for_links(State),
@@ -224,7 +224,7 @@ remember_sender(Sender, #{heard := {Heard, Before}} = State) when map_size(Heard
     State#{heard := {Heard#{Sender => true}, Before}};
 remember_sender(_, State) -> State.
 
-%% Once no other node is known, none is missed.
+%% If no other node is known, none can be missing.
 forget_sender(Sender, #{heard := {Heard, Before}} = State) ->
     Left = State#{heard := {maps:remove(Sender, Heard), maps:remove(Sender, Before)}},
     case heard(Left) of
@@ -238,7 +238,7 @@ is_new(Id, #{seen := {New, Old}} = State) ->
        true -> {true, State#{seen := {#{Id => true}, New}}}
     end.
 
-%% More often until the first message came back.
+%% Sends heartbeats more often until the first one has come back.
 beat(#{heartbeat := Heartbeat, options := #{heartbeat_ms := Ms}} = State) ->
     probe(Heartbeat, State),
     _ = [send(?GREETING_TOPIC, ?GREETING, State)
@@ -247,7 +247,7 @@ beat(#{heartbeat := Heartbeat, options := #{heartbeat_ms := Ms}} = State) ->
     _ = erlang:send_after(Pause, self(), beat),
     State.
 
-%% In its own process: Macula may take seconds to fail.
+%% In a separate process: Macula may take seconds to fail.
 probe(Topic, State) -> send(Topic, ?PROBE, State).
 
 send(Topic, Kind, #{handle := Handle}) ->
@@ -275,8 +275,8 @@ answer_subscribers(Topic, #{probed := Probed} = State) ->
     _ = [gen_server:reply(From, ok) || From <- maps:get(Topic, Probed, [])],
     State#{probed := maps:remove(Topic, Probed)}.
 
-%% The old pool has to be gone before there is a new one: the relay knows both by one key, so one
-%% would evict the other.
+%% The old pool must end before a new one starts: both have the same key for the relay, so one would
+%% evict the other.
 close_if_silent(#{pool := Pool, echo := Echo, opened := Opened,
                   options := #{silence_ms := Ms}} = State)
   when is_pid(Pool) ->
@@ -289,7 +289,7 @@ close_if_silent(#{pool := Pool, echo := Echo, opened := Opened,
     end;
 close_if_silent(State) -> State.
 
-%% In its own process: Macula asks each link, which may take a second.
+%% In a separate process: Macula asks each link, which may take a second.
 look_for_links(#{options := #{seeds := [_]}}) -> ok;
 look_for_links(#{handle := #{sdk := Sdk}, pool := Pool, options := #{seeds := Seeds} = Options}) ->
     Self = self(),
@@ -312,7 +312,7 @@ close(#{handle := #{sdk := Sdk}, pool := Pool}) ->
     _ = Sdk:close(Pool),
     exit(Pool, kill).
 
-%% A relay that was away, or another relay, may know none of our records.
+%% A relay that was restarted, or another relay, may lack our records.
 republish_unless(true, State) -> State;
 republish_unless(false, State) -> republish(State).
 
@@ -329,7 +329,8 @@ put_records(Rows, Ttl, #{handle := #{sdk := Sdk} = Handle} = State) ->
               end),
     ok.
 
-%% Withdraws our records: until they expire, they would lead others to a node that is gone.
+%% Withdraws the records of this node: until they expire, they would lead other nodes to an absent
+%% node.
 terminate(normal, #{owner := Owner} = State) ->
     unlink(Owner),
     terminate(disconnected, State);

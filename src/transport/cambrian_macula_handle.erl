@@ -1,18 +1,18 @@
 %% @private
-%% The handle of a connection to Macula. With it, a process uses the connection without asking the
-%% process of the connection ({@link cambrian_macula_connection}, which makes the handle). The table
-%% holds the present pool, the handlers, and the alias of each process that waits for an answer.
+%% The handle of a connection to Macula. With it, a process uses the connection without a call to
+%% {@link cambrian_macula_connection}, which makes the handle. The table holds the present pool, the
+%% handlers, and the alias of each process that waits for an answer.
 -module(cambrian_macula_handle).
 
 -export([with_pool/2, take_slot/2, free_slot/1]).
 -export_type([handle/0]).
 
-%% `handlers' and `transfers' count those at work.
+%% `handlers' and `transfers' count the ones that are running.
 -type handle() :: #{process := pid(), table := ets:table(), sdk := module(), realm := binary(),
                     address := binary(), sender := binary(), handlers := atomics:atomics_ref(),
                     transfers := atomics:atomics_ref()}.
 
-%% @doc Calls the fun with the present pool of Macula's, if there is one.
+%% @doc Calls the fun with the present pool of Macula, if there is one.
 -spec with_pool(handle(), fun((pid()) -> Result)) -> Result | {error, disconnected}.
 with_pool(#{table := Table}, Fun) ->
     try ets:lookup(Table, pool) of

@@ -7,18 +7,18 @@
 %% <li>A connection belongs to one realm, and to the process that made it, its owner. It ends with
 %%     the owner, or by `disconnect'. If it breaks, the owner receives an exit signal, as from any
 %%     linked process.</li>
-%% <li>A message is delivered at most once, in any order, byte for byte, to all who subscribe to its
+%% <li>A message is delivered at most once, in any order, byte for byte, to all subscribers of its
 %%     topic in the same realm, but not to the connection that published it. Messages, questions
 %%     and answers are under 1 MiB; larger bytes, up to 16 MiB, travel as a blob.</li>
-%% <li>A node that is slow or gone loses messages, and delays nobody.</li>
+%% <li>A slow or absent node loses messages, and delays no other node.</li>
 %% <li>Any process may call any function but `connect'.</li>
 %% </ul>
 %%
-%% All adapters share these errors: `too_large'; of a call, `unknown_procedure', `crashed' (the
-%% handler crashed, or its answer is no binary), `busy' (too many calls are at work there, or the
-%% node does no more for this caller just now: try again), `timeout', and `gone' (no node has that
-%% address); of a fetch, `not_found', `timeout' and `corrupted' (the nodes that announced the blob
-%% had other bytes). An adapter may have more.
+%% All adapters share these errors. For any bytes: `too_large'. For a call: `timeout';
+%% `unknown_procedure'; `crashed' (the handler crashed, or its answer is not a binary); `busy' (the
+%% called node runs too many calls, or does no more for this caller now: try again); `gone' (no node
+%% has that address). For a fetch: `timeout'; `not_found'; `corrupted' (the nodes that announced the
+%% blob sent other bytes). An adapter may have more errors.
 -module(cambrian_transport).
 
 -export([max_message/0, max_blob/0, max_handlers/0]).
@@ -40,62 +40,62 @@
 %% The SHA-256 of a blob.
 
 -type handler() :: fun((binary(), caller()) -> binary() | busy).
-%% After `busy', the caller receives that error.
+%% If the handler returns `busy', the caller receives that error.
 
 -type caller() :: address() | unknown.
-%% The address of the caller, if the transport can vouch for it; otherwise `unknown'. All calls of
-%% one node may have the address of one of its connections.
+%% The address of the caller, if the transport can verify it; otherwise `unknown'. All calls of one
+%% node may have the address of one of its connections.
 
 -type status() :: #{connected := boolean(), peers := non_neg_integer() | unknown, atom() => term()}.
 
 -callback connect(Options :: #{realm := binary(),
                                identity => fun(() -> <<_:256>>), atom() => term()}) ->
     {ok, handle()} | {error, {transport_unavailable, atom()} | term()}.
-%% Joins the realm; the caller becomes the owner. `identity' gives 32 secret bytes, for adapters
+%% Joins the realm; the caller becomes the owner. `identity' returns 32 secret bytes, for adapters
 %% whose nodes have keys.
 
 -callback disconnect(handle()) -> ok.
 -callback address(handle()) -> address().
 
 -callback publish(handle(), topic(), binary()) -> ok | {error, term()}.
-%% Sends to all known subscribers. `ok' promises no delivery.
+%% Sends a message to all known subscribers. `ok' does not promise delivery.
 
 -callback subscribe(handle(), topic()) -> ok | {error, term()}.
-%% The owner receives messages as `{cambrian_transport, Topic, Bytes}'. Subscribing twice is the
-%% same as once.
+%% Subscribes the owner, which receives messages as `{cambrian_transport, Topic, Bytes}'. A second
+%% subscription to a topic has no effect.
 
 -callback unsubscribe(handle(), topic()) -> ok.
-%% Ends a subscription. It is for members of a swarm or a federation that leave one group for
-%% another. The bridge keeps its subscriptions while it is connected, and does not call it.
+%% Ends a subscription. Members of a swarm or a federation that change their group use it. The
+%% bridge keeps its subscriptions while it is connected, and does not call it.
 
 -callback serve(handle(), procedure(), handler()) -> ok | {error, term()}.
-%% Lets others call a procedure. The handler runs in its own process, at most 50 at once in a
+%% Lets other nodes call a procedure. The handler runs in a separate process, at most 50 at once per
 %% connection, and at most until the caller gives up.
 
 -callback call(handle(), address(), procedure(), binary(), timeout()) ->
     {ok, binary()} | {error, term()}.
 
 -callback announce(handle(), key()) -> ok | {error, term()}.
-%% Announces that this connection holds what the key names, until it ends: others find its address
-%% with `find'. A key has at most 255 bytes. In a swarm, nodes announce what they hold and find the
-%% holders; in a federation, members announce themselves and find each other. The bridge does not
-%% call `announce' or `find'.
+%% Announces, until the connection ends, that this connection holds the thing that the key names.
+%% Other nodes find its address with `find'. A key has at most 255 bytes. In a swarm, nodes announce
+%% what they hold and find the holders; in a federation, members announce themselves and find each
+%% other. The bridge does not call `announce' or `find'.
 
 -callback find(handle(), key()) -> {ok, [address()]} | {error, term()}.
 %% The addresses of the connections that announced the key.
 
 -callback send(handle(), Blob :: binary()) -> {ok, content()} | {error, term()}.
-%% Lets others in the realm fetch a blob by its hash, at least until this connection ends or newer
-%% blobs need the room.
+%% Lets other nodes of the realm fetch a blob by its hash, at least until this connection ends or
+%% newer blobs need the room.
 
 -callback fetch(handle(), content(), timeout()) -> {ok, binary()} | {error, term()}.
 %% The adapter checks the hash before it returns the blob.
 
 -callback status(handle()) -> status().
-%% `peers': how many other connections the realm has, as far as this node knows. A crash is noticed
-%% late: only messages prove that a node is alive.
+%% `peers': how many other connections the realm has, as far as this node knows. The adapter notices
+%% a crash late: only messages prove that a node is alive.
 
-%% @doc The most bytes of a message, a question or an answer.
+%% @doc The largest size of a message, a question or an answer, in bytes.
 %%
 %% ```
 %% 1> cambrian_transport:max_message().
@@ -104,7 +104,7 @@
 -spec max_message() -> pos_integer().
 max_message() -> 1 bsl 20 - 1.
 
-%% @doc The most bytes of a blob.
+%% @doc The largest size of a blob, in bytes.
 %%
 %% ```
 %% 1> cambrian_transport:max_blob().

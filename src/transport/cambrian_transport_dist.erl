@@ -1,5 +1,5 @@
-%% @doc A mesh over Erlang distribution: process groups (`pg') of all connected nodes. It needs
-%% nothing to be installed.
+%% @doc Carries a mesh over Erlang distribution: process groups (`pg') of all connected nodes. It
+%% needs no installation.
 %%
 %% ```
 %% 1> {ok, Mesh} = cambrian_transport_dist:connect(#{realm => <<"org.example.lab">>}).
@@ -16,18 +16,18 @@
 %% Options, beside `realm':
 %%
 %% <ul>
-%% <li>`discovery': how this node finds others. `none', the default, leaves it to whatever connects
-%%     the nodes of your cluster already; `{static, [Node]}' connects to these nodes and keeps
-%%     trying those that are away; `{multicast, #{}}' finds nodes with the same cookie in the same
-%%     local network, without epmd or a list: see {@link cambrian_discovery}.</li>
-%% <li>`blob_bytes': how many bytes of sent blobs to keep (default 64 MiB); the oldest go
-%%     first.</li>
+%% <li>`discovery': how this node finds others. With `none', the default, your cluster connects its
+%%     nodes itself. `{static, [Node]}' connects to these nodes, and tries unreachable nodes again
+%%     and again. `{multicast, #{}}' finds nodes with the same cookie in the same local network,
+%%     without epmd or a list: see {@link cambrian_discovery}.</li>
+%% <li>`blob_bytes': how many bytes of sent blobs to keep (default 64 MiB); the oldest blobs are
+%%     dropped first.</li>
 %% </ul>
 %%
-%% A message goes straight from the publisher to the owners of the subscribed connections. If the
-%% channel to a node is full, that node misses the message. The checks here bound a broken peer, but
-%% cannot stop a hostile one from running any code: `docs/distribution.md' says what a connected
-%% node can do, and how certificates keep others out.
+%% A publisher sends a message directly to the owners of the subscribed connections. If the channel
+%% to a node is full, that node misses the message. The checks in this module bound a faulty peer,
+%% but cannot stop a hostile peer from running any code: `docs/distribution.md' says what a
+%% connected node can do, and how certificates keep others out.
 -module(cambrian_transport_dist).
 -behaviour(cambrian_transport).
 -behaviour(gen_server).
@@ -42,30 +42,30 @@
              | {chunk, cambrian_transport:content(), Offset :: non_neg_integer()}.
 
 -record(state, {realm :: binary(), owner :: pid(),
-                %% the connection ends with each of these: the scope (its monitor), and the
+                %% the connection ends if one of these ends: the scope (monitored), and the
                 %% discovery of nodes
                 scope :: reference(), discovery :: none | pid(),
                 topics = #{} :: #{cambrian_transport:topic() => []},
                 keys = #{} :: #{cambrian_transport:key() => []},
                 served = #{} :: #{cambrian_transport:procedure() => cambrian_transport:handler()},
                 blobs :: cambrian_blobs:blobs(),
-                %% the processes at work, whom they answer, and the timers that end them
+                %% the processes at work, their callers, and the timers that end them
                 working = #{} :: #{pid() => {procedure | chunk, Asker :: none | reference(),
                                              Timer :: none | reference()}}}).
 
-%% The size of the pieces in which a blob is pulled, one at a time, so that other messages pass
-%% between them.
+%% The size of a piece of a blob. A node fetches one piece at a time, so that other messages pass
+%% between the pieces.
 -define(CHUNK, 256 bsl 10).
-%% A node that takes longer for a piece is left for another one.
+%% If a node takes longer for a piece, another node is asked.
 -define(CHUNK_MS, 5000).
-%% How soon a full channel is tried again.
+%% How long to wait before a full channel is tried again.
 -define(BUSY_MS, 20).
-%% Of one blob: bounds what others can make us take in.
+%% The largest accepted size of one blob: it bounds what other nodes can make this node store.
 -define(MOST_BYTES, (16 bsl 20)).
 -define(MOST_KEYS, 4096).
 -define(LONGEST_MS, 16#ffffffff).
 
-%% @private The scope of our groups.
+%% @private The scope of Cambrian's process groups.
 -spec child_spec() -> supervisor:child_spec().
 child_spec() -> #{id => ?MODULE, start => {pg, start_link, [?MODULE]}}.
 
@@ -95,7 +95,7 @@ table() ->
 
 is_name(Name) -> is_binary(Name) andalso byte_size(Name) =< 255.
 
-%% Links once the server runs: a server that fails to start must not take its owner along.
+%% Links the server only once it runs: a failed start must not end the owner.
 start(#{realm := Realm} = Options) ->
     case gen_server:start(?MODULE, {self(), Options}, []) of
         {ok, Server} -> {ok, #{server => Server, owner => self(), realm => Realm}};
@@ -113,7 +113,7 @@ disconnect(#{server := Server}) ->
 -spec address(handle()) -> cambrian_transport:address().
 address(#{server := Server}) -> address_of(Server).
 
-%% The name of the node is for the reader; the last bytes of the encoded pid make the address
+%% The name of the node is for human readers; the last bytes of the encoded pid make the address
 %% unique.
 address_of(Pid) ->
     Bytes = term_to_binary(Pid),
@@ -200,12 +200,12 @@ call(#{realm := Realm}, Address, Procedure, Bytes, Timeout) when is_binary(Bytes
             checked_answer(in_process(Ask, Timeout))
     end.
 
-%% Returns only what a call may return, whatever arrived.
+%% Passes on an answer only if it has a valid form, whatever arrived.
 checked_answer({ok, Answer}) when is_binary(Answer) -> {ok, Answer};
 checked_answer({error, Reason}) -> {error, Reason};
 checked_answer(_) -> {error, crashed}.
 
-%% In its own process, because the channel to a hanging node can block its sender.
+%% In a separate process, because the channel to a hanging node can block its sender.
 in_process(Work, Timeout) ->
     case cambrian_async:await(cambrian_async:start(Work), Timeout) of
         {ok, Result} -> Result;
@@ -260,7 +260,7 @@ fetch_from([Server | Others], Content, Why) ->
         {error, Reason} -> fetch_from(Others, Content, worse_reason(Reason, Why))
     end.
 
-%% That a node lied says more than that another is gone.
+%% The lie of one node is a more important reason than the absence of another.
 worse_reason(_, corrupted) -> corrupted;
 worse_reason(gone, Why) -> Why;
 worse_reason(Reason, _) -> Reason.
@@ -284,8 +284,8 @@ add_chunk(Total, Chunk, Server, Content, Pulled) ->
 
 %%% ---- the connection's process -----------------------------------------------------------
 
-%% Ends with its owner, to which it is linked, and with the scope: a new scope would not know what
-%% this process joined.
+%% Ends with its owner, to which it is linked, and with the scope: a new scope would not know the
+%% groups that this process joined.
 init({Owner, #{realm := Realm, discovery := Discovery, blob_bytes := Limit}}) ->
     process_flag(trap_exit, true),
     case cambrian_discovery:start_link(Discovery) of
@@ -353,7 +353,7 @@ handle_info(_, State) ->
 
 terminate(Reason, #state{topics = Topics, owner = Owner} = State) ->
     _ = [leave_topic(Topic, State) || Topic <- maps:keys(Topics), whereis(?MODULE) =/= undefined],
-    %% an owner that traps exits does not need the exit it asked for
+    %% an owner that traps exits does not need an exit signal that it asked for
     _ = [unlink(Owner) || Reason =:= normal],
     ok.
 
@@ -362,7 +362,7 @@ join(Realm, What, Pid) -> ok = pg:join(?MODULE, {Realm, What}, Pid).
 leave_topic(Topic, #state{realm = Realm, owner = Owner}) ->
     pg:leave(?MODULE, {Realm, {topic, Topic}}, Owner).
 
-%%% ---- what others ask --------------------------------------------------------------------
+%%% ---- requests of other nodes ------------------------------------------------------------
 
 answer_request({procedure, Procedure, Bytes}, Asker, Timeout,
                #state{realm = Realm, served = Served} = State)
@@ -384,7 +384,7 @@ answer_request({chunk, Content, Offset}, Asker, Timeout,
     end;
 answer_request(_, _Asker, _Timeout, State) -> State.
 
-%% The answer goes to the node of the caller and to no other, whatever the caller claims.
+%% Sends the answer only to the node of the caller, whatever address the caller claims.
 caller(Asker, Realm) ->
     case [address_of(Pid) || Pid <- members(Realm, here), node(Pid) =:= node(Asker)] of
         [] -> unknown;
@@ -400,8 +400,8 @@ checked_reply(Answer) when is_binary(Answer) ->
         false -> {error, too_large}
     end.
 
-%% In its own process, which may wait for the handler and for a full channel, but no longer than the
-%% caller.
+%% In a separate process, which may wait for the handler and for a full channel, but no longer than
+%% the caller waits.
 work(Kind, Work, Asker, Timeout, #state{working = Working} = State) ->
     case length([Kind
                  || {K, _, _} <- maps:values(Working),

@@ -1,5 +1,5 @@
-%% @doc A mesh over Macula: nodes behind routers and firewalls dial out to relays. Macula is no
-%% dependency of Cambrian: a program that wants it lists it among its own. See `docs/macula.md'.
+%% @doc Carries a mesh over Macula: nodes behind routers and firewalls connect to relays. Macula is
+%% no dependency of Cambrian: a program that uses it must add it to its own. See `docs/macula.md'.
 %%
 %% ```
 %% 1> cambrian_transport_macula:connect(#{realm => <<"org.example.lab">>,
@@ -7,12 +7,13 @@
 %% {error,{transport_unavailable,macula}}
 %% '''
 %%
-%% This adapter trusts Macula to carry bytes, sometimes. Messages to ourselves, which take the same
-%% way as all others, prove that it does; Macula's own status is not used. If nothing comes back
-%% over a connection, it is closed and made anew. The greetings of other nodes prove that they can
-%% be reached: relays can lose each other while each serves its own nodes.
+%% This adapter relies on Macula only to carry some of the bytes. Messages of a node to itself,
+%% which take the same way as all others, prove that it does; Macula's own status is not used. If
+%% nothing comes back over a connection, the adapter closes it and makes a new one. The greetings of
+%% other nodes prove that they can be reached: relays can lose each other while each serves its own
+%% nodes.
 %%
-%% Calls do not use Macula's own answers: the module `cambrian_macula_call' says why.
+%% Calls do not use Macula's own answers; the module `cambrian_macula_call' explains why.
 -module(cambrian_transport_macula).
 -behaviour(cambrian_transport).
 
@@ -20,23 +21,23 @@
          call/5]).
 -export([announce/2, find/2, send/2, fetch/3, status/1]).
 
-%% Blobs in transfer: each is a stream, or a few of the 100 that a connection has, and a connection
-%% breaks with more.
+%% The most blobs in transfer. Each needs one or a few of the 100 streams of a connection, and a
+%% connection with more streams breaks.
 -define(MAX_TRANSFERS, 10).
-%% The types of our records: `HOLDER' says who has what a key names, `CONTENT' which content of
-%% Macula's a hash is. A search fetches all records of a type, so there are 16 types of each, and
-%% the first bits of the key choose one.
+%% The types of our records. A `HOLDER' record says which node has the thing that a key names; a
+%% `CONTENT' record says which content of Macula has a hash. A search fetches all records of a type,
+%% so there are 16 types of each, and the first bits of the key choose one.
 -define(HOLDER, 16#c0).
 -define(CONTENT, 16#d0).
-%% For how long content that was sent a moment ago may not be found yet.
+%% How long content may be unknown to a relay after it was sent.
 -define(EARLY_MS, 2000).
 
 -opaque handle() :: cambrian_macula_handle:handle().
 
 -export_type([handle/0]).
 
-%% @doc Joins a realm by the relays at `seeds'. Waits until a message of our own comes back, for at
-%% most `connect_ms': a node that starts before its relay joins when the relay is there.
+%% @doc Joins a realm through the relays in `seeds'. Waits until a message of this node comes back,
+%% for at most `connect_ms'. If a node starts before its relay, it joins once the relay runs.
 -spec connect(map()) ->
           {ok, handle()}
           | {error, {transport_unavailable, macula} | {unsupported_version, macula, binary()}
@@ -47,7 +48,7 @@ connect(Options) ->
         {error, _} = Error -> Error
     end.
 
-%% Chooses by the installed version.
+%% Chooses the module for the installed version of Macula.
 sdk() ->
     _ = application:load(macula),
     case application:get_key(macula, vsn) of
@@ -85,7 +86,7 @@ options() ->
       record_ttl_ms => {Ms, <<"milliseconds, more than 0">>, 600000},
       liveness_interval_ms => {Ms, <<"milliseconds, more than 0">>, 1000}}.
 
-%% No relay twice: it knows us by one key, so the second link would evict the first.
+%% A relay may be listed only once: this node has one key, so a second link would evict the first.
 is_seeds(Seeds) ->
     try
         Seeds =/= [] andalso lists:all(fun is_seed/1, Seeds)
@@ -133,8 +134,8 @@ publish(Handle, Topic, Bytes) ->
         false -> {error, too_large}
     end.
 
-%% @doc Returns when a message to the topic has come back to us, or after a second: until then,
-%% Macula loses what others publish.
+%% @doc Returns when a message to the topic has come back to this node, or after a second: until
+%% then, Macula loses messages of other nodes.
 -spec subscribe(handle(), cambrian_transport:topic()) -> ok | {error, term()}.
 subscribe(Handle, Topic) -> cambrian_macula_connection:ask(Handle, {subscribe, Topic}).
 
@@ -160,7 +161,7 @@ announce(#{realm := Realm} = Handle, Key) ->
     Subject = subject(Realm, Key),
     put_record(Handle, {type(?HOLDER, Subject), Subject, <<>>}).
 
-%% @doc Finds the records that the relay has: its own, and those that other relays handed on to it.
+%% @doc Finds the records at the relay: its own records, and those that other relays sent to it.
 -spec find(handle(), binary()) -> {ok, [cambrian_transport:address()]} | {error, term()}.
 find(#{sdk := Sdk, realm := Realm} = Handle, Key) ->
     Subject = subject(Realm, Key),
@@ -186,16 +187,16 @@ send(#{sdk := Sdk, realm := Realm} = Handle, Blob) ->
         false -> {error, too_large}
     end.
 
-%% Proves the link first: a blob over a dead link would crash Macula's process, and the log would
-%% have the blob.
+%% Tests the link first: a blob over a dead link would crash Macula's process, and the log would
+%% contain the blob.
 put_content(Sdk, Pool, Handle, Blob) ->
     case cambrian_macula_connection:ask(Handle, prove) of
         ok -> Sdk:put_content(Pool, Blob);
         {error, _} = Error -> Error
     end.
 
-%% @doc Asks again for two seconds for a blob that is unknown: a record takes a moment from one
-%% relay to another.
+%% @doc Retries for two seconds if the blob is unknown: a record takes a moment from one relay to
+%% another.
 -spec fetch(handle(), cambrian_transport:content(), timeout()) -> {ok, binary()} | {error, term()}.
 fetch(Handle, <<_:256>> = Content, Timeout) ->
     fetch(Handle, Content, cambrian_macula_call:deadline(Timeout),
@@ -225,7 +226,7 @@ fetch_once(#{sdk := Sdk, realm := Realm} = Handle, Content, Timeout) ->
                  end
              end).
 
-%% Anybody can write a record that names wrong content.
+%% Any node can write a record that names wrong content.
 fetch_any(_, _, _, [], Reason) -> {error, Reason};
 fetch_any(Sdk, Pool, Content, [Id | Ids], Reason) ->
     case Sdk:get_content(Pool, Id) of
@@ -238,7 +239,7 @@ fetch_any(Sdk, Pool, Content, [Id | Ids], Reason) ->
         {error, _} -> fetch_any(Sdk, Pool, Content, Ids, Reason)
     end.
 
-%% In its own process, which keeps its slot for as long as Macula takes: Macula has timeouts, but
+%% In a separate process, which keeps its slot for as long as Macula takes: Macula has timeouts, but
 %% not ours.
 transfer(#{transfers := Transfers} = Handle, Timeout, Fun) ->
     Work = fun() ->
@@ -256,10 +257,10 @@ transfer(#{transfers := Transfers} = Handle, Timeout, Fun) ->
         timeout -> {error, timeout}
     end.
 
-%% @doc `connected': a message to ourselves came back lately, and a message of another node came if
-%% any other is known. `silent_ms': since our own last message; `others_silent_ms': since the last
-%% message of another node. `heard': how many other nodes were heard in the last minute or two.
-%% `renewed': how often the connection was made anew.
+%% @doc `connected': a message of this node to itself came back recently, and so did a message of
+%% another node if any other node is known. `silent_ms': since this node's last own message;
+%% `others_silent_ms': since the last message of another node. `heard': how many other nodes sent a
+%% message in the last minute or two. `renewed': how often a new connection was made.
 -spec status(handle()) -> cambrian_transport:status().
 status(Handle) ->
     case cambrian_macula_connection:ask(Handle, status) of

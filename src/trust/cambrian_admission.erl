@@ -1,9 +1,9 @@
 %% @private
-%% The checks between the bytes of another node and their use; the first failed check decides.
+%% Checks the bytes of another node before this node uses them. The first failed check decides.
 %%
-%% A fun, with a state of the caller's, asks the realm: {@link cambrian_trust} asks the server; a
-%% caller with the realm as a value asks {@link cambrian_realm:ask/3}. The expensive work is done
-%% here, in the process of the caller.
+%% The caller passes a fun that asks the realm, with a state of the caller. {@link cambrian_trust}
+%% asks the server of the realm; a caller that holds the realm as a value asks {@link
+%% cambrian_realm:ask/3}. The expensive work runs in the process of the caller.
 -module(cambrian_admission).
 
 -export([envelope/4, envelope/5, open/4, record/3, record/4, succession/4, charter/4,
@@ -11,16 +11,17 @@
 -export_type([ask/1, base_of/0, once/0]).
 
 -type ask(State) :: fun((cambrian_realm:request(), State) -> {Answer :: term(), State}).
-%% Finds the genotype that an envelope is a difference to.
+%% Finds the base: the genotype that the difference in an envelope refers to.
 -type base_of() :: fun((cambrian_genotype:id()) -> {ok, cambrian_genotype:genotype()} | error).
 
-%% Returns what the fun returns, which depends on the key alone. A caller that reads the same bytes
-%% for many nodes may remember it.
+%% Calls the fun and returns its result, which depends only on the key. A caller that reads the same
+%% bytes for many nodes may remember the result.
 -type once() :: fun((Key :: term(), fun(() -> term())) -> term()).
 
 %% @doc Checks an envelope: size, shape, version; realm, age, replay, bans, capability, rate;
-%% signature, bounded decompression, validity, id. Gives its record too, as it was read here. The
-%% claims name the genotype by its own id, whatever bytes were signed, and that id may be banned.
+%% signature, bounded decompression, validity, id. Also returns the record of the envelope. The
+%% returned claims name the id of the genotype's canonical bytes, even if the origin signed other
+%% bytes; that id may be banned too.
 -spec envelope(Bytes :: term(), base_of(), ask(State), State) ->
           {{ok, cambrian_genotype:genotype(), cambrian_envelope:read(), Record :: binary()}
            | {error, Reason :: term()}, State}.
@@ -42,11 +43,11 @@ envelope(Bytes, BaseOf, Once, Ask, State) ->
         {error, Reason} -> Ask({refused, Reason, #{}}, State)
     end.
 
-%% @doc For a caller that reads everything only once.
+%% @doc Calls the fun each time. For a caller that reads all bytes only once.
 -spec every_time(Key :: term(), fun(() -> Result)) -> Result.
 every_time(_Key, Fun) -> Fun().
 
-%% @doc The same for claims and signature without the genotype.
+%% @doc Checks a record (claims and signature without the genotype) in the same way.
 -spec record(Bytes :: term(), ask(State), State) ->
           {{ok, cambrian_envelope:read()} | {error, Reason :: term()}, State}.
 record(Bytes, Ask, State) -> record(Bytes, fun every_time/2, Ask, State).
@@ -73,13 +74,13 @@ record(Bytes, Once, Ask, State) ->
 read(Read, Bytes) when is_binary(Bytes) -> Read(Bytes);
 read(_, _) -> {error, malformed}.
 
-%% @doc Opens an envelope. The id that comes with the genotype is that of its canonical bytes: what
-%% was signed names the bytes that the envelope carries, and the same genotype has other bytes in an
-%% earlier schema.
+%% @doc Opens an envelope. The returned id is the id of the genotype's canonical bytes. The signed
+%% id is the id of the bytes in the envelope, and an earlier schema has other bytes for the same
+%% genotype.
 -spec open(cambrian_envelope:envelope(), Bytes :: binary(), base_of(), once()) ->
           {ok, cambrian_genotype:genotype(), cambrian_genotype:id()} | {error, Reason :: term()}.
 open(Envelope, Bytes, BaseOf, Once) ->
-    %% opening without the base verifies the signature, before a base is looked for
+    %% opening without the base verifies the signature before anything looks for the base
     case Once({open, Bytes}, fun() -> named(cambrian_envelope:open(Envelope)) end) of
         {error, {missing_base, Id}} = Missing ->
             case BaseOf(Id) of
@@ -92,8 +93,8 @@ open(Envelope, Bytes, BaseOf, Once) ->
 named({ok, Genotype}) -> {ok, Genotype, cambrian_genotype:id(Genotype)};
 named(Error) -> Error.
 
-%% `Asked' are the claims with the contents of the grant, once it was read, and with the bytes that
-%% an envelope unpacks to, as `unpacked'. `Prove' does the expensive work.
+%% `Asked' are the claims, with the contents of the grant if it was read, and with `unpacked', the
+%% number of bytes that the envelope unpacks to. `Prove' does the expensive work.
 admit(Claims, Asked, Prove, Once, Ask, State) ->
     case Ask({admit, Asked}, State) of
         {ok, Next} -> count(Prove(), Claims, Asked, Ask, Next);
@@ -125,7 +126,7 @@ count({error, Reason}, _Claims, Asked, Ask, State) ->
     end.
 
 %% @doc Whether an envelope that fails to open for this reason counts as a lie of its origin. It
-%% does not without a valid signature, nor if its base is missing or a later release made it.
+%% does not count without a valid signature, if its base is missing, or if a later release made it.
 -spec is_lie(Reason :: term()) -> boolean().
 is_lie(Reason) ->
     not lists:member(cambrian_realm:kind(Reason),
@@ -135,7 +136,7 @@ is_lie(Reason) ->
 %%% ---- certificates -----------------------------------------------------------------------
 
 %% @doc Checks a certificate of succession: first whether the realm could follow it, then its
-%% signatures. `known' if the realm follows it already.
+%% signatures. Returns `known' if the realm already follows it.
 -spec succession(Bytes :: term(), once(), ask(State), State) ->
           {ok | known | {error, Reason :: term()}, State}.
 succession(Bytes, Once, Ask, State) ->
@@ -148,8 +149,8 @@ succession(Bytes, Once, Ask, State) ->
         {error, Reason} -> Ask({refused, Reason, #{}}, State)
     end.
 
-%% @doc Checks a charter: first whether it could count, then its signatures. Otherwise it is the
-%% `same' as the present charter, or `older'.
+%% @doc Checks a charter: first whether the realm could adopt it, then its signatures. Returns
+%% `same' if it is the present charter, and `older' if the present charter is newer.
 -spec charter(Bytes :: term(), once(), ask(State), State) ->
           {ok | same | older | {error, Reason :: term()}, State}.
 charter(Bytes, Once, Ask, State) ->

@@ -1,13 +1,15 @@
 %% @private
 %% Records decisions and refusals for people to read later: lines of `time what key=value ...' in
-%% three logs ({@link cambrian_audit_log}), so that filling one pushes nothing out of another.
+%% three separate logs ({@link cambrian_audit_log}), so that a full log never removes lines of
+%% another.
 %%
-%% `decisions' has what people decided here, and what was found damaged; nobody else can add to it.
-%% `verdicts' has what this node concluded about others: bans by reputation, successions. `refusals'
-%% has what the realm refused. Of each kind that others cause, ten lines a minute are written, and
-%% then the number of the rest: so others cannot keep the disk busy.
+%% `decisions' has the decisions of people on this node, and the damage that the node found; other
+%% nodes cannot add to it. `verdicts' has this node's conclusions about others: bans by reputation,
+%% successions. `refusals' has what the realm refused. Other nodes cause lines of the last two
+%% kinds, so each kind gets at most ten lines a minute, then a count of the rest: others cannot keep
+%% the disk busy.
 %%
-%% The value belongs to its owner; a process beside it has the files, so that a slow disk does not
+%% The owner holds this value. A separate process writes the files, so that a slow disk does not
 %% delay the owner.
 -module(cambrian_audit).
 -behaviour(gen_server).
@@ -36,7 +38,7 @@
 -define(SIZES, #{decisions => {1 bsl 20, 8}, verdicts => {1 bsl 20, 4}, refusals => {1 bsl 20, 4}}).
 -define(LINES, 10).
 -define(WINDOW_MS, 60_000).
-%% If the disk takes nothing, waiting lines must not fill the memory.
+%% Bounds the waiting lines, so that they do not fill the memory while the disk accepts nothing.
 -define(MAX_QUEUE, 1000).
 -define(IDS, [origin, genotype, base, key, old, new, id]).
 
@@ -61,11 +63,11 @@ open(Dir, Sizes) ->
 -spec decided(Time :: integer(), What :: atom(), map(), audit()) -> audit().
 decided(Time, What, Details, Audit) -> send(decisions, line(Time, What, Details), Audit).
 
-%% @doc Records a conclusion of this node, unless there are too many of its kind.
+%% @doc Records a conclusion of this node, unless this minute has too many lines of its kind.
 -spec concluded(Time :: integer(), What :: atom(), map(), audit()) -> audit().
 concluded(Time, What, Details, Audit) -> limited(verdicts, Time, What, Details, Audit).
 
-%% @doc Records a refusal in the same way, and keeps it in memory in any case.
+%% @doc Records a refusal under the same limit, and always keeps it in memory.
 -spec refusal(refusal(), audit()) -> audit().
 refusal(#{time := Time, reason := Reason} = Refusal, #{last := Last} = Audit) ->
     Kept = Audit#{last := [Refusal | lists:sublist(Last, ?KEPT - 1)]},
@@ -89,7 +91,7 @@ keeps_up(Writer) ->
         undefined -> false
     end.
 
-%% @doc Records how many lines of each kind were left out, and begins a new window.
+%% @doc Records how many lines of each kind were omitted, and begins a new window.
 -spec flush(audit()) -> audit().
 flush(#{window := Window} = Audit) ->
     Now = os:system_time(millisecond),
@@ -110,8 +112,8 @@ last(#{last := Last}) -> Last.
 -spec writer(audit()) -> none | pid().
 writer(#{writer := Writer}) -> Writer.
 
-%% @doc Whether all decisions so far are in their file, and survive a power cut. Tries again to
-%% write those that are not.
+%% @doc Whether all decisions so far are in their file and survive a power cut. Retries the lines
+%% that are not written yet.
 -spec written(Writer :: none | pid()) -> ok | {error, cambrian_file:error()}.
 written(none) -> ok;
 written(Writer) -> gen_server:call(Writer, written, infinity).
@@ -120,7 +122,7 @@ written(Writer) -> gen_server:call(Writer, written, infinity).
 close(#{writer := none}) -> ok;
 close(#{writer := Writer} = Audit) ->
     _ = flush(Audit),
-    %% the writer may be the reason why its owner ends
+    %% the owner may be ending because the writer failed
     try gen_server:stop(Writer)
     catch exit:_ -> ok
     end.
@@ -134,7 +136,7 @@ read(Dir, Kind) ->
         Error -> Error
     end.
 
-%% The checksums hold, so these lines were written here.
+%% The checksums are right, so this node wrote these lines.
 entry(Line) ->
     [Time, What | Pairs] = binary:split(Line, <<" ">>, [global]),
     #{time => Time, what => unquoted(What),
@@ -152,7 +154,7 @@ line(Time, What, Details) ->
              || {Key, Value} <- lists:sort(maps:to_list(Details)), Value =/= undefined],
     iolist_to_binary([Stamp, " ", cambrian_file:quote(atom_to_binary(What)), Pairs]).
 
-%% Quotes text, so that no stranger's text can begin a line or a key.
+%% Quotes text, so that text from a stranger cannot begin a line or a key.
 text(Key, Id) when is_binary(Id) ->
     case lists:member(Key, ?IDS) of
         true -> cambrian_text:hex(Id);
@@ -162,7 +164,7 @@ text(_Key, Number) when is_integer(Number) -> integer_to_binary(Number);
 text(_Key, Other) ->
     cambrian_file:quote(unicode:characters_to_binary(io_lib:format("~0tp", [Other]))).
 
-%%% ---- the process that has the files -------------------------------------------------------
+%%% ---- the process that writes the files ----------------------------------------------------
 
 %% @private
 init({Dir, Sizes}) ->
@@ -192,7 +194,7 @@ terminate(_Reason, State) ->
     lists:foreach(fun(Log) -> _ = cambrian_audit_log:sync(Log), cambrian_audit_log:close(Log) end,
                   maps:values(Logs)).
 
-%% Waiting lines go first. While the disk stays full, only the last of them are kept.
+%% Writes waiting lines first. While the disk stays full, keeps only the newest lines.
 write(Kind, New, #state{waiting = Waiting, failed = Failed} = State) ->
     case New ++ maps:get(Kind, Waiting, []) of
         [] -> State;
@@ -231,7 +233,7 @@ open_log(Kind, #state{logs = Logs, dir = Dir, sizes = Sizes} = State) ->
             end
     end.
 
-%% Records damage of the log in the log itself as well.
+%% Records the damage of a log in that log too.
 record_damage(Damage, Log) ->
     lists:foldl(fun(#{file := File, line := Number, reason := Reason} = One, Open) ->
                     logger:warning("cambrian: an audit log is damaged: ~tp", [One]),

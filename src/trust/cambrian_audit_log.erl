@@ -2,9 +2,9 @@
 %% A log of lines in files `NUMBER.KIND' of a bounded size; the last few files are kept.
 %%
 %% Each line ends with a checksum: the first 16 bytes of the SHA-256 over the line and the checksum
-%% before it. Each file begins with the last checksum of the file before it. So a line that was
-%% changed or removed between two others is noticed. This protects against damage, not against
-%% somebody who can write the files.
+%% before it. Each file begins with the last checksum of the file before it. So a reader notices a
+%% line that was changed, or removed between two others. This protects against damage, not against
+%% an attacker who can write the files.
 -module(cambrian_audit_log).
 
 -export([open/3, append/2, sync/1, close/1, read/2]).
@@ -16,8 +16,8 @@
          number :: pos_integer(), file :: undefined | file:fd(), position :: non_neg_integer(),
          sum :: binary()}).
 -opaque log() :: #log{}.
-%% `torn_end': the last line is incomplete, and is removed. `changed': nothing from this line on is
-%% read.
+%% `torn_end': the last line is incomplete, and is removed. `changed': this line is wrong, and the
+%% reader ignores it and all lines after it.
 -type damage() :: #{file := cambrian_file:path(), line := pos_integer(),
                     reason := torn_end | changed}.
 
@@ -46,7 +46,7 @@ continue({whole, _After, Lines, Good, Sum}, Number, Path, Dir, Kind, Size) when 
     open_file(Path, Good,
               #log{dir = Dir, kind = Kind, size = Size, number = Number, position = Good, sum = Sum,
                    file = undefined}, Damage);
-%% not even the first line is complete
+%% even the first line is incomplete
 continue({whole, _, _, 0, _}, Number, Path, Dir, Kind, Size) ->
     _ = file:delete(Path),
     begin_file(Number, ?FIRST, Dir, Kind, Size, [#{file => Path, line => 1, reason => torn_end}]);
@@ -87,8 +87,8 @@ header(Number, After, Kind) ->
 
 sum(Before, Line) -> binary:part(crypto:hash(sha256, [Before, Line]), 0, 16).
 
-%% @doc Appends a line, in the next file if this one is full. Removes what a failed write left of
-%% the line.
+%% @doc Appends a line, in the next file if this file is full. Removes the remains of a failed
+%% write.
 -spec append(Line :: binary(), log()) -> {ok, log()} | {error, cambrian_file:error(), log()}.
 append(Line, #log{size = {Max, _}, position = Position, sum = Before, file = File} = Log) ->
     Sum = sum(Before, Line),
@@ -159,8 +159,8 @@ reasons({whole, After, Read, Good, Sum}, Size) ->
     {After, Read, Sum, [torn_end || Size > Good orelse Good =:= 0]};
 reasons({changed, After, Read, Sum}, _Size) -> {After, Read, Sum, [changed]}.
 
-%% The valid lines, how many bytes they take, and the last checksum; `{Number, After}' is what the
-%% first line says.
+%% Returns the valid lines, the number of their bytes, and the last checksum. `{Number, After}' is
+%% the content of the first line.
 verify(Bytes, Number, Kind) ->
     case binary:split(Bytes, <<"\n">>) of
         [Header, Rest] ->

@@ -18,8 +18,8 @@ add(Subject, Reason, By, Now, Bans) ->
 -spec count(By :: user | reputation, bans()) -> non_neg_integer().
 count(By, Bans) -> length(bans(By, Bans)).
 
-%% @doc Removes the oldest ban by reputation if there are `Max' of them. Somebody may make ever new
-%% keys and lie with each; the bans of a user stay.
+%% @doc Removes the oldest ban by reputation if there are `Max' of them: an attacker may make ever
+%% new keys and lie with each. Bans by a user stay.
 -spec make_room(Max :: pos_integer(), bans()) -> bans().
 make_room(Max, Bans) ->
     case bans(reputation, Bans) of

@@ -1,9 +1,10 @@
-%% @doc Charters: who owns a realm, how many owners must sign, and what they revoked.
+%% @doc Charters: they name the owners of a realm, how many owners must sign, and the revoked keys
+%% and grants.
 %%
 %% A realm with the capability `{signed_by, Owners}' ({@link cambrian_trust:open/2}) starts with the
 %% owners that its options name. A charter names other owners, or revokes grants. The nodes of the
-%% realm tell each other of the newest charter. In this example, two owners sign a charter that both
-%% must sign, and later revoke a key:
+%% realm send each other the newest charter. In this example, two owners sign a charter that both
+%% must sign, and later lift the revocation of a key:
 %%
 %% ```
 %% 1> {A, B} = {cambrian_identity:new(), cambrian_identity:new()}.
@@ -32,15 +33,15 @@
                    revoked => [cambrian_identity:key() | cambrian_identity:grant_id()],
                    issued => non_neg_integer()}.
 %% `number' is higher than that of the charter before. Of the 1 to 6 `owners', `threshold' (default
-%% 1) must sign. `revoked' lists at most 256 keys that may not publish, whatever grant they show,
-%% and ids of grants. `issued' is in ms since 1970; the default is now. Each charter is complete:
-%% what it does not list is no longer revoked, so leave out only what has expired.
+%% 1) must sign. `revoked' lists at most 256 ids of grants, and keys that may not publish with any
+%% grant. `issued' is in ms since 1970; the default is now. Each charter is complete: an omitted key
+%% or grant is no longer revoked, so omit only grants that have expired.
 
 -type charter() :: #{realm := binary(), number := pos_integer(), issued := non_neg_integer(),
                      owners := [cambrian_identity:key()], threshold := pos_integer(),
                      revoked := [cambrian_identity:key() | cambrian_identity:grant_id()],
                      by := [cambrian_identity:key()], id := <<_:256>>}.
-%% `by' are the keys that signed it; the `id' does not depend on who has signed.
+%% `by' are the keys that signed the charter; the `id' does not depend on the signers.
 
 -type error() :: {bad_charter, {Field :: atom(), Value :: term() | missing, Expected :: binary()}}
                | cambrian_options:error() | cambrian_identity:error().
@@ -49,8 +50,8 @@
 -define(MAX_REVOKED, 256).
 -define(A_CHARTER, <<"a charter, a binary from seal/2">>).
 
-%% @doc Seals a charter with its first signature. The owners before the charter and the owners that
-%% it names must sign it, as many of each as their threshold says. The others sign with
+%% @doc Seals a charter with its first signature. Both the owners before the charter and the owners
+%% in the charter must sign it, as many of each as their threshold says. The other owners sign with
 %% {@link cosign/2}, in any order.
 %%
 %% ```
@@ -82,7 +83,7 @@ seal(Draft, Owner) ->
 
 secret(Revealed) -> {Revealed =/= none, cambrian_identity:expected_secret()}.
 
-%% Unknown names come first: one may be a misspelt field that is missing.
+%% Reports unknown names first: an unknown name may be a misspelt field that is therefore missing.
 faults(Charter, Fields) ->
     Known = [Field || {Field, _, _} <- Fields],
     [cambrian_options:unknown(unknown_option, Name, Known, <<"type cambrian_charter:draft()">>)
@@ -91,7 +92,7 @@ faults(Charter, Fields) ->
         || {Field, Is, Expected} <- Fields,
         not is_map_key(Field, Charter) orelse not Is(maps:get(Field, Charter))].
 
-%% A charter that was read is issued anew.
+%% A charter that was read gets a new time of issue.
 as_draft(#{id := _} = Read) -> maps:without([id, by, issued], Read);
 as_draft(Draft) -> Draft.
 
@@ -132,8 +133,8 @@ cosign(Bytes, Owner) ->
     ok = cambrian_badarg:check(?MODULE, cosign, [{is_binary(Bytes), ?A_CHARTER}, secret(Secret)]),
     cambrian_nif:charter_cosign(Bytes, Secret).
 
-%% @doc Reads a charter, if all its signatures are genuine. The realm decides whether it counts
-%% ({@link cambrian_trust:amend/2}).
+%% @doc Reads a charter, if all its signatures are genuine. The realm decides whether the charter is
+%% in force ({@link cambrian_trust:amend/2}).
 %%
 %% ```
 %% 1> cambrian_charter:read(<<"from a stranger">>).
@@ -144,7 +145,7 @@ read(Bytes) ->
     ok = cambrian_badarg:check(?MODULE, read, [{is_binary(Bytes), ?A_CHARTER}]),
     cambrian_nif:charter_read(Bytes).
 
-%% @private The same without verifying the signatures.
+%% @private Reads a charter without verifying its signatures.
 -spec peek(binary()) -> {ok, charter()} | {error, error()}.
 peek(Bytes) -> cambrian_nif:charter_peek(Bytes).
 
@@ -153,6 +154,6 @@ peek(Bytes) -> cambrian_nif:charter_peek(Bytes).
 are_owners(Keys) ->
     are_keys(Keys, 1, ?MAX_OWNERS) andalso length(lists:usort(Keys)) =:= length(Keys).
 
-%% @private Whether so many of these owners can be required to sign.
+%% @private Whether a realm can require so many of these owners to sign.
 -spec is_threshold(term(), Owners :: term()) -> boolean().
 is_threshold(N, Owners) -> is_integer(N) andalso N >= 1 andalso N =< count(Owners).

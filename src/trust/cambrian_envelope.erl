@@ -1,11 +1,11 @@
-%% @doc A genotype signed for travel: writing an envelope, and reading one from a stranger.
+%% @doc Writes a signed genotype for other nodes, and reads one from a stranger.
 %%
 %% Reading takes two steps: {@link read/1} checks size, shape and version; {@link open/1} checks
 %% signature, bounded decompression, validity and id. Between them, {@link cambrian_trust} checks
-%% realm, replay and bans. A claimed fitness stays a claim.
+%% realm, replay and bans. No step verifies the claimed fitness.
 %%
-%% Claims and signature alone are a record of some 300 bytes: it proves who claimed what of a
-%% genotype, even when the genes are gone.
+%% Claims and signature without the genotype are a record of some 300 bytes: it proves which key
+%% claimed what of a genotype, even when the genes are gone.
 -module(cambrian_envelope).
 
 -export([seal/3, seal/4, read/1, open/1, open/2, record/1, peek_record/1, read_record/1]).
@@ -18,10 +18,10 @@
                     sequence := non_neg_integer(), time := non_neg_integer(),
                     parents => [cambrian_genotype:id()], operators => [atom() | binary()],
                     grant => undefined | binary()}.
-%% `operators' made the genotype of its `parents', the fitter first; `time' is in ms since 1970;
-%% `grant' is the permission to publish, in a realm that requires one
-%% ({@link cambrian_identity:grant/4}). Texts have at most 255 bytes; there are at most 8 parents
-%% and 32 operators. The last three fields are optional.
+%% `parents' are the ids of the parents, the fitter first; `operators' are the operators that made
+%% the genotype from them. `time' is in ms since 1970. `grant' is the permission to publish, in a
+%% realm that requires one ({@link cambrian_identity:grant/4}). Texts have at most 255 bytes; there
+%% are at most 8 parents and 32 operators. The last three fields are optional.
 
 -type read() :: #{realm := binary(), task := binary(), fitness := float(),
                   generation := non_neg_integer(),
@@ -30,7 +30,7 @@
                   grant := undefined | binary(),
                   genotype := cambrian_genotype:id(), base := undefined | cambrian_genotype:id(),
                   origin := cambrian_identity:key()}.
-%% `base' is the genotype that the payload is a difference to.
+%% `base' is the id of the genotype that the payload is a difference to.
 
 -type error() :: malformed | {too_large, pos_integer()} | {unsupported_version, non_neg_integer()}
               | {bad_claim, atom()}.
@@ -52,7 +52,7 @@
           {ok, binary()} | {error, error()}.
 seal(Claims, Genotype, Secret) -> seal(Claims, Genotype, undefined, Secret).
 
-%% @doc The same as a difference to a genotype that the reader has, if that is shorter.
+%% @doc Seals a difference to a genotype that the reader has, if the difference is shorter.
 %%
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 20, outputs => 5}, 7).
@@ -89,7 +89,7 @@ with_defaults(Claims) ->
 name(Operator) when is_atom(Operator) -> atom_to_binary(Operator);
 name(Operator) -> Operator.
 
-%% @doc Checks size, shape and version. The claims are not verified yet.
+%% @doc Checks size, shape and version. Does not verify the claims.
 %%
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
@@ -127,7 +127,7 @@ read(Bytes) -> cambrian_nif:envelope_read(Bytes).
                                 | {missing_base, cambrian_genotype:id()} | term()}.
 open(Envelope) -> cambrian_nif:envelope_open(Envelope, undefined).
 
-%% @doc The same for a difference, with its base.
+%% @doc Opens a difference, with its base.
 %%
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 20, outputs => 5}, 7).
@@ -150,7 +150,7 @@ open(Envelope) -> cambrian_nif:envelope_open(Envelope, undefined).
                 | {missing_base | wrong_base, cambrian_genotype:id()} | term()}.
 open(Envelope, Base) -> cambrian_nif:envelope_open(Envelope, Base).
 
-%% @doc Claims and signature, to keep without the genes.
+%% @doc Returns claims and signature, to keep them without the genes.
 %%
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
@@ -164,13 +164,13 @@ open(Envelope, Base) -> cambrian_nif:envelope_open(Envelope, Base).
 -spec record(envelope()) -> binary().
 record(Envelope) -> cambrian_nif:envelope_record(Envelope).
 
-%% @private The bytes that {@link open/1} unpacks, as the envelope says them: 0 for a difference,
-%% and for one that it refuses before it unpacks.
+%% @private The number of bytes that {@link open/1} unpacks, as the envelope states it. 0 for a
+%% difference, and for an envelope that `open/1' refuses before it unpacks.
 -spec unpacked_size(envelope()) -> non_neg_integer().
 unpacked_size(Envelope) -> cambrian_nif:envelope_unpacked_size(Envelope).
 
-%% @doc Reads a record without verifying the signature, which takes twenty times as long. For checks
-%% before {@link read_record/1}.
+%% @doc Reads a record without verifying the signature. Verifying takes twenty times as long, so use
+%% this for checks before {@link read_record/1}.
 %%
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
@@ -198,7 +198,7 @@ peek_record(Bytes) -> cambrian_nif:envelope_peek_record(Bytes).
 -spec read_record(binary()) -> {ok, read()} | {error, error() | bad_signature}.
 read_record(Bytes) -> cambrian_nif:envelope_read_record(Bytes).
 
-%% @private How old a signed message may be, and how far the clock of its origin may be ahead of
-%% ours.
+%% @private The greatest age of a signed message, and how far the clock of its origin may be ahead
+%% of ours.
 -spec max_age_ms() -> pos_integer().
 max_age_ms() -> 5 * 60_000.

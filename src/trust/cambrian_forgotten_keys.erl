@@ -1,10 +1,10 @@
 %% @private
-%% Remembers the used sequence numbers of forgotten keys, for as long as one of their envelopes
-%% could be replayed.
+%% Remembers which sequence numbers forgotten keys have used, for as long as an envelope of such a
+%% key could be replayed.
 %%
-%% There are two halves. A forgotten key goes into the newer one, and the older one is dropped after
-%% `Ms'. So each key is remembered for at least `Ms', in bounded space: when the newer half is full
-%% before its time, no more keys can be forgotten.
+%% There are two halves. A forgotten key goes into the newer half, and the older half is dropped
+%% after `Ms'. So each key is remembered for at least `Ms', in bounded space: while the newer half
+%% is full, no more keys can be forgotten.
 -module(cambrian_forgotten_keys).
 
 -export([new/2, put/4, find/3, has_room/2]).
@@ -37,7 +37,7 @@ has_room(Now, Forgotten) ->
     #forgotten{newer = Newer, max = Max} = turn(Now, Forgotten),
     map_size(Newer) < Max.
 
-%% When the clock was set back, the halves start anew and lose nothing.
+%% If the clock was set back, the period starts again and no key is lost.
 turn(Now, #forgotten{since = Since, ms = Ms} = Forgotten) when Now >= Since, Now < Since + Ms ->
     Forgotten;
 turn(Now, #forgotten{since = Since} = Forgotten) when Now < Since ->

@@ -1,4 +1,4 @@
-%% @doc Keys identify a node to others; certificates and grants are what the owners of keys sign.
+%% @doc Keys identify a node to others. The owners of keys sign certificates and grants.
 %%
 %% A secret is 32 random bytes. Others know its owner by the public key. A file keeps the secret
 %% with the certificates by which each earlier key named its successor:
@@ -29,8 +29,8 @@
 %% The secret is in a fun so that no crash report shows it. The oldest succession comes first.
 
 -type holder() :: secret() | fun(() -> secret()) | identity().
-%% Every function that takes a secret takes any of these, so the owner of a key in a file signs with
-%% the result of {@link load/1}.
+%% A function that takes a secret takes any of these forms, so the owner of a key in a file signs
+%% with the result of {@link load/1}.
 
 -type succession() :: #{old := key(), new := key(), time := non_neg_integer()}.
 %% Times are in ms since 1970.
@@ -46,10 +46,10 @@
               | bad_signature.
 
 -define(MAGIC, <<"cambrian identity 1\n">>).
-%% A leap year. Owners review each member once a year, and no charter has to revoke a grant for
-%% longer.
+%% A leap year. Owners review each member once a year, and a charter never has to keep the
+%% revocation of a grant for longer.
 -define(LONGEST_GRANT_MS, 366 * 86_400_000).
-%% A peer that missed more successions takes the heir for a new key.
+%% A peer that missed more successions treats the heir as a new key.
 -define(MAX_SUCCESSIONS, 100).
 -define(A_GRANT, <<"a grant, a binary from grant/4">>).
 -define(CONSONANTS, <<"bdfghjklmnprstvz">>).
@@ -77,7 +77,7 @@ public_key(Holder) ->
     ok = check(public_key, [secret(Secret)]),
     cambrian_nif:identity_public_key(Secret).
 
-%% @private The secret, or `none' for any other term.
+%% @private The secret; `none' for a term that holds no secret.
 -spec reveal(holder() | term()) -> secret() | none.
 reveal(<<_:32/binary>> = Secret) -> Secret;
 reveal(#{secret := Fun}) when is_function(Fun, 0) -> reveal(Fun);
@@ -88,7 +88,7 @@ reveal(Fun) when is_function(Fun, 0) ->
     end;
 reveal(_) -> none.
 
-%% @private Describes what {@link reveal/1} takes.
+%% @private Describes the terms that {@link reveal/1} accepts.
 -spec expected_secret() -> binary().
 expected_secret() -> <<"a secret: 32 bytes, a fun that gives them, or an identity">>.
 
@@ -99,7 +99,7 @@ key(Key) -> {cambrian_options:is_id(Key), <<"a key of 32 bytes">>}.
 bytes(Bytes, What) -> {is_binary(Bytes), What}.
 path(Path) -> {is_path(Path), <<"the path of a file">>}.
 
-%% A term that is no text may be a secret: it must not become a file name, nor appear in an error.
+%% Other terms may be a secret: they must not become a file name, nor appear in an error.
 is_path(Path) when is_binary(Path); is_list(Path) ->
     try unicode:characters_to_list(Path) of
         Text -> is_list(Text) andalso Text =/= [] andalso io_lib:printable_unicode_list(Text)
@@ -114,10 +114,11 @@ without_arguments(Fun) ->
     catch error:badarg -> error(badarg)
     end.
 
-%% @doc The name of a key for people: two words that can be pronounced, the same on every node. They
-%% are the first 32 bits of the key's SHA-256 as proquints (Wilkerson 2009, arXiv:0901.4016). Among
-%% 10,000 keys, two have the same name with a probability of 1 %, and somebody can try keys until
-%% one has a given name. So read the name, but identify a node by its key.
+%% @doc The name of a key for people: two words that people can pronounce, the same on every node.
+%% The words are the first 32 bits of the key's SHA-256 as proquints (Wilkerson 2009,
+%% arXiv:0901.4016). Among 10,000 keys, two have the same name with a probability of 1 %, and an
+%% attacker can try keys until a key has a given name. So read the name, but identify a node by its
+%% key.
 %%
 %% ```
 %% 1> cambrian_identity:name(cambrian_identity:public_key(<<1:256>>)).
@@ -135,7 +136,7 @@ word(Bits) ->
     Letters = [{?CONSONANTS, A}, {?VOWELS, B}, {?CONSONANTS, C}, {?VOWELS, D}, {?CONSONANTS, E}],
     << <<(binary:at(Of, I))>> || {Of, I} <- Letters >>.
 
-%% @doc Makes an identity of a secret.
+%% @doc Makes an identity from a secret.
 %%
 %% ```
 %% 1> #{key := Key} = cambrian_identity:from_secret(<<1:256>>).
@@ -151,9 +152,9 @@ from_secret(Holder) ->
 identity(Secret, Successions) ->
     #{secret => fun() -> Secret end, key => public_key(Secret), successions => Successions}.
 
-%% @doc Loads the identity in a file. A file that others can read is refused. A copy, `*.copy', lies
-%% beside the file, and replaces it if the file is damaged or gone. If the copy is damaged too, both
-%% stay as they are.
+%% @doc Loads the identity in a file. A file that other users can read is refused. A copy of the
+%% file, `*.copy', replaces the file if the file is damaged or gone. If the copy is damaged too,
+%% both files stay as they are.
 %%
 %% ```
 %% 1> {ok, #{key := Key}} = cambrian_identity:load_or_new("/tmp/cambrian_example/identity").
@@ -195,12 +196,12 @@ load_or_new(Path) ->
         Other -> Other
     end.
 
-%% A node that loses its key is a stranger to all others. `write/2' keeps the copy no older than
-%% the file.
+%% Other nodes treat a node that lost its key as a stranger. `write/2' writes the copy first, so the
+%% copy is never older than the file.
 read_or_copy(Path) ->
     case read(Path) of
         {error, not_found} ->
-            %% a copy that cannot be read may still hold the key, so nothing is written over it
+            %% an unreadable copy may still hold the key, so do not overwrite it
             case read(cambrian_file:copy(Path)) of
                 {ok, Identity} -> restore(Path, Identity, missing);
                 Error -> Error
@@ -215,8 +216,8 @@ read_or_copy(Path) ->
     end.
 
 restore(Path, Identity, Reason) ->
-    logger:error("cambrian: the identity ~ts cannot be used (~p): its copy is taken, and written "
-                 "there", [Path, Reason]),
+    logger:error("cambrian: the identity ~ts cannot be used (~p): the copy replaces "
+                 "it", [Path, Reason]),
     write(Path, Identity).
 
 read(Path) ->
@@ -227,13 +228,14 @@ read(Path) ->
         Error -> Error
     end.
 
-%% After the secret, a file holds each certificate behind its size.
+%% After the secret, a file holds each certificate, preceded by its size.
 certificates(<<Size:16, Certificate:Size/binary, Rest/binary>>) ->
     [Certificate | certificates(Rest)];
 certificates(<<>>) -> [];
 certificates(_) -> [torn].
 
-%% The new key of each certificate is the old key of the next one; the last one names this identity.
+%% In each certificate, the new key is the old key of the next one. The last new key is this
+%% identity's key.
 check(Secret, Certificates, Path) ->
     #{key := Key} = Identity = identity(Secret, Certificates),
     case lists:foldr(fun check_link/2, Key, Certificates) of
@@ -254,15 +256,15 @@ write(Path, #{secret := Secret, successions := Successions} = Identity) ->
     Write = fun(To) ->
                 cambrian_file:write_secret(To, ?MAGIC,
                                            <<(Secret())/binary, Certificates/binary>>) end,
-    %% The copy first: its certificates lead on from the identity in the file.
+    %% write the copy first: its certificates continue from the identity in the file
     case Write(cambrian_file:copy(Path)) of
         ok -> case Write(Path) of ok -> {ok, Identity}; Error -> Error end;
         Error -> Error
     end.
 
 %% @doc Replaces the secret of an identity, in a file or in memory. The old key signs a certificate
-%% that names the new one as its successor. After a crash the file holds either the old identity or
-%% the new one.
+%% that names the new key as its successor. After a crash the file holds either the old identity or
+%% the new identity.
 %%
 %% ```
 %% 1> Identity = cambrian_identity:from_secret(<<1:256>>).
@@ -291,7 +293,7 @@ rotate(Path) ->
         Error -> Error
     end.
 
-%% @doc A certificate, signed by both keys, that the second speaks for the first from now on.
+%% @doc A certificate, signed by both keys: from now on the new key speaks for the old key.
 %%
 %% ```
 %% 1> Certificate = cambrian_identity:succession(<<1:256>>, <<2:256>>).
@@ -317,12 +319,12 @@ read_succession(Bytes) ->
     ok = check(read_succession, [bytes(Bytes, <<"a binary, from succession/2">>)]),
     cambrian_nif:identity_read_succession(Bytes).
 
-%% @private The same without verifying the signatures.
+%% @private Reads a certificate without verifying its signatures.
 -spec peek_succession(binary()) -> {ok, succession()} | {error, error()}.
 peek_succession(Bytes) -> cambrian_nif:identity_peek_succession(Bytes).
 
 %% @private Whether bytes look like a succession and not like an envelope: an array whose first
-%% `bin' holds an array of four. It checks nothing else.
+%% `bin' holds an array of four. It makes no other checks.
 -spec is_succession(term()) -> boolean().
 is_succession(<<16#93, 16#c4, _Size, 16#94, _/binary>>) -> true;
 is_succession(_) -> false.
@@ -376,8 +378,9 @@ cosign(Owner, Grant) ->
     ok = check(cosign, [secret(Secret), bytes(Grant, ?A_GRANT)]),
     cambrian_nif:identity_cosign_grant(Secret, Grant).
 
-%% @doc Signs a grant of another key anew: for the same realm and key, from now until the same time.
-%% An owner that rotated its key needs it, because realms refuse what the retired key signed.
+%% @doc Signs another owner's grant again: for the same realm and key, from now until the same time.
+%% An owner that rotated its key must do this, because realms refuse the signatures of the retired
+%% key.
 %%
 %% ```
 %% 1> Tomorrow = erlang:system_time(millisecond) + 86400000.
@@ -414,7 +417,7 @@ read_grant(Bytes) ->
     ok = check(read_grant, [bytes(Bytes, ?A_GRANT)]),
     cambrian_nif:identity_read_grant(Bytes).
 
-%% @private The same without verifying the signatures.
+%% @private Reads a grant without verifying its signatures.
 -spec peek_grant(binary()) -> {ok, grant()} | {error, error()}.
 peek_grant(Bytes) -> cambrian_nif:identity_peek_grant(Bytes).
 

@@ -6,10 +6,11 @@
 %% root of The Update Framework
 %% (https://theupdateframework.github.io/specification/latest/#update-root), the owners before a
 %% charter and the owners after it must sign it, as many of each as their threshold says. Each
-%% charter is complete: of two, the one with the higher number counts, whatever it leaves out. The
-%% heir of an owner is an owner. A signature of a retired or banned key counts for nothing.
+%% charter is complete, and the charter with the highest number is in force. The heir of an owner is
+%% an owner. A signature of a retired or banned key does not count.
 %%
-%% Verifications have a budget: each trusted key has its own, all fresh keys share one.
+%% Verifications have a budget: each trusted key has its own budget, all fresh keys share one
+%% budget.
 -module(cambrian_keyring).
 
 -export([new/1, configure/2, is_capability/1, expected/1, is_owner/2, is_listed/2, heir/2,
@@ -19,9 +20,9 @@
 
 -type key() :: cambrian_identity:key().
 -type owners() :: #{owners := [key()], threshold := pos_integer()}.
-%% Who may publish: everybody; the listed keys; keys with a grant of the owners
-%% ({@link cambrian_identity:grant/4}); keys that cost work ({@link cambrian_proof_of_work}); or the
-%% listed keys and those that a listed key, or a key that earned its place, invited by a grant.
+%% The keys that may publish: all keys; the listed keys; keys with a grant of the owners ({@link
+%% cambrian_identity:grant/4}); keys that cost work ({@link cambrian_proof_of_work}); or the listed
+%% keys and the keys that they invited by a grant. A key that earned its place may invite too.
 -type capability() :: open | {keys, [key()]} | {signed_by, key() | owners()} | {work, Bits :: 1..24}
                    | {invited, [key()]}.
 %% A key is `trusted' if it earned its place in an open realm, or may publish in a closed one. Any
@@ -30,9 +31,9 @@
 -type is_banned() :: fun((key()) -> boolean()).
 
 -record(keyring, {successions :: cambrian_successions:successions(),
-                  %% the keys of the list, and the keys that speak for them now
+                  %% the keys of the list, and the keys that now speak for them
                   listed = #{} :: #{key() => listed}, members = #{} :: #{key() => member},
-                  %% the owners that the options name, the present ones, and those before the
+                  %% the owners that the options name, the present owners, and the owners before the
                   %% present charter
                   first = none :: none | owners(), owners = none :: none | owners(),
                   before = none :: none | owners(),
@@ -45,12 +46,12 @@
                                           #{fresh | charter | key() => pos_integer()}}}).
 -opaque keyring() :: #keyring{}.
 
-%% How many changes of owners are kept for nodes that were away.
+%% How many changes of owners the keyring keeps for nodes that were away.
 -define(MAX_CHANGES, 8).
-%% Verifications a second, of successions for each budget and of charters.
+%% Verifications per second: of successions for each budget, and of charters.
 -define(MAX_VERIFIED, 10).
 -define(MAX_CHARTERS, 20).
-%% 1 December 2027. Grants of version 1 do not say when they were issued. None of them counts a year
+%% 1 December 2027. Grants of version 1 do not state when they were issued. All of them end a year
 %% after the last one was written.
 -define(EARLIER_GRANTS_END, 1_827_619_200_000).
 
@@ -61,7 +62,7 @@ new(Max) -> #keyring{successions = cambrian_successions:new(Max)}.
 -spec is_capability(term()) -> boolean().
 is_capability(Capability) -> verdict(Capability) =:= ok.
 
-%% @doc What a wrong capability should have been; of its own form, if it has one.
+%% @doc Describes what a wrong capability should have been, for the form that it has, if any.
 -spec expected(Wrong :: term()) -> binary().
 expected(Wrong) ->
     {expected, Text} = verdict(Wrong),
@@ -103,7 +104,7 @@ verdict_on_owners(Owners, Threshold) ->
             end
     end.
 
-%% @doc Changes the capability. What charters changed stays if the first owners are the same.
+%% @doc Changes the capability. Keeps what charters changed if the first owners are the same.
 -spec configure(capability(), keyring()) -> keyring().
 configure({How, Keys}, Keyring) when How =:= keys; How =:= invited ->
     Listed = maps:from_list([{Key, listed} || Key <- Keys]),
@@ -129,14 +130,14 @@ owners(#keyring{owners = none}) -> none;
 owners(#keyring{owners = #{threshold := Threshold} = Owners} = Keyring) ->
     #{owners => speakers(Owners, Keyring), threshold => Threshold}.
 
-%% The keys that speak for owners now.
+%% The keys that now speak for the owners.
 speakers(#{owners := Owners}, Keyring) -> lists:usort([heir(Owner, Keyring) || Owner <- Owners]).
 
 -spec is_owner(key(), keyring()) -> boolean().
 is_owner(_Key, #keyring{owners = none}) -> false;
 is_owner(Key, #keyring{owners = Owners} = Keyring) -> lists:member(Key, speakers(Owners, Keyring)).
 
-%% @doc Whether the list names this key, or a key whose heir it is.
+%% @doc Whether the options list this key, or a key whose heir it is.
 -spec is_listed(key(), keyring()) -> boolean().
 is_listed(Key, #keyring{members = Members}) -> is_map_key(Key, Members).
 
@@ -167,8 +168,8 @@ is_named(#keyring{listed = Listed} = Keyring) ->
 
 %%% ---- successions ------------------------------------------------------------------------
 
-%% @doc Whether a certificate of succession should be verified; `known' if the keyring follows it
-%% already. Looking for room costs time, so it counts as a verification.
+%% @doc Whether a certificate of succession should be verified; `known' if the keyring already
+%% follows it. The search for room costs time, so it counts as a verification.
 -spec may_follow({Old :: key(), New :: key()}, class(), Now :: integer(), keyring()) ->
           {ok | known | {error, Reason :: atom()}, keyring()}.
 may_follow({Old, _} = Pair, Class, Now, #keyring{successions = Successions} = Keyring) ->
@@ -237,7 +238,7 @@ permits(_Grant, _Asked, _IsBanned, #keyring{owners = none}) -> not_permitted;
 permits(#{by := By} = Grant, Asked, IsBanned, #keyring{owners = Owners} = Keyring) ->
     check_grant(Grant, Asked, fun() -> check_signers(By, Owners, IsBanned, Keyring) end, Keyring).
 
-%% @doc The same for an invitation: a grant that a key signed that may invite.
+%% @doc Whether an invitation lets this key publish: a grant signed by a key that may invite.
 -spec invites(cambrian_identity:grant(), {Realm :: binary(), key(), Now :: integer()},
               MayInvite :: fun((key()) -> boolean()),
               keyring()) -> ok | Reason :: atom().
@@ -272,7 +273,7 @@ check_time(#{issued := Issued, until := Until}, Now) ->
 
 is_ahead(Issued, Now) -> Issued > Now + cambrian_envelope:max_age_ms().
 
-%% Whether enough of these owners signed; if not, the reason.
+%% Returns `ok' if enough of these owners signed, otherwise the reason.
 check_signers(By, #{threshold := Threshold} = Owners, IsBanned, Keyring) ->
     Speakers = speakers(Owners, Keyring),
     Good = [Key || Key <- lists:usort(By), lists:member(Key, Speakers), not IsBanned(Key)],
@@ -294,7 +295,7 @@ why_too_few(By, Good, Speakers, IsBanned, Keyring) ->
 
 %%% ---- charters ---------------------------------------------------------------------------
 
-%% @doc Whether a charter should be verified, or is the `same' as the present one, or `older'.
+%% @doc Whether a charter should be verified; otherwise `same' as the present charter, or `older'.
 -spec may_amend(cambrian_charter:charter(), {Realm :: binary(), Now :: integer()}, is_banned(),
                 keyring()) ->
           {ok | same | older | {error, Reason :: atom()}, keyring()}.
@@ -329,7 +330,7 @@ age(_Charter, none) -> newer;
 age(#{number := Number}, #{number := Ours}) when Number > Ours -> newer;
 age(#{number := Number}, #{number := Ours}) when Number < Ours -> older;
 age(#{id := Id}, #{id := Id}) -> same;
-%% Two charters have the same number, because owners did not agree: all nodes choose the lower id.
+%% Owners that disagreed may issue two charters with the same number: all nodes choose the lower id.
 age(#{id := Id}, #{id := Ours}) when Id < Ours -> instead;
 age(_, _) -> older.
 
@@ -339,8 +340,8 @@ check_both_owners(#{by := By} = Charter, Owners, IsBanned, Keyring) ->
         Reason -> Reason
     end.
 
-%% @doc Adopts a charter whose signatures are verified. Checks it again: another one may have been
-%% adopted meanwhile.
+%% @doc Adopts a charter with verified signatures. Checks it again, because the keyring may have
+%% adopted another charter meanwhile.
 -spec amend(cambrian_charter:charter(), Bytes :: binary(), {Realm :: binary(), Now :: integer()},
             is_banned(), keyring()) ->
           {ok | same | older | {error, Reason :: atom()}, keyring()}.
@@ -364,14 +365,14 @@ changes(#keyring{charters = Charters, owners = Same, before = Same}) -> lists:dr
 changes(#keyring{charters = Charters}) ->
     lists:nthtail(max(0, length(Charters) - ?MAX_CHANGES), Charters).
 
-%% @doc The charters that lead from the first owners to the present ones, the oldest first; the last
-%% one counts.
+%% @doc The charters that lead from the first owners to the present owners, the oldest first. The
+%% last charter is in force.
 -spec charters(keyring()) -> [binary()].
 charters(#keyring{charters = Charters}) -> Charters.
 
 %%% ---- all of it --------------------------------------------------------------------------
 
-%% @doc For {@link restore/2}.
+%% @doc A map for {@link restore/2}.
 -spec save(keyring()) -> #{atom() => term()}.
 save(#keyring{successions = Successions, charters = Charters, before = Before}) ->
     #{retired => cambrian_successions:to_map(Successions), charters => Charters, before => Before}.

@@ -1,14 +1,14 @@
 %% @private
-%% Remembers the ancestry of genotypes: of champions that were bred here, with their line of fitter
+%% Remembers the ancestry of genotypes: of champions bred on this node, with their line of fitter
 %% parents; and of genotypes that others signed. {@link cambrian:lineage/1} walks it.
 %%
-%% The two are kept apart. What was bred here is known, and no signed claim changes it. What others
-%% sign are claims: if several keys claim to have bred the same genotype, all claims are kept; a
-%% claim that would make a genotype its own ancestor is left out.
+%% The two kinds are kept apart. This node knows what it bred, and no signed claim changes that.
+%% What others sign are claims: if several keys claim to have bred the same genotype, all claims are
+%% kept. A claim that would make a genotype its own ancestor is omitted.
 %%
-%% It is in memory, and on disk as well if the application has a `data_dir'. The oldest entries are
-%% forgotten first. No key has more than its share of the claims of others; the key with the most
-%% claims loses one first.
+%% The lineage is in memory, and also on disk if the application has a `data_dir'. The oldest
+%% entries are forgotten first. No key has more than its share of the claims of others; the key with
+%% the most claims loses a claim first.
 -module(cambrian_lineage).
 -behaviour(gen_server).
 -behaviour(cambrian_births).
@@ -17,43 +17,42 @@
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
 -export_type([entry/0, claim/0]).
 
-%% `origin' is `own', the key that signed, `conflicting' if several keys did, or `unknown' if a user
-%% injected the genotype; `generation' and `task' are those of the origin. `circular' are the
-%% claimed parents that descend from the genotype, which is impossible: they are not among the
-%% `parents'.
+%% `origin' is `own', the key that signed, `conflicting' if several keys signed, or `unknown' if a
+%% user injected the genotype. `generation' and `task' are the origin's. `circular' are the claimed
+%% parents that descend from the genotype, which is impossible: `parents' does not contain them.
 %%
-%% If several keys signed, `breeders' has all their claims, and `parents' has the parents of all;
-%% the other fields are those of the claim that arrived first. `measured' is the key that had sent
-%% the genotype when it was first measured here, if that is known.
+%% If several keys signed, `breeders' has all their claims, and `parents' has the parents of all
+%% claims; the other fields come from the claim that arrived first. `measured' is the key that had
+%% sent the genotype before this node first measured it, if the node knows that key.
 -type entry() :: #{id := cambrian_genotype:id(), parents := [cambrian_genotype:id()],
                    operators := [atom() | binary()],
                    generation := non_neg_integer(), task := binary(),
                    origin := own | unknown | conflicting | cambrian_identity:key(),
-                   %% as claimed by others
+                   %% as other nodes claim
                    fitness => float(), realm => binary(), time => non_neg_integer(),
                    circular => [cambrian_genotype:id(), ...],
                    breeders => [claim(), ...], measured => cambrian_identity:key()}.
-%% The claim of one of several, in the order of the claimed times.
+%% The claim of one key out of several, in the order of the claimed times.
 -type claim() :: #{origin := cambrian_identity:key(), parents := [cambrian_genotype:id()],
                    operators := [binary()],
                    generation := non_neg_integer(), task := binary(), fitness := float(),
                    realm := binary(),
                    time := non_neg_integer()}.
 
-%% How many are kept: bred here, and signed by others in all, by one key, and of one genotype.
+%% The most entries: bred on this node; signed by others in total, by one key, and of one genotype.
 -define(MAX_BRED, 50_000).
 -define(MAX_SIGNED, 20_000).
 -define(MAX_OF_KEY, 1_000).
 -define(MAX_CLAIMS, 8).
-%% Others choose the size of their records.
+%% Other nodes choose the size of their records.
 -define(MAX_RECORD, 1024).
 %% How many claims one walk verifies.
 -define(MAX_CHECKED, 256).
-%% After so many bytes all claims are written again: the log forgets the oldest entries first,
-%% whoever wrote the rest. The log has room for twenty thousand records and these bytes.
+%% After so many bytes, all claims are written again: the log forgets its oldest entries first, even
+%% if other keys wrote the newer ones. The log has room for twenty thousand records and these bytes.
 -define(WRITE_AGAIN, 8_388_608).
 
-%% What is kept of each kind, the oldest first.
+%% The entries of one kind, the oldest first.
 -record(bred, {count = 0 :: non_neg_integer(),
                ids = queue:new() :: queue:queue(cambrian_genotype:id())}).
 -record(signed, {count = 0 :: non_neg_integer(),
@@ -66,7 +65,7 @@
 -spec start_link() -> {ok, pid()} | {error, term()}.
 start_link() -> gen_server:start_link({local, ?MODULE}, ?MODULE, [], []).
 
-%% @doc Remembers a genotype that was bred here, and its line, the youngest first.
+%% @doc Remembers a genotype bred on this node, and its line, the youngest first.
 -spec bred(Task :: atom() | binary(), [cambrian_births:birth()]) -> ok.
 bred(Task, Line) ->
     New = lists:takewhile(fun({Id, _, _, _}) -> not is_own(Id) end, Line),
@@ -74,7 +73,7 @@ bred(Task, Line) ->
               || {Id, _, _, _} = Birth <- lists:reverse(New),
                  origin(Birth) =:= own orelse look_up(Id) =:= []]).
 
-%% Others may already have told the origin of an injected genotype.
+%% A claim of another node may already name the origin of an injected genotype.
 origin({_, [], [injection], _}) -> unknown;
 origin(_) -> own.
 
@@ -86,14 +85,14 @@ received(Id, Record) when byte_size(Record) =< ?MAX_RECORD ->
 received(_Id, _Record) ->
     ok.
 
-%% @doc Remembers that this key had sent the genotype when it was measured here. Only the first time
-%% counts.
+%% @doc Remembers that this key had sent the genotype before this node measured it. Only the first
+%% measurement counts.
 -spec measured(cambrian_genotype:id(), cambrian_identity:key()) -> ok.
 measured(Id, Key) ->
     remember([{Id, {measured, Key}} || claims(Id) =/= [], first_measured(Id) =:= none]).
 
-%% @doc The claim of a genotype, if one key signed it, or of the key that had sent it when it was
-%% first measured here.
+%% @doc The claim of a genotype, if exactly one key signed it; otherwise the claim of the key that
+%% had sent the genotype before this node first measured it.
 -spec signed(cambrian_genotype:id()) -> {ok, Record :: binary()} | none.
 signed(Id) ->
     case claims(Id) of
@@ -114,22 +113,22 @@ look_up(Key) ->
     catch error:badarg -> []
     end.
 
-%% The key that a record names, unverified.
+%% The key that a record names. The signature is not verified.
 signer(Id, Record) ->
     case cambrian_envelope:peek_record(Record) of
         {ok, #{genotype := Id, origin := Key}} -> {ok, Key};
         _ -> none
     end.
 
-%% Each with its key, in the order of arrival.
+%% The claims, each with its key, in the order of arrival.
 claims(Id) ->
     case look_up({signed, Id}) of
         [{_, Claims}] -> Claims;
         [] -> []
     end.
 
-%% A restart of this process must not crash the caller. The next champion's line includes the births
-%% that were not remembered meanwhile, as far back as the line goes.
+%% A restart of this process must not crash the caller. The line of the next champion repeats the
+%% births that were lost meanwhile, as far back as the line goes.
 remember([]) -> ok;
 remember(Entries) ->
     try gen_server:call(?MODULE, {remember, Entries})
@@ -141,11 +140,11 @@ remember(Entries) ->
 %% `checked' counts claims. Edges lead from a child to its parents.
 -record(walk,
         {graph :: digraph:graph(), entries = [] :: [entry()], checked = 0 :: non_neg_integer(),
-         %% whether the walk began with a genotype bred here: no claim of others can make that an
-         %% error
+         %% whether the walk began with a genotype bred on this node: then no claim of others can
+         %% cause an error
          is_own :: boolean()}).
 
-%% @doc A genotype and all its known ancestors, the nearest first. It verifies the signature of each
+%% @doc A genotype and all its known ancestors, the nearest first. Verifies the signature of each
 %% claim on the way, up to a bound.
 -spec walk(cambrian_genotype:id()) ->
           {ok, [entry(), ...]} | {error, unknown | {bad_signature, cambrian_genotype:id()}}.
@@ -199,7 +198,7 @@ own_entry({Origin, Task, {Id, Parents, Operators, Generation}}) ->
     #{id => Id, parents => Parents, operators => Operators, generation => Generation, task => Task,
       origin => Origin}.
 
-%% Adds all ancestors that were bred here, before any claim that names one of them is used.
+%% Adds all ancestors bred on this node before it uses any claim that names one of them.
 add_own([], _Graph) -> ok;
 add_own([Id | Ids], Graph) ->
     case look_up(Id) of
@@ -226,7 +225,7 @@ signed_entry(Id, Claims, #walk{checked = Checked, graph = Graph, is_own = IsOwn}
             Named = distinct(lists:append([Parents || #{parents := Parents} <- Said])),
             ok = add_own(Named, Graph),
             Descendants = digraph_utils:reaching([Id], Graph),
-            %% an id is a hash over the parents: a descendant cannot be one of them
+            %% an id is a hash over the parents, so a descendant cannot be a parent
             {Circular, Parents} =
                 lists:partition(fun(Parent) -> lists:member(Parent, Descendants) end, Named),
             _ = [digraph:add_vertex(Graph, Vertex) || Vertex <- [Id | Parents]],
@@ -238,7 +237,7 @@ signed_entry(Id, Claims, #walk{checked = Checked, graph = Graph, is_own = IsOwn}
 distinct([]) -> [];
 distinct([First | Rest]) -> [First | distinct([Id || Id <- Rest, Id =/= First])].
 
-%% A node that passes a genotype on does not claim to have bred it.
+%% A node that passes a genotype on does not claim to have bred the genotype.
 merge_claims(Id, Claims) ->
     case [Claim || #{operators := Operators} = Claim <- Claims, Operators =/= [<<"injection">>]] of
         [] -> claim(hd(Claims));
@@ -374,7 +373,7 @@ all_signed() ->
 
 measured_of(Id) -> [{Id, {measured, Key}} || Key <- [first_measured(Id)], Key =/= none].
 
-%% The hash proves that the entry is what was written, not that it makes sense.
+%% The hash proves that the entry is unchanged, not that it is valid.
 is_entry(signed, {<<_:32/binary>>, {signed, Record}}) ->
     is_binary(Record) andalso byte_size(Record) =< ?MAX_RECORD;
 is_entry(signed, {<<_:32/binary>>, {measured, <<_:32/binary>>}}) -> true;

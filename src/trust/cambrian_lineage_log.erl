@@ -2,9 +2,10 @@
 %% The logs of {@link cambrian_lineage} on disk: one `disk_log' of each kind, files `KIND.NUMBER' in
 %% the directory `lineage'.
 %%
-%% No damage of these files stops the application. An entry is logged as a binary behind its hash,
-%% which shows whether it is whole. If `disk_log' cannot read the files, this module looks for whole
-%% entries in them itself, sets the files aside as `*.torn', and writes the entries to a new log.
+%% Damage of these files never stops the application. Each entry is logged as a binary behind its
+%% hash, which shows whether the entry is whole. If `disk_log' cannot read the files, this module
+%% searches them for whole entries, sets the files aside as `*.torn', and writes the entries to a
+%% new log.
 -module(cambrian_lineage_log).
 
 -include_lib("kernel/include/file.hrl").
@@ -15,16 +16,15 @@
 -type kind() :: bred | signed.
 -type log() :: none | {?MODULE, kind()}.
 
-%% Bytes of a file, and number of files.
+%% The bytes of a file, and the number of files.
 -define(BYTES, 4_194_304).
 -define(FILES, 8).
-%% A file begins with eight bytes of `disk_log'. Before each entry stand its size and these bytes.
+%% A file begins with eight bytes of `disk_log'. Before each entry are its size and these bytes.
 -define(HEAD, 8).
 -define(MAGIC, <<"bWLA">>).
 
 %% @doc Opens a log, and reads its entries, the oldest first. Also returns how many entries, or
-%% places of a file, are damaged. Without a `data_dir', and if the log cannot be opened, it is
-%% `none'.
+%% places of a file, are damaged. The log is `none' without a `data_dir', or if it cannot be opened.
 -spec open(kind()) -> {log(), [Entry :: term()], Damaged :: non_neg_integer()}.
 open(Kind) ->
     case cambrian_data_dir:path([<<"lineage">>, atom_to_binary(Kind)]) of
@@ -35,7 +35,7 @@ open(Kind) ->
 
 open(Kind, {ok, Path}) ->
     _ = cambrian_file:make_own_dirs(Path),
-    %% the atoms of the entries
+    %% loads the atoms of the entries
     _ = cambrian_genotype:operators(),
     Strange = set_aside_strange(Path),
     {Log, Entries, Damaged} = case try_open(Kind, Path) of
@@ -45,9 +45,9 @@ open(Kind, {ok, Path}) ->
     ok = forbid_others_in(Path),
     {Log, Entries, Strange + Damaged};
 open(_Kind, error) ->
-    {not_kept("the name of its directory is none in this locale"), [], 0}.
+    {not_kept("the name of its directory is not valid in this locale"), [], 0}.
 
-%% A pipe in the place of a file would make `disk_log' wait for ever.
+%% If a pipe had the name of a file, `disk_log' would wait for ever.
 set_aside_strange(Path) ->
     Strange = [File || File <- files(Path) ++ indices(Path),
                        {error, {Reason, _}} <- [cambrian_file:check_own(File)], Reason =/= enoent],
@@ -69,8 +69,8 @@ try_open(Kind, Path) ->
     catch _:Reason -> {error, Reason}
     end.
 
-%% The index names the current file, and the other file how many there are. With wrong numbers
-%% `disk_log' would look for ever for files that cannot be.
+%% The index holds the number of the current file, and the other file the number of files. With
+%% wrong numbers `disk_log' would search for ever for files that cannot exist.
 has_good_index(Path) ->
     is_index(cambrian_file:read_own(Path ++ ".idx"))
         andalso is_size(cambrian_file:read_own(Path ++ ".siz")).
@@ -84,13 +84,13 @@ is_size(Other) -> is_absent(Other).
 is_absent({error, {Reason, _}}) -> Reason =:= enoent;
 is_absent({ok, _}) -> false.
 
-%% Nobody else may read whose genotypes came here. `disk_log' makes its files with the rights that
-%% the umask leaves.
+%% Other users must not read which genotypes came to this node. `disk_log' makes its files with the
+%% rights that the umask leaves.
 forbid_others_in(Path) ->
     _ = cambrian_file:forbid_others(filename:dirname(Path)),
     ok.
 
-%% @doc Takes the rights of other users to the files of a log.
+%% @doc Removes the rights of other users to the files of a log.
 -spec forbid_others(LogName :: term()) -> ok.
 forbid_others(Log) ->
     case disk_log:info(Log) of
@@ -148,8 +148,8 @@ safely(Term) ->
 
 %%% ---- damaged files ----------------------------------------------------------------------
 
-%% Reads what is whole of damaged files, and writes it to a new log. If that fails, as on a full
-%% disk, the old files stay, for the next start.
+%% Reads the whole entries of damaged files, and writes them to a new log. If that fails, for
+%% example on a full disk, the old files stay for the next start.
 renew(Kind, Path, Reason) ->
     Files = lists:sort([{Time, File} || File <- files(Path), Time <- changed(File)]),
     {Entries, Damaged} = lists:foldl(fun salvage/2, {[], 0}, [File || {_, File} <- Files]),
@@ -205,7 +205,7 @@ entry(<<Size:32, Magic:4/binary, Item:Size/binary, Rest/binary>>) when Magic =:=
     end;
 entry(_) -> error.
 
-%% From the next entry that there may be.
+%% Returns the bytes from the next possible entry on.
 next(Bytes) ->
     Size = byte_size(Bytes),
     case Size > 5 andalso binary:match(Bytes, ?MAGIC, [{scope, {5, Size - 5}}]) of
@@ -215,8 +215,7 @@ next(Bytes) ->
 
 %%% ---- writing ----------------------------------------------------------------------------
 
-%% @doc Writes entries after those that are there, and returns how many bytes they take. The caller
-%% does not wait for the disk.
+%% @doc Appends entries, and returns how many bytes they take. Does not wait for the disk.
 -spec append(log(), [Entry :: term()]) -> non_neg_integer().
 append(none, _Entries) -> 0;
 append(Log, Entries) ->

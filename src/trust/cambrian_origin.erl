@@ -2,9 +2,9 @@
 %% The standing of one origin in a realm, as a value: its reputation, its counts, its rate, and
 %% which sequence numbers it has used. `Now' is in ms since 1970.
 %%
-%% A confirmed claim raises the reputation by a fiftieth of the way to 1. A lie multiplies it, and
-%% after n lies it never exceeds 0.7^n again: honest claims cost nothing, so no number of them
-%% outweighs lies.
+%% A confirmed claim raises the reputation by a fiftieth of the way to 1. A lie multiplies the
+%% reputation by a factor, and after n lies it never exceeds 0.7^n again. Honest claims cost
+%% nothing, so no number of them may outweigh lies.
 -module(cambrian_origin).
 
 -export([new/3, has_used/2, tokens/3, receive_envelope/4, reputation/1, accept/1, confirm/1,
@@ -13,10 +13,10 @@
 -export([window_bits/0, former_window_bits/0, upgrade/2, is_standing/1]).
 -export_type([standing/0, sequences/0, rate/0]).
 
-%% Of the `received' envelopes, a population took in `accepted'. Of the `checked' claims, and of the
-%% signed bytes that are no genotype, `lies' were false. `sequence' is the highest number received;
-%% bit N of `window' is set if the number N below it was received. `lied' is the highest number of
-%% those signed bytes, if there were any.
+%% Of the `received' envelopes, a population took in `accepted'. `lies' counts false claims among
+%% the `checked' ones, and signed bytes that are not the claimed genotype. `sequence' is the highest
+%% number received; bit N of `window' is set if the number N below it was received. `lied' is the
+%% highest sequence number of those signed bytes, if there were any.
 -type standing() :: #{reputation := float(), received := non_neg_integer(),
                       accepted := non_neg_integer(), checked := non_neg_integer(),
                       lies := non_neg_integer(), sequence := non_neg_integer(),
@@ -30,15 +30,17 @@
 %% How long a realm remembers a silent origin that earned its place.
 -define(REMEMBER_EARNED_MS, 30 * 86_400_000).
 
-%% Sequence numbers: more than the default rate admits within the greatest age of an envelope, so
-%% that a late envelope is not refused as a replay. Earlier releases had 64.
+%% The window of sequence numbers. It holds more numbers than the default rate admits within the
+%% greatest age of an envelope, so that a late envelope is not refused as a replay. Earlier releases
+%% had 64.
 -define(WINDOW, 2048).
 -define(FORMER_WINDOW, 64).
 -define(ALL_USED, (1 bsl ?WINDOW - 1)).
 
 -define(NEUTRAL, 0.5).
 -define(DISHONEST_BELOW, 0.1).
-%% What a lie multiplies the reputation by: a false fitness; and a signature over no genotype.
+%% A lie multiplies the reputation by this factor: for a false fitness; for a signature over bytes
+%% that are not the claimed genotype.
 -define(INFLATED, 0.7).
 -define(CHEATED, 0.5).
 
@@ -51,7 +53,7 @@ new({Sequence, Window}, {_PerSecond, Burst}, Now) ->
 %%% ---- envelopes --------------------------------------------------------------------------
 
 %% @doc Whether this origin has used a sequence number, or the number is too far below the highest
-%% one to tell. Each number counts once, in any order: envelopes may overtake each other (the
+%% number to know. Each number counts once, in any order: envelopes may overtake each other (the
 %% sliding window of IPsec: RFC 4303, A2).
 -spec has_used(Sequence :: non_neg_integer(), standing()) -> boolean().
 has_used(Sequence, #{sequence := Highest}) when Sequence > Highest -> false;
@@ -64,18 +66,18 @@ use(Sequence, #{sequence := Last} = Standing) ->
     Window = window_below(Highest, Standing) bor (1 bsl (Highest - Sequence)),
     Standing#{sequence := Highest, window := Window}.
 
-%% The window relative to a number that is not below the standing's own.
+%% The window, shifted to a number that is not below the standing's own.
 window_below(Highest, #{sequence := Last}) when Highest - Last >= ?WINDOW -> 0;
 window_below(Highest, #{sequence := Last, window := Window}) ->
     (Window bsl (Highest - Last)) band ?ALL_USED.
 
-%% @doc How many envelopes the rate admits now. If our clock was set back by years, the origin does
-%% not wait for years.
+%% @doc How many envelopes the rate admits now. If the clock of this node was set back by years, the
+%% origin does not wait for years.
 -spec tokens(standing(), rate(), Now :: integer()) -> number().
 tokens(#{tokens := Tokens, filled := Filled}, {PerSecond, Burst}, Now) ->
     min(Burst, Tokens + abs(Now - Filled) * PerSecond / 1000).
 
-%% @doc Counts an envelope, with the grant that came with it.
+%% @doc Counts an envelope, and remembers the grant that came with it.
 -spec receive_envelope(#{sequence := non_neg_integer(), atom() => term()}, rate(), Now :: integer(),
                        standing()) -> standing().
 receive_envelope(#{sequence := Sequence} = Claims, Rate, Now, #{received := Received} = Standing) ->
@@ -105,13 +107,13 @@ confirm(#{checked := Checked, reputation := Reputation, lies := Lies} = Standing
 -spec inflate(standing()) -> standing().
 inflate(#{checked := Checked} = Standing) -> lower(?INFLATED, Standing#{checked := Checked + 1}).
 
-%% @doc The origin signed bytes of this number that are no such genotype.
+%% @doc The origin signed bytes with this number that are not the claimed genotype.
 -spec lie(Sequence :: non_neg_integer(), standing()) -> standing().
 lie(Sequence, Standing) ->
     (lower(?CHEATED, Standing))#{lied => max(Sequence, maps:get(lied, Standing, 0))}.
 
-%% @doc The same of bytes that another node delivered, who may do so as often as it likes: none of
-%% this number or a lower one counts again.
+%% @doc Counts such a lie when another node delivered the bytes. That node may deliver them as often
+%% as it likes, so no lie with this number or a lower number counts again.
 -spec lie_once(Sequence :: non_neg_integer(), standing()) -> standing().
 lie_once(Sequence, #{lied := Lied} = Standing) when Sequence =< Lied -> Standing;
 lie_once(Sequence, Standing) -> lie(Sequence, Standing).
@@ -121,12 +123,12 @@ lower(Factor, #{lies := Lies, reputation := Reputation} = Standing) ->
 
 at_most(Lies) -> math:pow(?INFLATED, Lies).
 
-%% @doc The reputation of a new key, without lies.
+%% @doc Restores the reputation of a new key, without lies.
 -spec forgive(standing()) -> standing().
 forgive(Standing) -> Standing#{reputation := ?NEUTRAL, lies := 0}.
 
-%% @doc Whether a population here took in a genotype of this origin, and its reputation is still
-%% above that of a new key.
+%% @doc Whether a population of this node took in a genotype of this origin, and the reputation is
+%% still above that of a new key.
 -spec has_earned(standing()) -> boolean().
 has_earned(#{accepted := Accepted, reputation := Reputation}) ->
     Accepted > 0 andalso Reputation > ?NEUTRAL.
@@ -137,8 +139,8 @@ is_dishonest(#{reputation := Reputation}) -> Reputation < ?DISHONEST_BELOW.
 
 %%% ---- successions and memory -------------------------------------------------------------
 
-%% @doc The standing of an heir that had its own before the succession: the heir gains no reputation
-%% by the succession, and loses none of its record.
+%% @doc The standing of an heir that had its own standing before the succession. The heir gains no
+%% reputation by the succession, and loses none of its record.
 -spec merge(Old :: standing(), New :: standing()) -> standing().
 merge(#{grant := OldGrant} = Old, #{grant := NewGrant} = New) ->
     Counts = [received, accepted, checked, lies],
@@ -157,7 +159,7 @@ merge(#{grant := OldGrant} = Old, #{grant := NewGrant} = New) ->
 merge_reputations(#{reputation := Old}, #{checked := 0, lies := 0}) -> Old;
 merge_reputations(#{reputation := Old}, #{reputation := New}) -> min(Old, New).
 
-%% @doc The part that a realm remembers when it forgets the origin.
+%% @doc The part of a standing that a realm keeps when it forgets the origin.
 -spec sequences(standing()) -> sequences().
 sequences(#{sequence := Sequence, window := Window}) -> {Sequence, Window}.
 
@@ -173,9 +175,9 @@ window_bits() -> ?WINDOW.
 -spec former_window_bits() -> pos_integer().
 former_window_bits() -> ?FORMER_WINDOW.
 
-%% @doc A standing that a release with a window of `Bits' saved. Below a smaller window that release
-%% took nothing, so all those numbers count as used. It saved too little of a grant: the origin has
-%% to show its grant again.
+%% @doc Upgrades a standing that a release with a window of `Bits' saved. That release refused all
+%% numbers below its smaller window, so they count as used. It saved only part of a grant, so the
+%% origin must show its grant again.
 -spec upgrade(map(), Bits :: non_neg_integer()) -> map().
 upgrade(#{grant := {_By, _Until}} = Standing, Bits) -> upgrade(Standing#{grant := none}, Bits);
 upgrade(#{window := Window} = Standing, Bits) when is_integer(Window), Window >= 0 ->

@@ -1,10 +1,10 @@
 %% @private
-%% The origins that a realm remembers, with the standing ({@link cambrian_origin}) of each: a value
-%% of bounded size, whatever other nodes send.
+%% The origins that a realm remembers, each with its standing ({@link cambrian_origin}). The size of
+%% this value is bounded, whatever other nodes send.
 %%
-%% An origin that earned its place keeps it, unless it was silent for a month or those that earned a
-%% place take more than three quarters of the room. Otherwise a new key replaces any of the others
-%% at random, so that a flood of new keys mostly pushes out its own keys.
+%% An origin that earned its place keeps it, unless it was silent for a month, or the origins that
+%% earned a place take more than three quarters of the room. Otherwise a new key replaces one of the
+%% other origins at random, so that a flood of new keys mostly replaces its own keys.
 -module(cambrian_origins).
 
 -export([new/2, find/2, standing/4, has_room/3, add/4, put/3, remove/2, has_earned/2,
@@ -17,19 +17,19 @@
                   standings = #{} :: #{key() => cambrian_origin:standing()},
                   %% origins that earned their place, in the order in which they may be forgotten
                   earned = gb_sets:new() :: gb_sets:set({ForgetAt :: integer(), key()}),
-                  %% all others
+                  %% all other origins
                   seed :: non_neg_integer(),
                   others :: cambrian_random_eviction:candidates(),
                   forgotten :: cambrian_forgotten_keys:forgotten(cambrian_origin:sequences())}).
 -opaque origins() :: #origins{}.
 
-%% How many forgotten origins a realm remembers the sequence numbers of, within one period.
+%% How many forgotten origins keep their sequence numbers within one period.
 -define(MAX_FORGOTTEN, 65_536).
 
 %% @doc Remembers at most `Max' origins; `Seed' decides which of them are forgotten.
 -spec new(Max :: pos_integer(), Seed :: non_neg_integer()) -> origins().
 new(Max, Seed) ->
-    %% an envelope can be as far ahead of our clock as it can be old
+    %% the time of an envelope can be as far ahead of our clock as it can be old
     ReplayMs = 2 * cambrian_envelope:max_age_ms(),
     #origins{max = Max, seed = Seed, others = cambrian_random_eviction:new(Seed),
              forgotten = cambrian_forgotten_keys:new(ReplayMs, ?MAX_FORGOTTEN)}.
@@ -40,7 +40,7 @@ seed(#origins{seed = Seed}) -> Seed.
 -spec find(key(), origins()) -> {ok, cambrian_origin:standing()} | error.
 find(Key, #origins{standings = Standings}) -> maps:find(Key, Standings).
 
-%% @doc The standing of an origin; that of a new key, if the realm does not remember it.
+%% @doc The standing of an origin, or that of a new key if the realm does not remember the origin.
 -spec standing(key(), cambrian_origin:rate(), Now :: integer(), origins()) ->
           cambrian_origin:standing().
 standing(Key, Rate, Now, #origins{standings = Standings, forgotten = Forgotten}) ->
@@ -53,7 +53,7 @@ standing(Key, Rate, Now, #origins{standings = Standings, forgotten = Forgotten})
             end
     end.
 
-%% @doc Whether there is room for this origin, or another one can be forgotten for it.
+%% @doc Whether the realm has room for this origin, or can forget another origin for it.
 -spec has_room(key(), Now :: integer(), origins()) -> boolean().
 has_room(Key, _Now, #origins{standings = Standings}) when is_map_key(Key, Standings) -> true;
 has_room(_Key, _Now, #origins{standings = Standings, max = Max})
@@ -86,7 +86,7 @@ forget(Key, Now, #origins{standings = Standings, forgotten = Forgotten} = Origin
     Kept = cambrian_forgotten_keys:put(Key, Sequences, Now, Forgotten),
     remove(Key, Origins#origins{forgotten = Kept}).
 
-%% @doc Stores the standing of an origin that is remembered, or that there is room for.
+%% @doc Stores the standing of an origin that the realm remembers, or has room for.
 -spec put(key(), cambrian_origin:standing(), origins()) -> origins().
 put(Key, Standing, Origins) ->
     Removed = remove(Key, Origins),
@@ -129,7 +129,7 @@ keys(#origins{standings = Standings}) -> maps:keys(Standings).
 -spec to_map(origins()) -> #{key() => cambrian_origin:standing()}.
 to_map(#origins{standings = Standings}) -> Standings.
 
-%% @doc Whether {@link to_map/1} can have made such a term, in a release with a window of `Bits'.
+%% @doc Whether {@link to_map/1} can have made this term, in a release with a window of `Bits'.
 -spec is_saved(term(), Bits :: non_neg_integer()) -> boolean().
 is_saved(Saved, Bits) ->
     IsOrigin = fun({Key, Standing}) ->

@@ -6,7 +6,7 @@
 
 -export([find/3, is_stamp/4]).
 
-%% @doc The first stamp. A million attempts take about a second.
+%% @doc Finds the first valid stamp. A million attempts take about a second.
 -spec find(Bits :: 1..24, Realm :: binary(), cambrian_identity:key()) -> binary().
 find(Bits, Realm, Key) ->
     search(0, Bits, crypto:hash_update(crypto:hash_init(sha256), subject(Realm, Key))).

@@ -1,7 +1,7 @@
 %% @private
 %% Draws a key at random, in the time of a map look-up: the key to forget when there is no room.
 %%
-%% All keys have the same chance, so nobody can choose which key a flood of new keys pushes out.
+%% All keys have the same chance, so an attacker cannot choose which key a flood of new keys evicts.
 -module(cambrian_random_eviction).
 
 -export([new/1, add/2, remove/2, is_candidate/2, draw/1, size/1]).
@@ -22,7 +22,7 @@ add(Key, #candidates{keys = Keys, numbers = Numbers} = Candidates) ->
     Number = map_size(Keys) + 1,
     Candidates#candidates{keys = Keys#{Number => Key}, numbers = Numbers#{Key => Number}}.
 
-%% @doc Removes a key; the last key takes its number.
+%% @doc Removes a key; the last key gets its number.
 -spec remove(Key :: term(), candidates()) -> candidates().
 remove(Key, #candidates{keys = Keys, numbers = Numbers} = Candidates) ->
     case maps:take(Key, Numbers) of

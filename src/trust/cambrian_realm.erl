@@ -1,14 +1,13 @@
 %% @private
-%% What a node knows of one realm, and its decisions: who may publish, who is banned, and the
-%% reputation of each origin.
+%% What a node knows and decides about one realm: permitted keys, bans, and reputations.
 %%
-%% A value without a process and without a clock: `Now' is in ms since 1970. Its size is bounded,
-%% whatever other nodes send.
+%% This is a value without a process and without a clock: `Now' is in ms since 1970. Its size is
+%% bounded, whatever other nodes send.
 %%
 %% {@link admit/3} decides whether {@link cambrian_admission} opens an envelope. It changes no
-%% standing, because anybody may have written the envelope. Once the signature is verified,
-%% {@link genuine/3} or {@link cheated/4} counts the envelope for its origin. Only what an origin
-%% signed moves its standing: otherwise a forger could silence or ruin others.
+%% standing, because any key may be named in a forged envelope. Once the signature is verified,
+%% {@link genuine/3} or {@link cheated/4} counts the envelope for its origin. Only signed messages
+%% of an origin change its standing: otherwise a forger could silence or ruin other origins.
 -module(cambrian_realm).
 
 -export([table/0, new/1, change/2, ask/3, admit/3, genuine/3, cheated/4, refused/1, refused/2,
@@ -25,7 +24,7 @@
 %% two.
 -type options() :: #{capability => capability(), rate => cambrian_origin:rate(),
                      tolerance => number()}.
-%% The claims of an envelope that matter here. A grant that was read is not verified yet.
+%% The claims of an envelope that a realm needs. A grant that was read is not verified yet.
 -type claims() :: #{realm := binary(), origin := key(),
                     genotype := cambrian_genotype:id(), sequence := non_neg_integer(),
                     time := non_neg_integer(),
@@ -33,13 +32,13 @@
 %% The old key and the new key of a succession.
 -type succession() :: #{old := key(), new := key(),
                         atom() => term()}.
-%% What other modules ask of a realm, directly or by its server. Of an envelope: `admit': may it be
-%% opened? `genuine': it held. `cheated': its signature held over bytes that are no such genotype.
-%% `refused': it did not hold. `rubbish': it answers a request of ours, is signed, and is no such
-%% genotype. `may_follow' and `may_amend': should this succession, this charter be verified?
-%% `follow' and `amend': it was verified. `checked': a claimed fitness was measured; `failed': it
-%% could not be measured. `accepted': a population took a genotype in. All other requests change
-%% nothing.
+%% The questions of other modules to a realm, asked directly or through its server. About an
+%% envelope: `admit': may the caller open it? `genuine': it is valid. `cheated': its signature is
+%% valid, but the bytes are not the claimed genotype. `refused': it is not valid. `rubbish': it
+%% answers a request of ours, is signed, and is not the claimed genotype. `may_follow' and
+%% `may_amend': should the caller verify this succession, this charter? `follow' and `amend': it was
+%% verified. `checked': this node measured a claimed fitness; `failed': it could not measure the
+%% fitness. `accepted': a population took a genotype in. All other requests change nothing.
 -type request() :: {admit, claims()} | {genuine, claims()} | {cheated, Reason :: term(), claims()}
                  | {refused, Reason :: term(), map()} | {rubbish, Reason :: term(), claims()}
                  | {may_follow, succession()} | {follow, cambrian_identity:succession()}
@@ -64,12 +63,12 @@
                 origins :: cambrian_origins:origins(),
                 bans = #{} :: cambrian_bans:bans(),
                 keyring :: cambrian_keyring:keyring(),
-                %% envelopes of this node have used only numbers below this one
+                %% envelopes of this node have only used numbers below this number
                 sequence = 0 :: non_neg_integer(),
                 refused = #{} :: #{atom() => pos_integer()}}).
 -opaque realm() :: #realm{}.
 
-%% More envelopes than a node seals before it restarts.
+%% More envelopes than a node seals between two restarts.
 -define(NUMBERS, (1 bsl 26)).
 -define(MAX_SEQUENCE, (1 bsl 63)).
 
@@ -96,7 +95,7 @@ is_rate({PerSecond, Burst}) ->
     is_number(PerSecond) andalso PerSecond > 0 andalso is_number(Burst) andalso Burst >= 1;
 is_rate(_) -> false.
 
-%% @doc Changes options; those that are not given keep their values.
+%% @doc Changes options; omitted options keep their values.
 -spec change(options(), realm()) -> realm().
 change(Options, #realm{capability = Capability, rate = Rate, tolerance = Tolerance} = Realm) ->
     Next = maps:get(capability, Options, Capability),
@@ -163,7 +162,7 @@ check_capability(_Claims, _Now, #realm{capability = open}) -> ok;
 check_capability(#{origin := Origin}, _Now, #realm{capability = {keys, _}, keyring = Keyring}) ->
     ok_or_not_permitted(cambrian_keyring:is_listed(Origin, Keyring));
 check_capability(#{origin := Origin} = Claims, _Now, #realm{capability = {work, Bits}} = Realm) ->
-    %% an origin that is remembered has shown its stamp
+    %% a remembered origin has already shown its stamp
     Stamp = maps:get(grant, Claims, undefined),
     ok_or_not_permitted(cambrian_origins:find(Origin, Realm#realm.origins) =/= error orelse
                         cambrian_proof_of_work:is_stamp(Stamp, Bits, Realm#realm.name, Origin));
@@ -180,7 +179,7 @@ ok_or_not_permitted(false) -> not_permitted.
 needs_no_grant(signed_by, Origin, Keyring) -> cambrian_keyring:is_owner(Origin, Keyring);
 needs_no_grant(invited, Origin, Keyring) -> cambrian_keyring:is_listed(Origin, Keyring).
 
-%% A grant that was shown counts until it expires, or the keys that signed it no longer count.
+%% A shown grant counts until it expires, or until the keys that signed it no longer count.
 shown_grant(Origin, Now, #realm{origins = Origins} = Realm) ->
     case cambrian_origins:find(Origin, Origins) of
         {ok, #{grant := #{} = Grant}} -> permits(Grant, Origin, Now, Realm);
@@ -277,8 +276,8 @@ count_refusal(Answer) -> Answer.
 
 %%% ---- standings --------------------------------------------------------------------------
 
-%% @doc Counts an envelope whose signature and genotype held. Admits it again: another envelope with
-%% the same number may have been counted meanwhile.
+%% @doc Counts a valid envelope. Admits it again first, because the realm may have counted another
+%% envelope with the same number meanwhile.
 -spec genuine(claims(), Now :: integer(), realm()) -> {ok, realm()} | {error, atom(), realm()}.
 genuine(Claims, Now, Realm) ->
     case admit(Claims, Now, Realm) of
@@ -292,8 +291,8 @@ received(#{origin := Origin} = Claims, Now, #realm{rate = Rate, origins = Origin
     Standing = cambrian_origin:receive_envelope(Claims, Rate, Now, Before),
     Realm#realm{origins = cambrian_origins:add(Origin, Standing, Now, Origins)}.
 
-%% @doc Counts an envelope whose signature held over bytes that are no such genotype. It counts
-%% once, like a genuine one, so that a replay does its origin no harm.
+%% @doc Counts an envelope with a valid signature over bytes that are not the claimed genotype.
+%% Counts it only once, like a genuine envelope, so that a replay does not harm its origin.
 -spec cheated(claims(), Reason :: term(), Now :: integer(), realm()) ->
           {ok, realm()} | {error, atom(), realm()}.
 cheated(#{origin := Origin, sequence := Sequence} = Claims, Reason, Now, Realm) ->
@@ -307,7 +306,7 @@ sent_rubbish(#{origin := Key, sequence := Sequence}, Reason, Now, Realm) ->
     Lie = fun(Standing) -> cambrian_origin:lie_once(Sequence, Standing) end,
     count_lie(heir(Key, Realm), Lie, Now, refused(Reason, Realm)).
 
-%% @doc Counts a claimed fitness that was measured here.
+%% @doc Counts a claimed fitness that this node measured.
 -spec checked(key(), Claimed :: float(), Measured :: float(), Now :: integer(),
               realm()) -> {confirmed | inflated, realm()}.
 checked(Key, Claimed, Measured, Now, #realm{tolerance = Tolerance} = Realm) ->
@@ -317,15 +316,15 @@ checked(Key, Claimed, Measured, Now, #realm{tolerance = Tolerance} = Realm) ->
         false -> {confirmed, change_standing(Origin, fun cambrian_origin:confirm/1, Realm)}
     end.
 
-%% Each is divided alone: their difference may exceed the range of a float.
+%% Divides each number first: the difference of the two may exceed the range of a float.
 excess(Claimed, Measured) ->
     case max(abs(Claimed), abs(Measured)) of
         Scale when Scale > 0 -> Claimed / Scale - Measured / Scale;
         _ -> 0.0
     end.
 
-%% @doc Counts a genotype that could not be evaluated here, although genotypes bred here can: it
-%% does not have the fitness that its origin claimed.
+%% @doc Counts a genotype that this node could not evaluate, although it can evaluate its own: the
+%% genotype does not have the fitness that its origin claimed.
 -spec failed(key(), Now :: integer(), realm()) -> realm().
 failed(Key, Now, Realm) -> count_lie(heir(Key, Realm), fun cambrian_origin:inflate/1, Now, Realm).
 
@@ -333,7 +332,7 @@ failed(Key, Now, Realm) -> count_lie(heir(Key, Realm), fun cambrian_origin:infla
 -spec accepted(key(), realm()) -> realm().
 accepted(Key, Realm) -> change_standing(heir(Key, Realm), fun cambrian_origin:accept/1, Realm).
 
-%% A key whose reputation is too low after a lie is banned.
+%% Bans a key if its reputation is too low after a lie.
 count_lie(Origin, Lie, Now, #realm{max = Max} = Realm) ->
     #realm{origins = Origins, bans = Bans} = Lied = change_standing(Origin, Lie, Realm),
     Key = {key, Origin},
@@ -358,16 +357,17 @@ standing(Origin, Now, #realm{rate = Rate, origins = Origins}) ->
 -spec reputation(key(), realm()) -> float().
 reputation(Key, Realm) -> cambrian_origin:reputation(standing(heir(Key, Realm), 0, Realm)).
 
-%% @doc Whether a population here took in a genotype of this key, and its reputation is good.
+%% @doc Whether a population of this node took in a genotype of this key, and its reputation is
+%% good.
 -spec has_earned(key(), realm()) -> boolean().
 has_earned(Key, #realm{origins = Origins}) -> cambrian_origins:has_earned(Key, Origins).
 
 %%% ---- successions ------------------------------------------------------------------------
 
-%% @doc Whether a certificate with this succession should be verified. Not if it is `known', if it
-%% would be refused anyway, or if too many were verified in this second. A closed realm follows no
-%% succession of a key that may not publish there; in an open realm, all fresh keys share one
-%% budget.
+%% @doc Whether a certificate of this succession should be verified. It should not if the realm
+%% already follows it (`known'), would refuse it, or has verified too many in this second. A closed
+%% realm follows no succession of a key that may not publish there. In an open realm, all fresh keys
+%% share one budget.
 -spec may_follow(succession(), Now :: integer(), realm()) ->
           {ok | known | {error, atom()}, realm()}.
 may_follow(#{old := Old, new := New}, Now, #realm{keyring = Keyring} = Realm) ->
@@ -410,7 +410,7 @@ succeed(#{old := Old, new := New}, Now, #realm{keyring = Keyring} = Realm) ->
             end
     end.
 
-%% @doc The key that speaks for a key now.
+%% @doc The key that now speaks for a key.
 -spec heir(key(), realm()) -> key().
 heir(Key, #realm{keyring = Keyring}) -> cambrian_keyring:heir(Key, Keyring).
 
@@ -427,7 +427,7 @@ inherit(Old, Heir, Standing, #realm{origins = Origins} = Realm) ->
 
 %%% ---- charters ---------------------------------------------------------------------------
 
-%% @doc Whether a charter should be verified, or is the `same' as ours or `older'.
+%% @doc Whether a charter should be verified; otherwise `same' as ours, or `older'.
 -spec may_amend(cambrian_charter:charter(), Now :: integer(), realm()) ->
           {ok | same | older | {error, atom()}, realm()}.
 may_amend(Charter, Now, #realm{name = Name, keyring = Keyring} = Realm) ->
@@ -443,8 +443,8 @@ amend(Bytes, Charter, Now, #realm{name = Name, keyring = Keyring} = Realm) ->
 
 %%% ---- our own numbers --------------------------------------------------------------------
 
-%% @doc The first sequence number for the envelopes of this node, at least the wanted one. A node
-%% wants the time; where its clock was set back, that is not enough.
+%% @doc The first sequence number for the envelopes of this node, not below `Wanted'. A node wants
+%% the present time; that is too low if its clock was set back.
 -spec sequence(Wanted :: non_neg_integer(), realm()) -> {non_neg_integer(), realm()}.
 sequence(Wanted, #realm{sequence = Free} = Realm) ->
     First = max(Wanted, Free),
@@ -452,7 +452,7 @@ sequence(Wanted, #realm{sequence = Free} = Realm) ->
 
 %%% ---- bans -------------------------------------------------------------------------------
 
-%% @doc Bans a key, together with its heir, or a genotype, whoever sends it.
+%% @doc Bans a key and its heir, or a genotype from any sender.
 -spec ban(subject(), Reason :: binary(), Now :: integer(), realm()) ->
           {ok, realm()} | {error, too_many_bans}.
 ban({key, Key}, Reason, Now, Realm) ->
@@ -478,15 +478,15 @@ unban(Subject, #realm{bans = Bans} = Realm) ->
         _ -> Left
     end.
 
-%% @doc Whether this node listens to a key: the key is not banned, not retired, and may publish,
-%% apart from a grant that it has not shown yet.
+%% @doc Whether this node accepts messages of a key: the key is not banned, not retired, and may
+%% publish. A grant that the key has not shown yet is not checked.
 -spec is_heard(key(), Now :: integer(), realm()) -> boolean().
 is_heard(Key, Now, Realm) ->
     Claims = #{origin => Key, genotype => none},
     lists:all(fun(Check) -> Check(Claims, Now, Realm) =:= ok end,
               [fun check_bans/3, fun check_retired/3, fun check_capability/3]).
 
-%% @doc The key that has this name, of the keys that the realm knows.
+%% @doc The key with this name, among the keys that the realm knows.
 -spec named(cambrian_identity:name(), realm()) ->
           {ok, key()}
         | {error, {unknown_name | ambiguous_name, cambrian_identity:name()}}.
@@ -506,9 +506,9 @@ is_banned(Subject, #realm{bans = Bans}) -> cambrian_bans:is_banned(Subject, Bans
 -spec is_any_banned([subject()], realm()) -> boolean().
 is_any_banned(Subjects, Realm) -> any_with_heir(fun cambrian_bans:is_banned/2, Subjects, Realm).
 
-%% @doc Whether a user banned one of these subjects, or the heir of a key. What a key sent before a
-%% ban by reputation was measured here, and stays. Otherwise anybody could send a node the node's
-%% own champion and then lie, to take the champion away.
+%% @doc Whether a user banned one of these subjects, or the heir of a key. A ban by reputation does
+%% not count: this node measured what the key had sent before, and keeps it. Otherwise an attacker
+%% could send a node the node's own champion and then lie, to make the node remove its champion.
 -spec is_any_banned_by_user([subject()], realm()) -> boolean().
 is_any_banned_by_user(Subjects, Realm) ->
     any_with_heir(fun cambrian_bans:is_banned_by_user/2, Subjects, Realm).
@@ -517,7 +517,7 @@ any_with_heir(Is, Subjects, #realm{bans = Bans} = Realm) ->
     lists:any(fun(Subject) -> Is(Subject, Bans) end,
               Subjects ++ [{key, heir(Key, Realm)} || {key, Key} <- Subjects]).
 
-%% @doc The keys and genotypes to purge for all bans by users, or for one subject: a key comes with
+%% @doc The keys and genotypes to purge, for all bans by users or for one subject. A key comes with
 %% its heir and with the keys that the heir succeeded.
 -spec banned(all | subject(), realm()) ->
           #{keys := [key()], genotypes := [cambrian_genotype:id()]}.
@@ -537,8 +537,8 @@ bans(#realm{bans = Bans}) -> cambrian_bans:in_order(Bans).
 
 %%% ---- reports and saved realms -----------------------------------------------------------
 
-%% @doc All that is known of a realm; or of what {@link save/1} returned, without
-%% {@link ownership/1}.
+%% @doc A report of a realm, or of a term from {@link save/1}; that report lacks {@link
+%% ownership/1}.
 -spec report(realm() | map()) -> report().
 report(#realm{} = Realm) -> maps:merge(report(save(Realm)), ownership(Realm));
 report(#{name := Name, bans := Bans, retired := Retired} = Saved) ->
@@ -553,8 +553,8 @@ ownership(#realm{keyring = Keyring}) ->
     Charter = lists:last([none | cambrian_keyring:charters(Keyring)]),
     #{owners => cambrian_keyring:owners(Keyring), charter => Charter}.
 
-%% @doc A term for {@link restore/1}. It shares its large parts with the realm, so that it takes no
-%% time to make, however much is known.
+%% @doc A term for {@link restore/1}. It shares its large parts with the realm, so making it takes
+%% constant time.
 -spec save(realm()) -> map().
 save(#realm{name = Name, capability = Capability, rate = Rate, tolerance = Tolerance, max = Max,
             refused = Refused, origins = Origins, keyring = Keyring, bans = Bans,

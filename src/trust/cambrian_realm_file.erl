@@ -1,14 +1,14 @@
 %% @private
 %% The saved generations of a realm: files `realms/NAME/NUMBER.trust' in the application's
-%% `data_dir', of which the last two are kept, with the same contents; without a `data_dir', the
-%% last one in memory ({@link cambrian_realm_table}).
+%% `data_dir'. The last two files are kept, with the same contents. Without a `data_dir', the last
+%% generation is kept in memory ({@link cambrian_realm_table}).
 %%
-%% A file is checked before it is used. A file that is damaged, belongs to another realm, or has
-%% another number than its name is set aside, and the generation before it is used. If no generation
-%% is left although there once was one, the realm stays closed, because bans were lost.
+%% A file is checked before it is used. A file is set aside if it is damaged, belongs to another
+%% realm, or has another number than its name; the generation before it is used. If no generation is
+%% left although one existed, the realm stays closed, because bans were lost.
 %%
-%% Packing a realm of 10,000 origins into bytes takes long. It is done in pieces, of a value that
-%% does not change meanwhile, so that the process of the realm can answer between two pieces.
+%% Packing a realm of 10,000 origins into bytes takes long. It is done in pieces, from an immutable
+%% value, so that the process of the realm can answer between two pieces.
 -module(cambrian_realm_file).
 
 -export([is_there/1, load/1, pack/1, step/1, pack_all/1, unpack/1, write/3, dir/1]).
@@ -22,8 +22,8 @@
 -define(FILE_1, <<"trust">>).
 %% Entries of a map: packing so many takes less than a millisecond.
 -define(PIECE, 128).
-%% The medium lost the bytes, or they never were ours. After any other error, such as a lack of
-%% rights, the bytes may still be good.
+%% With these errors the bytes are lost, or were never a file of ours. After any other error, such
+%% as missing rights, the bytes may still be good.
 -define(IS_DAMAGE(Reason),
         (Reason =:= torn_file orelse Reason =:= other_file orelse Reason =:= not_a_file
          orelse Reason =:= eio orelse Reason =:= eisdir orelse Reason =:= eloop
@@ -31,7 +31,7 @@
 
 -opaque pack() :: {[{Part :: atom(), maps:iterator(term(), term())}], [binary()]}.
 -type packed() :: [binary()].
-%% A bad file, and the reason: `lost' if something else of the realm is left, and no file of it.
+%% A bad file, and the reason. `lost': the realm left other files, but no generation.
 -type damage() :: #{file := cambrian_file:path(), reason := atom()}.
 -type loaded() :: {ok, cambrian_realm:realm(), Number :: non_neg_integer(), [damage()]} | new
                 | {closed, Number :: non_neg_integer(), [damage(), ...]} | {error, error()}.
@@ -41,7 +41,7 @@
 -spec dir(binary()) -> {ok, cambrian_file:path()} | none | {error, cambrian_data_dir:error()}.
 dir(Name) -> cambrian_data_dir:path([<<"realms">>, cambrian_file:name(Name)]).
 
-%% @doc Whether there may be files of this realm.
+%% @doc Whether this realm has, or may have, files.
 -spec is_there(binary()) -> boolean() | {error, cambrian_data_dir:error()}.
 is_there(Name) ->
     case dir(Name) of
@@ -52,7 +52,7 @@ is_there(Name) ->
 
 %%% ---- reading ----------------------------------------------------------------------------
 
-%% @doc The newest whole generation, and the damage of those after it.
+%% @doc The newest whole generation, and the damage of newer ones.
 -spec load(binary()) -> loaded().
 load(Name) ->
     case dir(Name) of
@@ -73,12 +73,12 @@ in_memory(Name) ->
             {ok, Realm, Number, []}
     end.
 
-%% Each with its magic, the newest first.
+%% The generations, each with its magic, the newest first.
 generations(Dir) ->
     First = filename:join(Dir, ?FILE_1),
     case cambrian_file:numbered(Dir, ?SUFFIX) of
         {ok, Numbered} ->
-            %% a link that leads nowhere counts, too
+            %% a link to nowhere counts too
             {ok, [{Number, Path, ?MAGIC} || {Number, Path} <- Numbered]
                  ++ [{0, First, ?MAGIC_1} || element(1, file:read_link_info(First)) =:= ok]};
         Error -> Error
@@ -107,8 +107,8 @@ newest([], _Name, _Dir, Damaged) ->
 highest(Number, Damaged) -> lists:max([Number | [N || {N, _} <- Damaged]]).
 strip(Damaged) -> [Damage || {_, Damage} <- lists:reverse(Damaged)].
 
-%% The files in the directory of a realm, without those that a killed VM left half written. If there
-%% are any, there was a realm.
+%% The files in the directory of a realm, without half-written files of a killed VM. Any such file
+%% shows that the realm existed.
 remains(Dir) ->
     case file:list_dir_all(Dir) of
         {ok, Names} -> [Name || Name <- Names, extension(Name) =/= <<".tmp">>];
@@ -148,7 +148,7 @@ unpacked(_, _, _, _) -> error.
 
 frames(<<Size:32, Frame:Size/binary, Rest/binary>>) -> [Frame | frames(Rest)];
 frames(<<>>) -> [];
-%% not a term
+%% not a term: decoding fails
 frames(Rest) -> [<<0, Rest/binary>>].
 
 joined([], Saved) -> {ok, Saved};
@@ -166,7 +166,7 @@ restored(_, _) -> error.
 
 %%% ---- writing ----------------------------------------------------------------------------
 
-%% @doc Begins to pack what {@link cambrian_realm:save/1} returned.
+%% @doc Begins to pack the result of {@link cambrian_realm:save/1}.
 -spec pack(map()) -> pack().
 pack(Saved) ->
     Large = maps:filter(fun(_, Value) -> is_map(Value) andalso map_size(Value) > 0 end, Saved),
@@ -202,15 +202,16 @@ pack_all(Pack) ->
         {done, Packed} -> Packed
     end.
 
-%% @doc Unpacks what this VM packed.
+%% @doc Unpacks bytes that this VM packed.
 -spec unpack(packed()) -> map().
 unpack(Packed) ->
     [Small | Pieces] = [binary_to_term(Bytes) || <<_:32, Bytes/binary>> <- Packed],
     {ok, Saved} = joined(Pieces, Small),
     Saved.
 
-%% @doc Writes the same generation twice, under this number and the next one, and deletes all
-%% earlier ones. So a damaged or missing file loses nothing: the other one has the same contents.
+%% @doc Writes the same generation twice, under this number and the next number, and deletes all
+%% earlier generations. So one damaged or missing file loses nothing: the other has the same
+%% contents.
 -spec write(binary(), Number :: pos_integer(), packed()) ->
           {ok, Last :: pos_integer()} | {error, error()}.
 write(Name, Number, Packed) ->
@@ -233,7 +234,7 @@ write_one(Dir, Number, Packed) ->
     Path = filename:join(Dir, cambrian_file:in_number(Number, ?SUFFIX)),
     cambrian_file:write(Path, ?MAGIC, [<<Number:64>>, Packed]).
 
-%% A failure harms nobody: the next save deletes the rest.
+%% A failed deletion is harmless: the next save deletes the rest.
 delete({ok, [_ | _] = Generations}) when length(Generations) > ?KEEP ->
     lists:foreach(fun({_, Path, _}) -> cambrian_file:delete(Path) end,
                   lists:nthtail(?KEEP, Generations));

@@ -1,11 +1,10 @@
 %% @private
-%% The process of one realm. It asks the value {@link cambrian_realm}, saves it in files
-%% ({@link cambrian_realm_file}), writes the audit and notifies subscribers. No other realm waits
-%% for it.
+%% The process of one realm. It holds the value {@link cambrian_realm}, saves it in files ({@link
+%% cambrian_realm_file}), writes the audit and notifies subscribers. Other realms never wait for it.
 %%
 %% It answers while it saves: it packs the realm in pieces, one between two messages, and another
-%% process writes them. A caller that decides something, such as a ban, gets its answer once the
-%% decision is written.
+%% process writes them. A caller that decides something, such as a ban, gets its answer after the
+%% decision is on disk.
 %%
 %% A realm whose files are damaged, or cannot be read, is closed: it refuses everything
 %% ({@link closed/2}).
@@ -16,13 +15,14 @@
 -export([init/1, handle_continue/2, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
 -export_type([condition/0]).
 
-%% The result of reading its files: `fell_back' to an earlier generation, or `closed'.
+%% The result of reading the realm's files: all good; `fell_back' to an earlier generation;
+%% `closed'.
 -type condition() :: sound | {fell_back | closed, [cambrian_realm_file:damage(), ...]}
                   | {closed, cambrian_realm_file:error()}.
 
 -type waiter() :: {gen_server:from(), Answer :: term()}.
 
-%% What never changes.
+%% Fields that never change.
 -record(conf, {name :: binary()}).
 
 -record(state, {conf :: #conf{},
@@ -33,7 +33,7 @@
                 number = 0 :: non_neg_integer(),
                 audit :: cambrian_audit:audit(),
                 subscribers = #{} :: #{pid() => reference()},
-                %% processes that receive every ban, however full their queue is
+                %% processes that receive every ban, even if their queue is full
                 ban_watchers = #{} :: #{pid() => reference()},
                 changed = false :: boolean(),
                 %% callers that wait for the next generation
@@ -43,24 +43,24 @@
                 jobs = [] :: [{save | {report, gen_server:from(), map()},
                                cambrian_realm_file:pack()}],
                 saved :: integer(),
-                %% the bytes that the last generation took, in both its files
+                %% the bytes of the last generation, in both files
                 size = 0 :: non_neg_integer(),
                 timer = none :: none | reference()}).
 
 -define(SAVE_MS, 5000).
-%% Anybody can make keys succeed each other. This bounds what that costs the disk.
+%% Any sender can make keys that succeed each other. This bounds the cost for the disk.
 -define(SAVE_SOON_MS, 1000).
-%% A refusal only changes a count.
+%% A refusal only changes a count, so its save can wait.
 -define(SAVE_COUNTS_MS, 60_000).
-%% A generation has all that is known, so one message of a stranger may have megabytes written. So
-%% generations that nobody waits for write at most so many bytes a second: of standings and counts,
-%% and of news about keys, which must last.
+%% A generation holds the whole realm, so one message of a stranger may cause a write of megabytes.
+%% So generations that no caller waits for write at most so many bytes a second. There are two such
+%% budgets: for standings and counts, and for news about keys, which must last.
 -define(BYTES_PER_SECOND, 10_000).
 -define(SOON_BYTES_PER_SECOND, 100_000).
-%% A generation is written to two files of the same contents.
+%% Each generation is written to two files.
 -define(FILES, 2).
-%% The heap of binaries, in words, before the memory of packed pieces is collected. A sweep over all
-%% that is known of 10,000 origins takes longer than an answer should.
+%% The heap of binaries, in words, before the VM collects the memory of packed pieces. A collection
+%% over a realm of 10,000 origins takes longer than an answer should.
 -define(BINARIES, (1 bsl 22)).
 %% A slow subscriber loses events. Otherwise its queue would fill the memory.
 -define(MAX_QUEUE, 1000).
@@ -68,7 +68,7 @@
 -spec start_link(binary()) -> {ok, pid()} | {error, {shutdown, {already_started, pid()}}}.
 start_link(Name) -> gen_server:start_link(?MODULE, Name, []).
 
-%% @doc The answer of a closed realm: it lets nothing in, and spreads nothing.
+%% @doc The answer of a closed realm: it admits nothing, and sends nothing.
 -spec closed(Request :: term(), Reason :: term()) -> term().
 closed({is_banned, _}, _Reason) -> true;
 closed({is_heard, _}, _Reason) -> false;
@@ -90,13 +90,13 @@ init(Name) ->
         {error, Reason} -> {stop, {shutdown, Reason}}
     end.
 
-%% Reading takes long, and the caller starts other processes meanwhile.
+%% Reading takes long, and the caller can start other processes meanwhile.
 handle_continue(load, #state{conf = #conf{name = Name}} = State) ->
     lists:foreach(fun(Kept) -> await_end(cambrian_realm_table:get(Kept, Name)) end,
                   [writer, audit]),
     {noreply, load(restore_subscribers(State))}.
 
-%% Waits for the writer of a process that crashed before: two must not write the same files.
+%% Waits for the writer of a crashed process: two writers must not write the same files.
 await_end({ok, Writer}) ->
     Monitor = monitor(process, Writer),
     receive {'DOWN', Monitor, process, Writer, _} -> ok end;
@@ -108,7 +108,7 @@ restore_subscribers(#state{conf = #conf{name = Name}} = State) ->
         none -> State
     end.
 
-%%% ---- what is kept -----------------------------------------------------------------------
+%%% ---- loading ----------------------------------------------------------------------------
 
 load(#state{conf = #conf{name = Name}} = State) ->
     case cambrian_realm_file:load(Name) of
@@ -130,7 +130,7 @@ load(#state{conf = #conf{name = Name}} = State) ->
             State#state{realm = undefined, condition = {closed, Reason}}
     end.
 
-%% Somebody who was banned may no longer be: the audit records it.
+%% Records the damage in the audit, because bans may be lost with it.
 record_damage(How, Damaged, State) ->
     Open = open_audit(State#state{condition = {How, Damaged}}),
     lists:foldl(fun(#{file := File, reason := Reason}, S) ->
@@ -139,8 +139,8 @@ record_damage(How, Damaged, State) ->
                     record_decision(How, #{file => filename:basename(File), reason => Reason}, S)
                 end, Open, Damaged).
 
-%% Opens the audit only if the realm has a file: an audit without one is a sign that the file is
-%% lost.
+%% Opens the audit only if the realm has a file: an audit without such a file is a sign that the
+%% file is lost.
 open_audit(#state{conf = #conf{name = Name}, audit = Audit} = State) ->
     case {cambrian_audit:writer(Audit), cambrian_realm_file:dir(Name)} of
         {none, {ok, Dir}} ->
@@ -208,7 +208,7 @@ handle_call({ask, Request}, From, State) ->
 handle_call(_, _From, State) ->
     {reply, {error, unknown_call}, State}.
 
-%% A closed realm reports refusals as an open one does. Our own numbers continue from the time.
+%% A closed realm reports refusals like an open realm. Our own numbers continue from the time.
 refuse_all({sequence, Wanted}, State) -> {Wanted, State};
 refuse_all({admit, Claims}, #state{condition = {closed, Damaged}} = State) when is_list(Damaged) ->
     refuse_closed(realm_damaged, Claims, State);
@@ -242,8 +242,8 @@ reset(_Options, _From, #state{condition = {closed, Reason}} = State) ->
 reset(_Options, _From, #state{conf = #conf{name = Name}} = State) ->
     {reply, {error, {not_damaged, Name}}, State}.
 
-%% Writes the first generation before anything else: a realm that a crash would erase lets nobody
-%% in.
+%% Writes the first generation before it admits anything: otherwise a crash could erase the realm
+%% and its bans.
 begin_realm(Realm, What, Options, #state{conf = #conf{name = Name}, number = Number} = State) ->
     case cambrian_realm_file:write(Name, Number + 1,
                                    cambrian_realm_file:pack_all(cambrian_realm:save(Realm))) of
@@ -269,13 +269,14 @@ answer({Answer, at_once, State}, From, _Before) -> save_and_reply(Answer, From, 
 answer({Answer, When, State}, _From, _Before) ->
     {reply, Answer, save_within(save_delay(When, State#state.size), State#state{changed = true})}.
 
-%% @doc How many ms after the last generation, of so many bytes, the next one is saved.
+%% @doc How many ms after the last generation, which had so many bytes, the next generation is
+%% saved.
 -spec save_delay(soon | later | counted, Bytes :: non_neg_integer()) -> pos_integer().
 save_delay(soon, Bytes) -> max(?SAVE_SOON_MS, Bytes * 1000 div ?SOON_BYTES_PER_SECOND);
 save_delay(later, Bytes) -> max(?SAVE_MS, Bytes * 1000 div ?BYTES_PER_SECOND);
 save_delay(counted, Bytes) -> max(?SAVE_COUNTS_MS, Bytes * 1000 div ?BYTES_PER_SECOND).
 
-%% Returns `{Answer, State}', or `{Answer, When, State}' with when to save.
+%% Returns `{Answer, State}', or `{Answer, When, State}', where `When' says when to save.
 request({follow, #{old := Old} = Succession}, Now, #state{realm = Realm} = State) ->
     case cambrian_realm:succeed(Succession, Now, Realm) of
         {ok, Realm} -> {ok, State};
@@ -344,21 +345,21 @@ with_named_key(Short, Request, #state{realm = Realm} = State) ->
         Error -> {Error, State}
     end.
 
-%% A request of {@link cambrian_admission}; its last element is the claims.
+%% Handles a request of {@link cambrian_admission}; its last element is the claims.
 admission({error, Reason}, Admission, Now, Before, State) ->
     Claims = element(tuple_size(Admission), Admission),
     {When, Told} = announce_ban(maps:get(origin, Claims, none), Before, Now, State),
     {Answer, counted, Refused} = refuse(Reason, Claims, Now, Told),
     {Answer, case {When, element(1, Admission)} of
                  {later, _} -> later;
-                 %% these moved a standing
+                 %% these requests changed a standing
                  {none, Bad} when Bad =:= cheated; Bad =:= rubbish -> later;
                  _ -> counted
              end, Refused};
 admission(ok, {genuine, _}, _Now, _Before, State) -> {ok, later, State};
 admission(Answer, _, _Now, _Before, State) -> {Answer, State}.
 
-%%% ---- what is told -----------------------------------------------------------------------
+%%% ---- events ------------------------------------------------------------------------------
 
 subscribe(Pid, #state{subscribers = Subscribers} = State) when is_map_key(Pid, Subscribers) ->
     State;
@@ -436,7 +437,7 @@ keeps_up(Pid) ->
 save_and_reply(Answer, From, #state{waiters = Waiters} = State) ->
     {noreply, begin_save(State#state{waiters = [{From, Answer} | Waiters], changed = true})}.
 
-%% There is one timer; the sooner of two times counts.
+%% Sets the timer, of which there is only one, to the sooner of two times.
 save_within(Ms, #state{timer = Timer, saved = Saved} = State) ->
     Due = max(0, Saved + Ms - erlang:monotonic_time(millisecond)),
     case Timer =/= none andalso erlang:read_timer(Timer) of
@@ -446,7 +447,7 @@ save_within(Ms, #state{timer = Timer, saved = Saved} = State) ->
             State#state{timer = erlang:send_after(Due, self(), save)}
     end.
 
-%% What changes from here on waits for the next generation, and for its time.
+%% Changes from now on wait for the next generation, and for its time.
 begin_save(#state{saving = none, changed = true, realm = Realm, waiters = Waiters, timer = Timer}
            = State)
   when Realm =/= undefined ->
@@ -455,7 +456,7 @@ begin_save(#state{saving = none, changed = true, realm = Realm, waiters = Waiter
                               timer = none, saved = erlang:monotonic_time(millisecond)});
 begin_save(State) -> State.
 
-%% Packs the realm as it is now, whatever happens to it meanwhile.
+%% Packs the realm as it is now; later changes do not affect the job.
 add_job(Then, #state{jobs = Jobs, realm = Realm} = State) ->
     _ = [self() ! pack || Jobs =:= []],
     State#state{jobs = Jobs ++ [{Then, cambrian_realm_file:pack(cambrian_realm:save(Realm))}]}.
@@ -501,7 +502,8 @@ packed(save, Packed, #state{saving = {packing, Waiters}} = State) ->
     State#state{saving = {{writing, write(Packed, State)}, Waiters},
                 size = ?FILES * iolist_size(Packed)}.
 
-%% The writer ends with this process, and the next process waits for it. Its exit is its answer.
+%% The writer ends with this process, and the next process waits for it. Its exit reason is its
+%% answer.
 -dialyzer({nowarn_function, write/2}).
 write(Packed, #state{conf = #conf{name = Name}, number = Number, audit = Audit}) ->
     Writer = cambrian_audit:writer(Audit),
@@ -542,7 +544,7 @@ reply_all(Written, Waiters) ->
                       gen_server:reply(From, case Written of ok -> Answer; _ -> Written end) end,
                   lists:reverse(Waiters)).
 
-%% Completes the save in progress, and then saves what changed since.
+%% Completes the save in progress, and then saves later changes.
 terminate(_Reason, #state{saving = {packing, Waiters}, waiters = New} = State) ->
     last_save(State#state{changed = true, waiters = New ++ Waiters});
 terminate(_Reason, #state{saving = {{writing, Ref}, Waiters}} = State) ->

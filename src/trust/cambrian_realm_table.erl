@@ -1,7 +1,7 @@
 %% @private
-%% The table of the realms of this node: the process of each, and what must survive a crash of that
-%% process: the subscribers, the processes that write files, and, without a `data_dir', the realm as
-%% it was last saved.
+%% The table of the realms of this node. For each realm it holds the process, and the data that must
+%% survive a crash of that process: the subscribers, the processes that write files, and, without a
+%% `data_dir', the last saved realm.
 -module(cambrian_realm_table).
 
 -export([ensure/0, register/1, get/2, put/3]).
@@ -16,7 +16,7 @@ ensure() ->
          || ets:whereis(?MODULE) =:= undefined],
     ok.
 
-%% @doc Registers the caller, unless another that is alive has the name.
+%% @doc Registers the caller, unless another living process has the name.
 -spec register(name()) -> ok | {error, {already_started, pid()}}.
 register(Name) ->
     case ets:insert_new(?MODULE, {{process, Name}, self()}) of
@@ -27,7 +27,7 @@ register(Name) ->
                     case is_process_alive(Other) of
                         true -> {error, {already_started, Other}};
                         false ->
-                            %% deletes only the dead one: another process may have registered
+                            %% deletes only the dead process: another process may have registered
                             %% meanwhile
                             true = ets:delete_object(?MODULE, {{process, Name}, Other}),
                             register(Name)
@@ -36,7 +36,7 @@ register(Name) ->
             end
     end.
 
-%% @doc Returns what the table keeps of a realm.
+%% @doc Returns a value that the table keeps for a realm.
 -spec get(process | kept(), name()) -> {ok, term()} | none.
 get(What, Name) ->
     try ets:lookup(?MODULE, {What, Name}) of
@@ -47,7 +47,7 @@ get(What, Name) ->
         exit({noproc, cambrian_realms})
     end.
 
-%% @doc Keeps something of a realm.
+%% @doc Keeps a value for a realm.
 -spec put(kept(), name(), term()) -> ok.
 put(What, Name, Kept) ->
     true = ets:insert(?MODULE, {{What, Name}, Kept}),

@@ -1,10 +1,10 @@
 %% @private
-%% The realms of this node: a supervisor of one {@link cambrian_realm_server} each, and the registry
-%% that finds it by the name of the realm.
+%% The realms of this node: a supervisor of one {@link cambrian_realm_server} per realm, and the
+%% registry that finds a server by the name of its realm.
 %%
 %% A process starts at the first request, also after a crash, so a realm that keeps crashing harms
-%% only its own callers. What must survive a crash, also that of this supervisor, is in a table
-%% ({@link cambrian_realm_table}).
+%% only its own callers. A table ({@link cambrian_realm_table}) holds the data that must survive a
+%% crash of a server or of this supervisor.
 -module(cambrian_realms).
 -behaviour(supervisor).
 
@@ -24,7 +24,7 @@ specification() ->
                shutdown => 60_000},
     {#{strategy => simple_one_for_one}, [Server]}.
 
-%% @doc Calls the process of a realm; returns `IfUnknown' if nothing of the realm is saved. If the
+%% @doc Calls the process of a realm; returns `IfUnknown' if no data of the realm is saved. If the
 %% process crashes, the next call starts it again.
 -spec call(name(), Message :: term(), IfUnknown :: term()) -> term().
 call(Name, Message, IfUnknown) ->
@@ -34,7 +34,7 @@ call(Name, Message, IfUnknown) ->
         Error -> Error
     end.
 
-%% @doc The same; starts the process of a new realm, too.
+%% @doc Calls the process of a realm, and starts it even if the realm is new.
 -spec call_or_start(name(), Message :: term()) -> term().
 call_or_start(Name, Message) ->
     {ok, Pid} = start(Name),
@@ -47,7 +47,7 @@ call_process(Pid, Name, Message) ->
         {error, {realm_unavailable, Name}}
     end.
 
-%% @doc The process of a realm, started if something of the realm is saved.
+%% @doc The process of a realm. Starts the process if data of the realm is saved.
 -spec find(name()) -> {ok, pid()} | not_found | {error, cambrian_data_dir:error()}.
 find(Name) ->
     case process_of(Name) of

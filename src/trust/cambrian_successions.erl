@@ -1,12 +1,12 @@
 %% @private
-%% Which key succeeds which, as a value without a clock: `Now' is in ms since 1970.
+%% Maps each key to the key that succeeds it: a value without a clock, where `Now' is in ms since
+%% 1970.
 %%
-%% Each key knows its latest heir, so {@link heir/2} takes one look-up, however long the chain.
-%% Trusted keys ({@link cambrian_keyring:class()}) have room of their own; all fresh keys share a
+%% Each key knows its latest heir, so {@link heir/2} takes one look-up for a chain of any length.
+%% Trusted keys ({@link cambrian_keyring:class()}) have room of their own. All fresh keys share a
 %% tenth, so that new keys cannot take the room of a key that delivered something. Without room, a
-%% succession is refused. No succession is forgotten for a new one, except those that are a year
-%% old, or a month old if the key was fresh. A chain of more than a hundred keys forgets its own
-%% oldest.
+%% succession is refused. A new succession replaces only successions that are a year old, or a month
+%% old if the key was fresh. A chain of more than a hundred keys forgets its oldest keys.
 -module(cambrian_successions).
 
 -export([new/1, heir/2, named_heir/2, is_retired/2, has_room/4, add/5, to_map/1, from_map/2]).
@@ -14,7 +14,8 @@
 
 -type key() :: cambrian_identity:key().
 -type is_named() :: fun((key()) -> boolean()).
-%% `heir' is the key that this one named. `known', as files say, tells that this key was trusted.
+%% `heir' is the key that this key named. `known' (its name in the files) means: the key was
+%% trusted.
 -type entry() :: #{heir := key(), known := boolean(), time := integer()}.
 -record(successions, {max :: pos_integer(),
                       entries = #{} :: #{key() => entry()},
@@ -32,11 +33,11 @@
 -spec new(pos_integer()) -> successions().
 new(Max) -> #successions{max = Max}.
 
-%% @doc The key that speaks for a key now: the key itself, if it named no heir.
+%% @doc The key that now speaks for a key: the key itself, if it named no heir.
 -spec heir(key(), successions()) -> key().
 heir(Key, #successions{heirs = Heirs}) -> maps:get(Key, Heirs, Key).
 
-%% @doc The heir that a key named itself.
+%% @doc The heir that the key itself named.
 -spec named_heir(key(), successions()) -> {ok, key()} | none.
 named_heir(Key, #successions{entries = Entries}) ->
     case Entries of
@@ -48,8 +49,8 @@ named_heir(Key, #successions{entries = Entries}) ->
 is_retired(Key, #successions{entries = Entries}) -> is_map_key(Key, Entries).
 
 %% @doc Whether there is room for another succession of this kind. `IsNamed' tells whether the
-%% options or the owners of a realm name a key. If the realm forgot that such a key is retired, the
-%% key could publish again.
+%% options or the owners of a realm name a key. The succession of such a key is kept: if the realm
+%% forgot that the key is retired, the key could publish again.
 -spec has_room(IsTrusted :: boolean(), Now :: integer(), is_named(), successions()) -> boolean().
 has_room(IsTrusted, Now, IsNamed, Successions) ->
     room(IsTrusted, Now, IsNamed, Successions) =/= full.
@@ -114,7 +115,7 @@ shortened(Chain, IsNamed,
     end;
 shortened(_Chain, _IsNamed, Successions) -> Successions.
 
-%% A key that named the forgotten key now names its heir.
+%% A key that named the forgotten key now names the heir of the forgotten key.
 forget(Key, #successions{entries = Entries, heirs = Heirs, chains = Chains} = Successions) ->
     {#{heir := Next, known := IsTrusted}, Left} = maps:take(Key, Entries),
     {Heir, Others} = maps:take(Key, Heirs),
@@ -133,11 +134,11 @@ forget(Key, #successions{entries = Entries, heirs = Heirs, chains = Chains} = Su
                                          _ -> Chains#{Heir := Chain}
                                      end}.
 
-%% @doc For {@link from_map/2}.
+%% @doc A map for {@link from_map/2}.
 -spec to_map(successions()) -> #{key() => entry()}.
 to_map(#successions{entries = Entries}) -> Entries.
 
-%% @doc The successions of such a map; `error' if this module did not make the map.
+%% @doc Restores the successions of such a map; `error' if this module did not make the map.
 -spec from_map(Max :: pos_integer(), term()) -> {ok, successions()} | error.
 from_map(Max, Entries) when is_map(Entries) ->
     restored(lists:sort(maps:to_list(Entries)), new(Max));

@@ -1,5 +1,5 @@
-%% @doc Who may publish in a realm, how far the realm trusts their claims, and why it refused
-%% something.
+%% @doc Decides which keys may publish in a realm and how far the realm trusts their claims, and
+%% records why it refused something.
 %%
 %% ```
 %% 1> ok = cambrian_trust:open(<<"org.example.lab">>, #{}).
@@ -16,15 +16,15 @@
 %% 0.35
 %% '''
 %%
-%% A new origin has a reputation of 0.5. A claim that is confirmed here raises it by a fiftieth of
-%% the way to 1. An inflated claim multiplies it by 0.7, and a signature over bytes that are no
-%% genotype by 0.5. Below 0.1 the key is banned. After n lies the reputation never exceeds 0.7^n
-%% again: after seven lies no honest claim restores a key.
+%% A new origin has a reputation of 0.5. A claim that this node confirms raises it by a fiftieth of
+%% the way to 1. An inflated claim multiplies it by 0.7, and a signature over bytes that are not the
+%% claimed genotype by 0.5. Below 0.1 the key is banned. After n lies the reputation never exceeds
+%% 0.7^n again: after seven lies no honest claim restores a key.
 %%
 %% Each realm has its own process, so no realm waits for another. If the application has a
-%% `data_dir', files there keep what is known of a realm, and an audit of decisions and refusals
-%% ({@link decisions/1}). {@link subscribe/1} sends events as they happen. If the application
-%% `telemetry' is loaded, each refusal is also its event `[cambrian, mesh, rejected]'.
+%% `data_dir', files there keep the realm, and an audit of decisions and refusals ({@link
+%% decisions/1}). {@link subscribe/1} sends events as they happen. If the application `telemetry' is
+%% loaded, each refusal is also an event `[cambrian, mesh, rejected]'.
 -module(cambrian_trust).
 
 -export([open/2, reset/2, check/2, check/3, check_record/2, follow/2, amend/2, charter/1, checked/3,
@@ -45,7 +45,7 @@
 %% {@link open/2}.
 
 -type base_of() :: cambrian_admission:base_of().
-%% Finds the genotype that an envelope is a difference to.
+%% Finds the base: the genotype that the difference in an envelope refers to.
 
 -type subject() :: {key, cambrian_identity:key() | Digits :: unicode:chardata()
                     | cambrian_identity:name()}
@@ -62,8 +62,8 @@
                   #{old := cambrian_identity:key(), new := cambrian_identity:key(),
                     time := integer()}}
                | {amended, cambrian_charter:charter()}.
-%% `origin' and `genotype' of a refusal are claims, or `undefined'. `purged' tells that a population
-%% of this node removed what is banned: see {@link cambrian_population:purge/2}.
+%% `origin' and `genotype' of a refusal are claims, or `undefined'. `purged': a population of this
+%% node removed banned genotypes; see {@link cambrian_population:purge/2}.
 
 -type report() :: #{realm := name(), capability := cambrian_realm:capability() | closed | unknown,
                     rate := {number(), number()}, tolerance := number(),
@@ -78,15 +78,16 @@
                     last := [cambrian_audit:refusal()], condition := condition()}.
 %% `capability' is `closed' or `unknown' if the `condition' of the realm is. Each origin has its
 %% `cambrian_origin:standing()' and each ban its `cambrian_bans:ban()', with the `name' of the key.
-%% {@link cambrian_charter:read/1} reads the `charter'. Times are in ms since 1970; `last' has at
-%% most the last 100 refusals, the last one first.
+%% {@link cambrian_charter:read/1} reads the `charter'. Times are in ms since 1970. `last' has at
+%% most the last 100 refusals, the newest first.
 
 -type condition() :: unknown | cambrian_realm_server:condition().
-%% The result of reading the realm's files. `sound': they are whole. `{fell_back, Damaged}': the
-%% newest was damaged, and the one before it is used, so the bans and standings of the last moments
-%% are lost. `{closed, Damaged}': none was whole, and the realm refuses everything as
-%% `realm_damaged' until {@link reset/2}. `{closed, {Reason, File}}': they cannot be read.
-%% `unknown': this node knows no such realm; compare the name with {@link cambrian_bridge:realms/0}.
+%% The result of reading the realm's files. `sound': all files are whole. `{fell_back, Damaged}':
+%% the newest file was damaged, and the realm uses the file before it, so the bans and standings of
+%% the last moments are lost. `{closed, Damaged}': no file was whole, and the realm refuses
+%% everything with `realm_damaged' until {@link reset/2}. `{closed, {Reason, File}}': the files
+%% cannot be read. `unknown': this node knows no such realm; compare the name with {@link
+%% cambrian_bridge:realms/0}.
 
 -type decision() :: #{time := binary(), what := binary(), details := #{binary() => binary()}}.
 %% `time' is UTC, as in `2026-05-04T09:12:07.123Z'. Keys and ids in `details' are in hexadecimal.
@@ -96,15 +97,16 @@
 %% @doc Opens a realm on this node, or changes its options; starts the application if it does not
 %% run. Options you omit keep their value; bans and standings stay.
 %%
-%% `capability' says who may publish. `open': everybody. `{keys, Keys}': these keys.
-%% `{signed_by, Key}': keys with a grant that the owner of `Key' signed
-%% ({@link cambrian_identity:grant/4}). `{signed_by, #{owners => Keys, threshold => N}}': the same
-%% with several owners, N of whom must sign. These are the first owners: charters ({@link amend/2})
-%% name later ones, and count as long as the first owners are the same. `{work, Bits}': keys that
+%% `capability' says which keys may publish. `open': all keys. `{keys, Keys}': these keys.
+%% `{signed_by, Key}': keys with a grant that the owner of `Key' signed ({@link
+%% cambrian_identity:grant/4}). `{signed_by, #{owners => Keys, threshold => N}}': keys with a grant
+%% that N of these owners signed. These are the first owners: charters ({@link amend/2}) name later
+%% owners, and stay in force as long as the first owners are the same. `{work, Bits}': keys that
 %% prove a work of 2^Bits hashes. `{invited, Keys}': these keys, and keys with a grant that one of
-%% them, or a key that earned its place here, signed. `rate' is `{PerSecond, Burst}' for each
-%% origin. `tolerance' is how far a claim may exceed the measured fitness, relative to the larger of
-%% the two; a task whose fitness varies needs more than the default.
+%% them signed, or that a key signed which earned its place on this node. `rate' is
+%% `{PerSecond, Burst}' for each origin. `tolerance' is how far a claim may exceed the measured
+%% fitness, relative to the larger of the two; a task whose fitness varies needs more than the
+%% default.
 %%
 %% ```
 %% 1> cambrian_trust:open(<<"org.example.lab">>,
@@ -131,10 +133,10 @@ open(Realm, Options) when is_binary(Realm), byte_size(Realm) =< 255 ->
 open(Realm, _Options) ->
     {error, {bad_option, {realm, Realm, <<"a binary of at most 255 bytes">>}}}.
 
-%% @doc Opens a realm again that is closed because none of its files is whole. Its bans and
-%% standings are lost. Before you reset it, try a backup of its directory, or look in
-%% {@link decisions/1} for the bans. You must pass `capability', because it is lost too. The damaged
-%% files stay, as `*.torn'.
+%% @doc Reopens a realm that is closed because none of its files is whole. Its bans and standings
+%% are lost. Before you reset it, try a backup of its directory, or look in {@link decisions/1} for
+%% the bans. You must pass `capability', because it is lost too. The damaged files stay, as
+%% `*.torn'.
 %%
 %% ```
 %% 1> ok = cambrian_trust:open(<<"org.example.lab">>, #{}).
@@ -156,7 +158,7 @@ reset(Realm, Options) when is_binary(Realm) ->
 -spec table() -> cambrian_options:table().
 table() -> cambrian_realm:table().
 
-%%% ---- what arrives -----------------------------------------------------------------------
+%%% ---- messages of other nodes -------------------------------------------------------------
 
 %% @doc Reads an envelope from a stranger. It checks size, shape, version, realm, age, replay, bans,
 %% capability, rate, signature, bounded decompression, validity and id, and stops at the first
@@ -174,8 +176,8 @@ table() -> cambrian_realm:table().
           {ok, cambrian_genotype:genotype(), cambrian_envelope:read()} | {error, Reason :: term()}.
 check(Realm, Bytes) -> check(Realm, Bytes, fun(_) -> error end).
 
-%% @doc The same for an envelope that may be a difference to a genotype of this node. `BaseOf' is
-%% called only after the signature is verified.
+%% @doc Reads an envelope that may be a difference to a genotype of this node. `BaseOf' is called
+%% only after the signature is verified.
 %%
 %% ```
 %% 1> ok = cambrian_trust:open(<<"org.example.lab">>, #{}).
@@ -200,9 +202,9 @@ check(Realm, Bytes, BaseOf) when is_binary(Realm), is_function(BaseOf, 1) ->
         {Error, Realm} -> Error
     end.
 
-%% @doc The same for claims and signature without the genotype ({@link cambrian_envelope:record/1}):
-%% whether the origin may claim this, and did. Like an envelope, a record is taken once, and counts
-%% for the rate of its origin.
+%% @doc Checks a record: claims and signature without the genotype ({@link
+%% cambrian_envelope:record/1}). The result says whether the origin may claim this, and did. Like an
+%% envelope, a record is accepted only once, and counts for the rate of its origin.
 %%
 %% ```
 %% 1> ok = cambrian_trust:open(<<"org.example.lab">>, #{}).
@@ -227,14 +229,15 @@ ask_for(Request, Realm) -> {ask(Realm, Request), Realm}.
 
 %% @doc Follows a certificate of succession ({@link cambrian_identity:succession/2}). From now on
 %% the new key has the reputation, the capability and the sequence numbers of the old key, and owns
-%% the realm if the old key did. The old key is refused. The first successor counts. A realm that is
-%% not open follows no succession of a key that may not publish there (`not_permitted').
+%% the realm if the old key did. The old key is refused. A later successor of the same key is
+%% refused. A realm that is not open follows no succession of a key that may not publish there
+%% (`not_permitted').
 %%
-%% A certificate that is followed already is not verified again. In a second, the realm verifies at
-%% most 10 certificates of each key that earned its place, or may publish in a closed realm, and 10
-%% of all others together (`rate_limited'). The successions of those others take at most a tenth of
-%% the room for 10,000, and none of them is forgotten for a new one within a month
-%% (`too_many_successions').
+%% A certificate that the realm already follows is not verified again. Per second, the realm
+%% verifies at most 10 certificates of each key that earned its place, or may publish in a closed
+%% realm, and 10 of all other keys together (`rate_limited'). The successions of the other keys take
+%% at most a tenth of the room for 10,000, and none of them is forgotten for a new one within a
+%% month (`too_many_successions').
 %%
 %% ```
 %% 1> ok = cambrian_trust:open(<<"org.example.lab">>, #{}).
@@ -254,7 +257,7 @@ follow(Realm, Bytes) when is_binary(Realm), is_binary(Bytes) ->
     end.
 
 %% @doc Adopts a charter of the realm ({@link cambrian_charter}), signed by the present owners and
-%% by those that it names. From now on it says who owns the realm and what is revoked.
+%% by the owners that it names. From now on the charter says who owns the realm and what is revoked.
 %% {@link cambrian_bridge:publish_charter/1} sends a charter to others at once; after `amend', a
 %% bridge sends it within a quarter of an hour.
 %%
@@ -292,7 +295,7 @@ amend(Realm, Bytes) when is_binary(Realm), is_binary(Bytes) ->
 -spec charter(name()) -> binary() | none.
 charter(Realm) when is_binary(Realm) -> maps:get(charter, known_overview(Realm)).
 
-%% @doc Reports the measured fitness of a claim, which moves the reputation of its origin.
+%% @doc Reports the measured fitness of a claim. This changes the reputation of the claim's origin.
 %%
 %% ```
 %% 1> ok = cambrian_trust:open(<<"org.example.lab">>, #{}).
@@ -315,16 +318,17 @@ accepted(Realm, Origin) -> ask(Realm, {accepted, Origin}).
 
 %%% ---- bans -------------------------------------------------------------------------------
 
-%% @doc The same as {@link ban/3} without a reason.
+%% @doc Bans a key or a genotype without a reason. See {@link ban/3}.
 -spec ban(name(), subject()) -> ok | {error, term()}.
 ban(Realm, Subject) -> ban(Realm, Subject, <<>>).
 
-%% @doc Bans a key, together with its heir, or a genotype, whoever sends it. An error that names a
-%% file means that the ban holds, but would not survive a restart.
+%% @doc Bans a key and its heir, or a genotype from any sender. An error that names a file means
+%% that the ban is in force, but would not survive a restart.
 %%
-%% The populations of this node's bridge remove, with their next generation, what they took in of
-%% the banned subject and all its descendants ({@link cambrian_population:purge/2}), unless the
-%% option `purge' of the bridge is `false'. A ban by reputation does not reach back.
+%% In their next generation, the populations of this node's bridge remove the genotypes that they
+%% took in from the banned subject, and all descendants ({@link cambrian_population:purge/2}),
+%% unless the option `purge' of the bridge is `false'. A ban by reputation does not remove earlier
+%% genotypes.
 %%
 %% ```
 %% 1> ok = cambrian_trust:open(<<"org.example.lab">>, #{}).
@@ -338,7 +342,7 @@ ban(Realm, Subject) -> ban(Realm, Subject, <<>>).
 %% {error,{unknown_name,<<"lusab-bovik">>}}
 %% '''
 %%
-%% Any other subject raises `badarg', with the argument that is wrong.
+%% Any other subject raises `badarg' and shows which argument is wrong.
 -spec ban(name(), subject(), Reason :: unicode:chardata()) ->
           ok | {error, too_many_bans | {unknown_realm | realm_damaged | realm_unavailable, name()}
                      | {unknown_name | ambiguous_name, cambrian_identity:name()}
@@ -349,7 +353,7 @@ ban(Realm, Subject, Reason) ->
         _ -> error(badarg, [Realm, Subject, Reason], ?IN_WORDS)
     end.
 
-%% @doc Ends a ban. A key starts again at 0.5.
+%% @doc Ends a ban. A key starts again with a reputation of 0.5.
 %%
 %% ```
 %% 1> ok = cambrian_trust:open(<<"org.example.lab">>, #{}).
@@ -381,7 +385,7 @@ unban(Realm, Subject) ->
 -spec bans(name()) -> [#{name => cambrian_identity:name(), atom() => term()}].
 bans(Realm) -> maps:get(bans, known_overview(Realm)).
 
-%% An empty answer for a misspelt realm, or for one that cannot be read, would look like a fact.
+%% An empty answer for a misspelt or unreadable realm would look like a fact, so this raises.
 known_overview(Realm) ->
     case overview(Realm) of
         #{condition := unknown} -> error({unknown_realm, Realm});
@@ -392,7 +396,7 @@ known_overview(Realm) ->
 
 %% @private
 %% Sends `{cambrian_trust, Realm, {banned, Ban}}' to the caller for each ban from now on, and
-%% returns what is banned now. When the returned process dies, call this again.
+%% returns the present bans. When the returned process dies, call this again.
 -spec watch_bans(name()) ->
           {ok, pid(), #{keys := [cambrian_identity:key()], genotypes := [cambrian_genotype:id()]}}
           | error.
@@ -407,7 +411,7 @@ watch_bans(Realm) ->
 is_banned(Realm, Subject) ->
     cambrian_realms:call(Realm, {ask, {is_banned, Subject}}, false) =/= false.
 
-%%% ---- asking -----------------------------------------------------------------------------
+%%% ---- queries ----------------------------------------------------------------------------
 
 %% @doc The reputation of a key, from 0 to 1. In a closed realm each key has 0.0. Raises
 %% `{unknown_realm, Realm}' for a realm that was not opened here.
@@ -425,7 +429,7 @@ reputation(Realm, <<_:32/binary>> = Key) when is_binary(Realm) ->
         Reputation -> Reputation
     end.
 
-%% @doc All that is known of a realm.
+%% @doc Everything that this node knows of a realm.
 %%
 %% ```
 %% 1> ok = cambrian_trust:open(<<"org.example.lab">>, #{}).
@@ -469,8 +473,8 @@ overview(Realm) ->
         #{bans := Bans} = Overview -> Overview#{bans := with_names(Bans)}
     end.
 
-%% @doc The last refusals, and their reasons; at most 100 since the application started, the last
-%% one first. Raises `{unknown_realm, Realm}' for a realm that was not opened here.
+%% @doc The last refusals with their reasons: at most 100 since the application started, the newest
+%% first. Raises `{unknown_realm, Realm}' for a realm that was not opened on this node.
 %%
 %% ```
 %% 1> ok = cambrian_trust:open(<<"org.example.lab">>, #{}).
@@ -486,10 +490,10 @@ refusals(Realm) when is_binary(Realm) ->
         Last -> Last
     end.
 
-%% @doc The decisions of people for a realm on this node, the oldest first: bans, options, and what
-%% was found damaged. They come from files that only decisions go to, so nothing that others send
-%% pushes one out. The last 8 MiB are kept. If a line was changed or lost, `Damaged' names the file
-%% and the first line that does not hold. Without a `data_dir' there are none.
+%% @doc The decisions of people for a realm on this node, the oldest first: bans and options, and
+%% also the damage that the node found. Separate files hold the decisions, so messages of other
+%% nodes never remove one. The last 8 MiB are kept. If a line was changed or lost, `Damaged' names
+%% the file and the first wrong line. Without a `data_dir' the list is empty.
 %%
 %% ```
 %% 1> ok = cambrian_trust:open(<<"org.example.lab">>, #{}).
@@ -538,8 +542,8 @@ subscribe(Realm) when is_binary(Realm) -> ask(Realm, {subscribe, self()}).
 unsubscribe(Realm) when is_binary(Realm) -> ask(Realm, {unsubscribe, self()}).
 
 %% @private
-%% Waits for a slow disk. A refusal becomes a telemetry event here and not in the server, because
-%% its handlers are code of others. A realm that cannot answer lets nothing in.
+%% Waits for a slow disk. A refusal becomes a telemetry event in the caller and not in the server,
+%% because telemetry handlers are foreign code. A realm that cannot answer admits nothing.
 -spec ask(name(), cambrian_realm:request() | tuple()) -> term().
 ask(Realm, Request) ->
     case cambrian_realms:call(Realm, {ask, Request}, {error, {unknown_realm, Realm}}) of
