@@ -190,7 +190,7 @@ def numbers_change(server, page):
     until("evaluations per second", lambda: page.row("pole")["evaluations/s"] not in ("", "0"))
 
 
-def the_dashboard_pauses_and_resumes_a_population(server, page):
+def it_pauses_and_resumes(server, page):
     page.button("Pause pole").click()
     until("a paused population", lambda: server.state("pole")[0] == "paused")
     until("its row", lambda: page.row("pole")["state"] == "paused")
@@ -228,7 +228,7 @@ def the_mesh_is_shown(server, page):
     assert page.text("#peers tbody th")[0].startswith("hallucigenia_")
 
 
-def the_dashboard_bans_and_unbans_a_key(server, page):
+def it_bans_and_unbans(server, page):
     key = page.driver.execute_script("return document.querySelector('#peers code').title")
     name = page.text("#peers tbody th")[0]
     page.button(f"Ban {name}, key {key[:8]}").click()
@@ -316,8 +316,8 @@ def nothing_was_amiss(server, page):
     assert amiss == [], amiss
 
 
-STEPS = [it_is_locked, a_token_opens_it, the_cookie_alone_changes_nothing, it_logs_out_and_in, numbers_change, the_dashboard_pauses_and_resumes_a_population, a_click_shows_the_champion, the_mesh_is_shown,
-         the_dashboard_bans_and_unbans_a_key, names_are_only_text, it_can_be_used_without_eyes, it_fits_a_phone, it_comes_back, sessions_end_with_it, others_can_read_it,
+STEPS = [it_is_locked, a_token_opens_it, the_cookie_alone_changes_nothing, it_logs_out_and_in, numbers_change, it_pauses_and_resumes, a_click_shows_the_champion, the_mesh_is_shown,
+         it_bans_and_unbans, names_are_only_text, it_can_be_used_without_eyes, it_fits_a_phone, it_comes_back, sessions_end_with_it, others_can_read_it,
          nothing_was_amiss]
 
 
