@@ -13,20 +13,20 @@ governor_test_() ->
 
 -compile([export_all, nowarn_export_all]).
 
-%% Runs until it is stopped.
+%% A population that runs until it is stopped.
 endless() ->
     {ok, P} = cambrian_population:start(#{task => double_pole_novel, seed => 3, population => 500, target => 1.0e9}),
     ok = cambrian_population:run(P),
     P.
 
-%% The same for a fun, which works in processes.
+%% The same with a fun as its task, which is evaluated in processes.
 endless_fun() ->
     Busy = fun(Network) -> lists:sum([hd(cambrian_network:activate(Network, [X, 1])) || X <- lists:seq(1, 1000)]) end,
     {ok, P} = cambrian_population:start(#{task => Busy, inputs => 2, outputs => 1, seed => 3}),
     ok = cambrian_population:run(P),
     P.
 
-%% CPU time of the VM for its time by the clock, while a population runs.
+%% CPU time of the VM divided by time on the clock, while a population runs.
 cores_used(Ms, P) ->
     {Cpu, Clock} = {runtime(), erlang:monotonic_time(millisecond)},
     timer:sleep(Ms),
@@ -40,7 +40,7 @@ half_the_time_case() ->
     ok = cambrian_governor:configure(#{cpu => 0.3}),
     #{threads := Threads} = cambrian_governor:status(),
     [begin
-         %% it works, however little a busy machine leaves it
+         %% the population gets some CPU time, even on a busy machine
          Cpu = runtime(),
          P = Start(),
          cambrian_wait:until(fun() -> runtime() - Cpu > 100 * Threads end),
@@ -74,7 +74,7 @@ a_pause_holds_all_up_case() ->
     ok = counters:add(Asked, 1, 1),
     receive {cambrian, _, {generation, #{generation := 0}}} -> ok after 300_000 -> error(still_paused) end,
     ?assertMatch(#{state := working}, cambrian_governor:status()),
-    %% and one that is stopped in a pause stops
+    %% a population that is stopped during a pause stops
     ok = counters:sub(Asked, 1, 1),
     wait_for({paused, pause_when}),
     ok = cambrian_population:stop(P).
@@ -93,7 +93,7 @@ alarms_case() ->
     ?assertMatch(#{state := {paused, {alarm, disk_almost_full}}}, cambrian_governor:status()),
     ok = application:stop(sasl).
 
-%% An hour to either side of now, across midnight as well.
+%% Quiet hours from an hour ago to in an hour, and across midnight as well.
 quiet_hours_case() ->
     {_, {Hour, Minute, _}} = calendar:local_time(),
     At = fun(Ahead) -> {(Hour + Ahead + 24) rem 24, Minute} end,
@@ -125,10 +125,11 @@ mistakes_case() ->
                                      {data_dir, 42, "bad_option,{data_dir,42,"}, {data_dri, "/data", "unknown_option,data_dri"},
                                      {threads, 0, "bad_option,{threads,0,"}]].
 
-%% The 99th percentile of how late a timer of 1 ms is, in a VM as anybody starts it: that of a build tool may bind and spin
-%% its schedulers otherwise. Where other programs hold up the machine, they do so with an idle VM as well: that much is
-%% not ours. One of ten measurements is enough, so this shows that no population holds up timers all the time, as one that
-%% blocks the schedulers would; it does not show that none ever holds one up.
+%% The 99th percentile of the delay of a 1 ms timer, in a VM with default settings, since a build
+%% tool may bind schedulers or make them spin. Other programs also delay an idle VM, so that much
+%% is not ours. One good measurement of ten is enough. So the test shows that no population delays
+%% timers all the time, as one that blocks the schedulers would. It does not show that none ever
+%% delays a timer.
 timers_are_kept_case() ->
     Paths = lists:append([["-pa", filename:dirname(code:which(Module))] || Module <- [cambrian, ?MODULE]]),
     {ok, Peer, _} = peer:start_link(#{connection => standard_io, wait_boot => 300_000, args => Paths}),
@@ -148,7 +149,7 @@ lateness() ->
     ok = cambrian_population:stop(P),
     {Late, Idle}.
 
-%% What others do to the machine between two measurements is not ours either.
+%% Load of other programs between two measurements is not ours either.
 one_of(Tries, Measure) ->
     Measured = Measure(),
     case Tries =:= 1 orelse are_kept(Measured) of
