@@ -9,7 +9,7 @@
 %% Cases that need no other nodes.
 -define(ALONE, [a_misspelt_population_is_reported_as_missing, a_population_without_a_name_takes_part_again_after_a_crash, a_transport_that_hangs_does_not_block_the_bridge,
                 the_status_of_a_bridge_does_not_show_its_secret, options_are_checked, a_grant_is_checked_when_the_bridge_starts, a_node_that_may_not_publish_says_so,
-                a_key_without_a_file_is_not_rotated, a_costly_champion_is_refused_before_its_evaluation, stalling_champions]).
+                a_key_without_a_file_is_not_rotated, a_costly_champion_is_refused_before_its_evaluation, genotypes_that_stall_cost_their_origin_reputation]).
 
 all() -> [a_champion_reaches_all_nodes, wrong_envelopes_are_refused_with_their_reasons, realms_are_apart, the_same_seed_gives_the_same_champion_on_another_node,
           a_population_that_crashed_takes_part_again, a_rotated_key_keeps_its_standing, owners_revoke_a_grant_by_a_charter,

@@ -1,14 +1,16 @@
-%% Killed at fifty random moments, in four ways, a population ends with the bytes of one that never died.
+%% A VM is killed at fifty random moments, in three ways. Its population ends with the bytes of a
+%% population that was not killed.
 -module(cambrian_power_cut_SUITE).
 -include_lib("stdlib/include/assert.hrl").
 -compile([export_all, nowarn_export_all]).
 
-all() -> [fifty_random_moments].
+all() -> [a_population_killed_at_fifty_moments_ends_with_the_same_bytes].
 
 suite() -> [{timetrap, {minutes, 5}}].
 
-%% How each VM dies: it is killed from outside, it halts while threads of the library work, or it is killed when for some
-%% time none of its files could be written. In all of them the population's process is killed before.
+%% The ends of a VM: it is killed from outside, it halts while threads of the library work, or it
+%% is killed after some time without a writable file. Before each of them the population's process
+%% is killed.
 -define(DEATHS, [kill, halt, full_disk]).
 -define(MOMENTS, 50).
 
@@ -16,7 +18,7 @@ options() ->
     #{task => double_pole_novel, name => victim, seed => 5, population => 400, generations => 60, target => 99,
       checkpoint_interval => 0}.
 
-fifty_random_moments(Config) ->
+a_population_killed_at_fifty_moments_ends_with_the_same_bytes(Config) ->
     Seed = case os:getenv("SEED") of false -> erlang:system_time(); Set -> list_to_integer(Set) end,
     ct:pal("SEED=~b", [Seed]),
     _ = rand:seed(exsss, Seed),
@@ -37,7 +39,8 @@ fingerprint(#{champion := Champion, evaluations := Evaluations, generations := G
     binary_to_list(iolist_to_binary([binary:encode_hex(crypto:hash(sha256, Bytes)),
                                      io_lib:format(" ~b ~b", [Evaluations, Generations])])).
 
-%% One VM after the other on the same directory; once it has ended, the next begins afresh.
+%% Starts one VM after the other on the same directory. Once the run has ended, the next VM starts
+%% a new one.
 die(Config, Run, Moments, Endings) when Moments < ?MOMENTS; Endings =:= [] ->
     Dir = filename:join([proplists:get_value(priv_dir, Config), integer_to_list(Run)]),
     Last = Moments >= ?MOMENTS,
@@ -59,7 +62,7 @@ generation(Dir) ->
     Files = filelib:wildcard(filename:join([Dir, "populations", "victim", "*.checkpoint"])),
     lists:max([-1 | [list_to_integer(filename:basename(File, ".checkpoint")) || File <- Files]]).
 
-%% Until it has ended or died.
+%% Waits until the run has ended or the VM is dead.
 live(Dir, Death, Kills) ->
     Paths = [filename:dirname(code:which(Module)) || Module <- [cambrian, ?MODULE]],
     Call = io_lib:format("~s:child(~0p, ~w, ~w).", [?MODULE, Dir, Death, Kills]),
@@ -71,12 +74,12 @@ live(Dir, Death, Kills) ->
     {os_pid, OsPid} = erlang:port_info(Port, os_pid),
     watch(Port, OsPid, Death, 0, []).
 
-%% A death counts when it came, and before the end.
+%% A kill counts if it came before the end of the run.
 watch(Port, OsPid, Death, Count, Said) ->
     receive
         {Port, {data, {eol, "killed the process"}}} -> watch(Port, OsPid, Death, Count + 1, Said);
         {Port, {data, {eol, "kill me"}}} ->
-            %% it may have ended meanwhile, and has said so then
+            %% the run may have ended meanwhile, and printed so
             _ = os:cmd(io_lib:format("kill -9 ~b", [OsPid])),
             watch(Port, OsPid, Death, Count, Said);
         {Port, {data, {eol, "ended " ++ Ending}}} ->
