@@ -1,4 +1,5 @@
-%% What every adapter of cambrian_transport has to do. A suite runs these cases for each, with a map that says how:
+%% The contract of every adapter of cambrian_transport. A suite runs these cases for each adapter,
+%% with a map:
 %%
 %%   transport   the module
 %%   start       fun(N) -> [Node]: so many nodes that can reach each other; Node is whatever the other funs take.
@@ -20,7 +21,7 @@
 -include_lib("stdlib/include/assert.hrl").
 
 -export([all/0, run/2]).
-%% on the nodes
+%% Called on the nodes:
 -export([join/2, tell/2, answer/2, send_made/3, fetch_hash/4]).
 
 all() ->
@@ -30,7 +31,7 @@ all() ->
      whom_to_find, blobs, blobs_that_nobody_has, blobs_that_are_something_else, goodbye,
      a_node_is_gone, wrong_options].
 
-%% In a realm of its own.
+%% Each case has a realm of its own.
 run(Case, #{nodes := _} = Setup) ->
     {ok, _} = application:ensure_all_started(crypto),
     Realm = iolist_to_binary(["org.example.", atom_to_list(Case), $., binary:encode_hex(crypto:strong_rand_bytes(4))]),
@@ -38,7 +39,7 @@ run(Case, #{nodes := _} = Setup) ->
 
 %%% ---- on the nodes -----------------------------------------------------------------------
 
-%% A process that owns a connection and keeps what comes.
+%% Starts a process that owns a connection and keeps its messages.
 join(Transport, Options) ->
     Asker = self(),
     Owner = spawn(fun() ->
@@ -75,7 +76,8 @@ answer(<<"who calls?">>, From) -> <<"at ", From/binary>>;
 answer(<<"sleep ", Ms/binary>>, _From) -> timer:sleep(binary_to_integer(Ms)), <<"slept">>;
 answer(Bytes, _From) -> Bytes.
 
-%% Blobs are made and looked at there, where they are: what runs a function elsewhere may be slow to carry them.
+%% Blobs are made and hashed on their node, since a call to another node may be slow to carry
+%% them.
 send_made(Transport, Handle, Size) ->
     Blob = crypto:strong_rand_bytes(Size),
     {crypto:hash(sha256, Blob), Transport:send(Handle, Blob), Transport:send(Handle, Blob)}.
@@ -86,7 +88,7 @@ fetch_hash(Transport, Handle, Content, Timeout) ->
         Error -> Error
     end.
 
-%%% ---- from here --------------------------------------------------------------------------
+%%% ---- on the node of the suite ------------------------------------------------------------
 
 %% One client on each of the first so many nodes.
 clients(N, #{nodes := Nodes, realm := Realm} = Setup) ->
@@ -118,7 +120,7 @@ serving(N, Setup) ->
 ask(Address, Bytes, Client) -> ask(Address, Bytes, 5000, Client).
 ask(Address, Bytes, Timeout, Client) -> do(Client, call, [Address, <<"answer">>, Bytes, Timeout]).
 
-%% Published again and again until all of these have heard it.
+%% Publishes again until all of these have heard it.
 reach(From, Topic, Bytes, Others, Setup) ->
     until(fun() ->
               ok = do(From, publish, [Topic, Bytes]),
@@ -135,7 +137,7 @@ settle(Setup) -> timer:sleep(maps:get(settle, Setup, 300)).
 
 count(What, Client) -> length([Heard || Heard <- heard(Client), Heard =:= What]).
 
-%% At the same time; their answers in order.
+%% Runs all at the same time and returns their results in order.
 at_once(Works) ->
     Asker = self(),
     Pids = [spawn_link(fun() -> Asker ! {self(), Work()} end) || Work <- Works],
@@ -212,7 +214,7 @@ test(twice_is_once, Setup) ->
     settle(Setup),
     ?assertEqual(0, count({<<"topic">>, <<"gone">>}, Two));
 
-%% Two connections of a realm on one node are two.
+%% Two connections on one node hear each other.
 test(two_of_one_node, #{nodes := [Node | _], realm := Realm} = Setup) ->
     [One, Two] = [client(Node, Realm, Setup) || _ <- [1, 2]],
     _ = [ok = do(Client, subscribe, [<<"topic">>]) || Client <- [One, Two]],
@@ -223,7 +225,7 @@ test(two_of_one_node, #{nodes := [Node | _], realm := Realm} = Setup) ->
     ok = do(Two, serve, [<<"answer">>, fun ?MODULE:answer/2]),
     until(fun() -> {ok, <<"x">>} =:= ask(do(Two, address, []), <<"x">>, One) end, Setup);
 
-%% Whatever it ends with.
+%% The owner may exit with any reason.
 test(an_owner_dies, #{nodes := [_, Node | _], realm := Realm, run := Run} = Setup) ->
     [One] = clients(1, Setup),
     _ = [begin
@@ -252,7 +254,8 @@ test(calls_are_answered, Setup) ->
          || Client <- [One | Others], Bytes <- [<<>>, <<"hello">>, Every, Largest]],
     ?assertEqual({error, too_large}, ask(Address, <<Largest/binary, 0>>, hd(Others)));
 
-%% A transport that vouches for nobody says so; what a caller says of itself is not passed on as if it was true.
+%% A transport that does not know the caller's address passes none on, not even the one that the
+%% caller claims.
 test(who_calls, Setup) ->
     {Address, [One | Others]} = serving(3, Setup),
     _ = [begin
@@ -300,7 +303,7 @@ test(slow_handlers_hold_up_nobody, Setup) ->
     ?assert(Ms < 5000),
     ?assert(Slept =:= {ok, <<"slept">>} orelse is_map_key(lossy, Setup));
 
-%% Each has its own answer; where too many are at work, it is asked again.
+%% Each call gets its own answer; a call that gets `busy' is repeated.
 test(two_hundred_calls, Setup) ->
     {Address, [_, Two, Three]} = serving(3, Setup),
     Questions = [{lists:nth(1 + N rem 2, [Two, Three]), integer_to_binary(N)} || N <- lists:seq(1, 200)],
@@ -370,12 +373,12 @@ test(blobs_that_are_something_else, #{corrupt := Corrupt} = Setup) ->
     until(fun() -> {ok, Blob} =:= Fetch() end, Setup),
     ok = Corrupt(Node, Handle, Content),
     ?assertEqual(error, element(1, Fetch())),
-    %% somebody else has the true one
+    %% another node has the right blob
     {ok, Content} = do(Three, send, [Blob]),
     until(fun() -> {ok, Blob} =:= Fetch() end, Setup);
 test(blobs_that_are_something_else, _) -> {skip, "no way to corrupt one"};
 
-%%% ---- coming and going -------------------------------------------------------------------
+%%% ---- connect and disconnect --------------------------------------------------------------
 
 test(goodbye, Setup) ->
     [One, Two, Three] = subscribed(3, Setup),
@@ -393,10 +396,10 @@ test(goodbye, Setup) ->
     Heard = heard(Two),
     reach(One, <<"topic">>, <<"without two">>, [Three], Setup),
     settle(Setup),
-    %% the owner lives, and got nothing, not even an exit
+    %% the owner lives and got no message, not even an exit
     ?assertEqual(Heard, heard(Two));
 
-%% Without goodbye. Those who are left go on as if nothing was.
+%% The node is killed and does not disconnect. The other nodes go on.
 test(a_node_is_gone, #{start := Start, stop := Stop, kill := Kill, realm := Realm} = Setup) ->
     Nodes = [_, Gone, _] = Start(3),
     try
@@ -407,7 +410,7 @@ test(a_node_is_gone, #{start := Start, stop := Stop, kill := Kill, realm := Real
         until(fun() -> {ok, <<"x">>} =:= ask(Address, <<"x">>, One) end, Setup),
         {ok, Content} = do(Two, send, [<<"what it had">>]),
         until(fun() -> {ok, <<"what it had">>} =:= do(Three, fetch, [Content, 2000]) end, Setup),
-        %% where nobody tells of it, the call ends when its time does
+        %% a transport that does not notice it lets the call time out
         Patience = case Setup of #{notices := _} -> 30_000; _ -> 3000 end,
         Waiting = fun() -> took(fun() -> ask(Address, <<"sleep 60000">>, Patience, One) end) end,
         Killing = fun() -> timer:sleep(300), ok = Kill(Gone), erlang:monotonic_time(millisecond) end,
@@ -419,7 +422,7 @@ test(a_node_is_gone, #{start := Start, stop := Stop, kill := Kill, realm := Real
         end,
         reach(One, <<"topic">>, <<"after">>, [Three], Setup),
         ?assertMatch({error, _}, ask(Address, <<"x">>, 2000, Three)),
-        %% somebody else may have kept it
+        %% another node may have kept a copy
         ?assert(lists:member(element(1, do(One, fetch, [Content, 2000])), [ok, error]))
     after
         Stop(Nodes)
@@ -432,7 +435,7 @@ test(wrong_options, #{nodes := [Node | _], realm := Realm, transport := Transpor
     ?assertMatch({error, {unknown_option, relm, _}}, Connect(Good#{relm => <<"lab">>})),
     ?assertMatch({error, {missing_options, [realm]}}, Connect(maps:remove(realm, Good))).
 
-%% Where messages get lost, and where too many are at work, it is asked again.
+%% Repeats a call where messages may get lost, or the handler is busy.
 retried(Ask, Setup) ->
     retried(Ask, erlang:monotonic_time(millisecond) + maps:get(patience, Setup, 300_000), is_map_key(lossy, Setup)).
 
