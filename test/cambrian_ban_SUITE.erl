@@ -4,16 +4,27 @@
 -include_lib("stdlib/include/assert.hrl").
 
 -export([all/0, init_per_testcase/2, end_per_testcase/2]).
--export([banned_genes_leave_the_population/1, a_purge_is_written_to_the_audit/1, a_ban_while_the_bridge_is_stopped_is_applied_when_a_population_joins/1, a_ban_before_a_restart_is_applied_after_it/1,
-         a_population_with_purge_false_keeps_banned_genes/1, a_ban_for_low_reputation_purges_no_genes/1, a_ban_of_a_successor_key_purges_the_genes_of_its_predecessor/1, a_banned_genotype_is_refused_from_every_key/1, a_champion_bred_from_banned_genes_is_purged/1,
+-export([banned_genes_leave_the_population/1, a_purge_is_written_to_the_audit/1,
+         a_ban_while_the_bridge_is_stopped_is_applied_when_a_population_joins/1,
+         a_ban_before_a_restart_is_applied_after_it/1,
+         a_population_with_purge_false_keeps_banned_genes/1,
+         a_ban_for_low_reputation_purges_no_genes/1,
+         a_ban_of_a_successor_key_purges_the_genes_of_its_predecessor/1,
+         a_banned_genotype_is_refused_from_every_key/1,
+         a_champion_bred_from_banned_genes_is_purged/1,
          bans_are_applied_after_the_trust_process_crashed/1]).
 
 -define(REALM, <<"org.example.lab">>).
 -define(THIEF, <<1:256>>).
 
-all() -> [banned_genes_leave_the_population, a_purge_is_written_to_the_audit, a_ban_while_the_bridge_is_stopped_is_applied_when_a_population_joins, a_ban_before_a_restart_is_applied_after_it,
-          a_population_with_purge_false_keeps_banned_genes, a_ban_for_low_reputation_purges_no_genes, a_ban_of_a_successor_key_purges_the_genes_of_its_predecessor, a_banned_genotype_is_refused_from_every_key, a_champion_bred_from_banned_genes_is_purged,
-          bans_are_applied_after_the_trust_process_crashed].
+all() ->
+    [banned_genes_leave_the_population, a_purge_is_written_to_the_audit,
+     a_ban_while_the_bridge_is_stopped_is_applied_when_a_population_joins,
+     a_ban_before_a_restart_is_applied_after_it,
+     a_population_with_purge_false_keeps_banned_genes, a_ban_for_low_reputation_purges_no_genes,
+     a_ban_of_a_successor_key_purges_the_genes_of_its_predecessor,
+     a_banned_genotype_is_refused_from_every_key, a_champion_bred_from_banned_genes_is_purged,
+     bans_are_applied_after_the_trust_process_crashed].
 
 init_per_testcase(Case, Config) ->
     _ = application:stop(cambrian),

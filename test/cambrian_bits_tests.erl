@@ -9,7 +9,7 @@
 
 -export([print/0, begin_run/1, end_run/1]).
 
-bits_test_() ->
+every_bit_is_as_recorded_test_() ->
     [{timeout, 300, fun every_bit_case/0}, {timeout, 60, fun resumed_case/0}].
 
 every_bit_case() ->

@@ -8,13 +8,27 @@
 all() -> [{group, alone}, {group, peers}].
 
 groups() ->
-    [{alone, [a_fault_costs_only_its_own_network, a_batch_gives_the_scores_of_single_evaluations, the_size_of_a_batch_changes_no_score, a_runner_that_returns_too_few_scores_costs_one_network,
-              a_failed_evaluation_has_no_fitness, a_time_limit_ends_a_round, a_time_limit_ends_a_batch, a_time_limit_waits_for_one_fitness, every_fault_has_a_bounded_text,
-              a_worker_that_forges_its_exit_is_ended,
-              faults_are_bounded_in_size, evaluations_that_use_too_much_memory_fail_the_run, the_memory_limit_is_for_one_evaluation, each_kind_of_fault_is_logged_once, a_killed_population_leaves_no_process, an_idle_evaluator_has_no_workers, options_of_the_evaluator_are_checked, a_thousand_empty_evaluations_take_less_than_20_ms]},
-     {peers, [several_nodes_find_the_champion_of_one_node, a_node_that_halts_changes_no_result, a_node_with_other_code_is_left_out, a_node_without_a_module_of_the_task_is_left_out, a_node_with_another_version_of_cambrian_is_left_out,
-              a_node_that_is_not_connected_is_left_out, a_node_that_forges_results_is_left_out, a_node_that_reconnects_is_used_again, a_slow_node_gets_less_work, a_batch_gives_the_same_scores_on_several_nodes, a_task_in_rust_gives_the_same_champion_on_several_nodes,
-              a_fault_on_another_node_costs_only_its_network, a_killed_population_leaves_no_process_on_any_node]}].
+    [{alone, [a_fault_costs_only_its_own_network, a_batch_gives_the_scores_of_single_evaluations,
+              the_size_of_a_batch_changes_no_score,
+              a_runner_that_returns_too_few_scores_costs_one_network,
+              a_failed_evaluation_has_no_fitness, a_time_limit_ends_a_round,
+              a_time_limit_ends_a_batch, a_time_limit_waits_for_one_fitness,
+              every_fault_has_a_bounded_text, a_worker_that_forges_its_exit_is_ended,
+              faults_are_bounded_in_size, evaluations_that_use_too_much_memory_fail_the_run,
+              the_memory_limit_is_for_one_evaluation, each_kind_of_fault_is_logged_once,
+              a_killed_population_leaves_no_process, an_idle_evaluator_has_no_workers,
+              options_of_the_evaluator_are_checked,
+              a_thousand_empty_evaluations_take_less_than_20_ms]},
+     {peers, [several_nodes_find_the_champion_of_one_node, a_node_that_halts_changes_no_result,
+              a_node_with_other_code_is_left_out,
+              a_node_without_a_module_of_the_task_is_left_out,
+              a_node_with_another_version_of_cambrian_is_left_out,
+              a_node_that_is_not_connected_is_left_out, a_node_that_forges_results_is_left_out,
+              a_node_that_reconnects_is_used_again, a_slow_node_gets_less_work,
+              a_batch_gives_the_same_scores_on_several_nodes,
+              a_task_in_rust_gives_the_same_champion_on_several_nodes,
+              a_fault_on_another_node_costs_only_its_network,
+              a_killed_population_leaves_no_process_on_any_node]}].
 
 init_per_group(alone, Config) ->
     {ok, _} = application:ensure_all_started(cambrian),
@@ -420,7 +434,8 @@ closed_gate(Observer, Waiting) ->
     end.
 
 %% The same bits as in the library's own threads, also with cases, settings and data.
-a_task_in_rust_gives_the_same_champion_on_several_nodes(Config) -> there(a_task_in_rust_gives_the_same_champion_on_several_nodes_there, Config).
+a_task_in_rust_gives_the_same_champion_on_several_nodes(Config) ->
+    there(a_task_in_rust_gives_the_same_champion_on_several_nodes_there, Config).
 a_task_in_rust_gives_the_same_champion_on_several_nodes_there(Nodes) ->
     Data = #{inputs => [[K / 10] || K <- lists:seq(1, 30)], targets => [K rem 3 || K <- lists:seq(1, 30)],
              kind => classification, validation => 0.3},
@@ -465,7 +480,8 @@ evolve_when(Gate, Wait, Task, Nodes) ->
 did() -> did(#{}).
 did(Counts) -> receive {did, Node} -> did(maps:update_with(Node, fun(N) -> N + 1 end, 1, Counts)) after 0 -> Counts end.
 
-several_nodes_find_the_champion_of_one_node(Config) -> there(several_nodes_find_the_champion_of_one_node_there, Config).
+several_nodes_find_the_champion_of_one_node(Config) ->
+    there(several_nodes_find_the_champion_of_one_node_there, Config).
 several_nodes_find_the_champion_of_one_node_there(Nodes) ->
     Gate = gate(),
     Alone = evolve(fitness(Gate), []),
@@ -476,7 +492,8 @@ several_nodes_find_the_champion_of_one_node_there(Nodes) ->
     ok.
 
 %% The node halts in the middle of a generation, with some evaluations done and others not.
-a_node_that_halts_changes_no_result(Config) -> there(a_node_that_halts_changes_no_result_there, Config).
+a_node_that_halts_changes_no_result(Config) ->
+    there(a_node_that_halts_changes_no_result_there, Config).
 a_node_that_halts_changes_no_result_there([_, Three] = Nodes) ->
     Gate = gate(),
     Fitness = fitness(Gate),
@@ -520,7 +537,8 @@ left_out_there([Two, Three] = Nodes, Reason2, Reason3) ->
     ?assertEqual(lists:sort([{Two, Reason2}, {Three, Reason3}]), lists:sort([{Node, Reason} || {_, [_, Node, Reason]} <- Lines])).
 
 %% The node has the fun's module, but not the module that the fun calls.
-a_node_without_a_module_of_the_task_is_left_out(Config) -> there(a_node_without_a_module_of_the_task_is_left_out_there, [cambrian_only_here], Config).
+a_node_without_a_module_of_the_task_is_left_out(Config) ->
+    there(a_node_without_a_module_of_the_task_is_left_out_there, [cambrian_only_here], Config).
 a_node_without_a_module_of_the_task_is_left_out_there(Nodes, Module) ->
     {ok, cambrian_only_here, Code} =
         compile:forms([{attribute, 1, module, cambrian_only_here}, {attribute, 1, export, [{half, 1}]},
@@ -546,7 +564,8 @@ a_node_with_another_version_of_cambrian_is_left_out(Config) ->
          end || Peer <- [Two, Three]],
     there(left_out_there, lists:duplicate(2, {other_version, {ok, "0.0.0"}}), Config).
 
-a_node_that_is_not_connected_is_left_out(Config) -> there(a_node_that_is_not_connected_is_left_out_there, Config).
+a_node_that_is_not_connected_is_left_out(Config) ->
+    there(a_node_that_is_not_connected_is_left_out_there, Config).
 a_node_that_is_not_connected_is_left_out_there([Two | _]) ->
     Gate = gate(),
     Alone = evolve(fitness(Gate), []),
@@ -579,7 +598,8 @@ forms(Source) ->
     end.
 
 %% The evaluator leaves a node out while its connection is lost, and uses it again afterwards.
-a_node_that_reconnects_is_used_again(Config) -> there(a_node_that_reconnects_is_used_again_there, Config).
+a_node_that_reconnects_is_used_again(Config) ->
+    there(a_node_that_reconnects_is_used_again_there, Config).
 a_node_that_reconnects_is_used_again_there([Two | _]) ->
     Gs = genotypes(200),
     Evaluator = start({each, fitness(gate())}, #{nodes => [Two], timeout => 5000}),
@@ -610,7 +630,8 @@ a_slow_node_gets_less_work_there([Two, Three] = Nodes) ->
     ?assert(Few < 100 andalso Many > Few),
     ok = stop(Evaluator).
 
-a_batch_gives_the_same_scores_on_several_nodes(Config) -> there(a_batch_gives_the_same_scores_on_several_nodes_there, Config).
+a_batch_gives_the_same_scores_on_several_nodes(Config) ->
+    there(a_batch_gives_the_same_scores_on_several_nodes_there, Config).
 a_batch_gives_the_same_scores_on_several_nodes_there(Nodes) ->
     Gs = genotypes(30),
     Self = self(),
@@ -621,7 +642,8 @@ a_batch_gives_the_same_scores_on_several_nodes_there(Nodes) ->
     until(fun() -> {Expected, _} = round(Evaluator, Gs), map_size(did()) =:= 3 end),
     ok = stop(Evaluator).
 
-a_fault_on_another_node_costs_only_its_network(Config) -> there(a_fault_on_another_node_costs_only_its_network_there, Config).
+a_fault_on_another_node_costs_only_its_network(Config) ->
+    there(a_fault_on_another_node_costs_only_its_network_there, Config).
 a_fault_on_another_node_costs_only_its_network_there(Nodes) ->
     Gs = genotypes(30),
     Self = self(),

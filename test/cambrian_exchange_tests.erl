@@ -121,7 +121,8 @@ a_node_that_holds_a_similar_genotype_gets_a_difference_test() ->
     ?assertEqual([{id(Better), 2.0}], all_best(World)),
     ?assertMatch([{whole, _, undefined}, {difference, Base, _, _}], answers(World)).
 
-a_huge_champion_is_fetched_as_a_blob_test_() -> {timeout, 60, fun a_huge_champion_is_fetched_as_a_blob/0}.
+a_huge_champion_is_fetched_as_a_blob_test_() ->
+    {timeout, 60, fun a_huge_champion_is_fetched_as_a_blob/0}.
 
 a_huge_champion_is_fetched_as_a_blob() ->
     G = genotype(9000, 1),
@@ -137,7 +138,8 @@ a_huge_champion_is_fetched_as_a_blob() ->
     Offer = #{genotype => G, envelope => Envelope, content => <<7:256>>, signed => undefined},
     ?assertEqual({elsewhere, <<7:256>>, undefined}, cambrian_delivery:give(Offer, [])).
 
-a_node_does_not_ask_again_for_a_genotype_it_holds_test_() -> {timeout, 60, fun a_node_does_not_ask_again_for_a_genotype_it_holds/0}.
+a_node_does_not_ask_again_for_a_genotype_it_holds_test_() ->
+    {timeout, 60, fun a_node_does_not_ask_again_for_a_genotype_it_holds/0}.
 
 a_node_does_not_ask_again_for_a_genotype_it_holds() ->
     G = genotype(200, 1),
@@ -161,7 +163,8 @@ a_node_with_publish_false_sends_heartbeats_only_test() ->
     World = later(?MINUTE, bred(<<"a">>, genotype(2, 1), 1.0, world([<<"a">>], #{publish => false}))),
     ?assertEqual([], [Bytes || {_, {publish, Bytes}} <- did(publish, World), element(1, cambrian_message:kind(Bytes)) =/= heartbeat]).
 
-a_policy_picks_a_migrant_at_each_migration_interval_test_() -> {timeout, 60, fun a_policy_picks_a_migrant_at_each_migration_interval/0}.
+a_policy_picks_a_migrant_at_each_migration_interval_test_() ->
+    {timeout, 60, fun a_policy_picks_a_migrant_at_each_migration_interval/0}.
 
 a_policy_picks_a_migrant_at_each_migration_interval() ->
     World = later(?MINUTE, world([<<"a">>], #{policy => novel, migration_interval => 7000})),
@@ -169,7 +172,8 @@ a_policy_picks_a_migrant_at_each_migration_interval() ->
 
 %%% ---- loss and partitions -----------------------------------------------------------------
 
-a_node_that_missed_an_announcement_hears_it_later_test_() -> {timeout, 60, fun a_node_that_missed_an_announcement_hears_it_later/0}.
+a_node_that_missed_an_announcement_hears_it_later_test_() ->
+    {timeout, 60, fun a_node_that_missed_an_announcement_hears_it_later/0}.
 
 a_node_that_missed_an_announcement_hears_it_later() ->
     G = genotype(200, 1),
@@ -179,14 +183,16 @@ a_node_that_missed_an_announcement_hears_it_later() ->
     Healed = later(?MINUTE, Missed#world{cut = fun(_, _) -> false end}),
     ?assertEqual([{id(G), 1.0}], all_best(Healed)).
 
-a_node_that_joins_late_hears_of_the_champion_test_() -> {timeout, 60, fun a_node_that_joins_late_hears_of_the_champion/0}.
+a_node_that_joins_late_hears_of_the_champion_test_() ->
+    {timeout, 60, fun a_node_that_joins_late_hears_of_the_champion/0}.
 
 a_node_that_joins_late_hears_of_the_champion() ->
     G = genotype(200, 1),
     Long = later(60 * ?MINUTE, bred(<<"a">>, G, 1.0, world([<<"a">>, <<"b">>]))),
     ?assertEqual([{id(G), 1.0}], all_best(later(15_000, add(<<"late">>, #{}, Long)))).
 
-after_a_partition_both_sides_hold_the_better_champion_test_() -> {timeout, 60, fun after_a_partition_both_sides_hold_the_better_champion/0}.
+after_a_partition_both_sides_hold_the_better_champion_test_() ->
+    {timeout, 60, fun after_a_partition_both_sides_hold_the_better_champion/0}.
 
 after_a_partition_both_sides_hold_the_better_champion() ->
     Side = fun(Name) -> lists:member(Name, [<<"a">>, <<"b">>]) end,
@@ -199,7 +205,8 @@ after_a_partition_both_sides_hold_the_better_champion() ->
     ?assertEqual([{id(genotype(200, 2)), 2.0}], all_best(Healed)).
 
 %% The partition is so short that no node counts as gone.
-after_a_short_partition_all_nodes_hold_the_better_champion_test_() -> {timeout, 60, fun after_a_short_partition_all_nodes_hold_the_better_champion/0}.
+after_a_short_partition_all_nodes_hold_the_better_champion_test_() ->
+    {timeout, 60, fun after_a_short_partition_all_nodes_hold_the_better_champion/0}.
 
 after_a_short_partition_all_nodes_hold_the_better_champion() ->
     Cut = fun(A, B) -> lists:member(<<"b">>, [A, B]) end,
@@ -207,7 +214,8 @@ after_a_short_partition_all_nodes_hold_the_better_champion() ->
     Better = later(3000, bred(<<"a">>, genotype(200, 2), 2.0, Long#world{cut = Cut})),
     ?assertEqual([{id(genotype(200, 2)), 2.0}], all_best(later(30_000, Better#world{cut = fun(_, _) -> false end}))).
 
-all_nodes_choose_the_same_of_two_equally_fit_champions_test_() -> {timeout, 60, fun all_nodes_choose_the_same_of_two_equally_fit_champions/0}.
+all_nodes_choose_the_same_of_two_equally_fit_champions_test_() ->
+    {timeout, 60, fun all_nodes_choose_the_same_of_two_equally_fit_champions/0}.
 
 all_nodes_choose_the_same_of_two_equally_fit_champions() ->
     Cut = fun(_, _) -> true end,
@@ -215,7 +223,8 @@ all_nodes_choose_the_same_of_two_equally_fit_champions() ->
     Together = later(30 * ?MINUTE, Apart#world{cut = fun(_, _) -> false end}),
     ?assertEqual([{min(id(genotype(2, 1)), id(genotype(2, 2))), 1.0}], all_best(Together)).
 
-a_champion_reaches_all_nodes_of_a_ring_test_() -> {timeout, 60, fun a_champion_reaches_all_nodes_of_a_ring/0}.
+a_champion_reaches_all_nodes_of_a_ring_test_() ->
+    {timeout, 60, fun a_champion_reaches_all_nodes_of_a_ring/0}.
 
 a_champion_reaches_all_nodes_of_a_ring() ->
     Names = [<<"a">>, <<"b">>, <<"c">>, <<"d">>, <<"e">>],
@@ -316,7 +325,8 @@ an_address_that_delivers_nothing_costs_one_question_test() ->
     ?assertEqual([announced, not_delivered], steps(<<"a">>, genotype(200, 1), World)).
 
 %% Another genotype than the announced one, bytes that are no envelope, an empty answer, an error.
-a_wrong_answer_is_never_offered_to_a_population_test_() -> {timeout, 60, fun a_wrong_answer_is_never_offered_to_a_population/0}.
+a_wrong_answer_is_never_offered_to_a_population_test_() ->
+    {timeout, 60, fun a_wrong_answer_is_never_offered_to_a_population/0}.
 
 a_wrong_answer_is_never_offered_to_a_population() ->
     {ok, Read, _} = cambrian_envelope:read(sealed(<<"liar">>, genotype(200, 1), 9.0, 1, ?T0)),
@@ -399,7 +409,8 @@ the_next_wake_is_always_later() ->
            end,
     Spin(?T0 + ?MINUTE, X, 1000).
 
-the_same_seed_gives_the_same_messages_test_() -> {timeout, 60, fun the_same_seed_gives_the_same_messages/0}.
+the_same_seed_gives_the_same_messages_test_() ->
+    {timeout, 60, fun the_same_seed_gives_the_same_messages/0}.
 
 the_same_seed_gives_the_same_messages() ->
     Run = fun() -> (later(10 * ?MINUTE, bred(<<"a">>, genotype(2, 1), 1.0, world([<<"a">>, <<"b">>, <<"c">>]))))#world.done end,
@@ -493,7 +504,8 @@ looked(Fun) ->
 %% M7. Two minutes of 250 heartbeats a second from unknown keys. A known node stays a member, and
 %% its heartbeats are always verified. A newcomer gets in after some tries, each with the same
 %% chance. The node verifies no more signatures than its budget allows.
-forged_heartbeats_push_no_member_out_test_() -> {timeout, 120, fun forged_heartbeats_push_no_member_out/0}.
+forged_heartbeats_push_no_member_out_test_() ->
+    {timeout, 120, fun forged_heartbeats_push_no_member_out/0}.
 
 forged_heartbeats_push_no_member_out() ->
     Seconds = 120,
@@ -519,7 +531,8 @@ forged_heartbeats_push_no_member_out() ->
 
 %% The same under the key of a member: 190 forged heartbeats a second and its own stay below the
 %% 200 that known keys may cost.
-heartbeats_forged_under_the_key_of_a_member_silence_no_member_test_() -> {timeout, 60, fun heartbeats_forged_under_the_key_of_a_member_silence_no_member/0}.
+heartbeats_forged_under_the_key_of_a_member_silence_no_member_test_() ->
+    {timeout, 60, fun heartbeats_forged_under_the_key_of_a_member_silence_no_member/0}.
 
 heartbeats_forged_under_the_key_of_a_member_silence_no_member() ->
     {_, Known} = cambrian_exchange:heard(heartbeat_of(<<"honest">>, ?T0), ?T0, alone(#{})),
@@ -570,7 +583,8 @@ keys_without_a_place_slow_down_heartbeats_only_within_a_bound_test_() ->
     end}.
 
 %% No node of these ten has earned a place: all know each other, and a champion reaches all.
-a_mesh_without_earned_places_spreads_a_champion_test_() -> {timeout, 60, fun a_mesh_without_earned_places_spreads_a_champion/0}.
+a_mesh_without_earned_places_spreads_a_champion_test_() ->
+    {timeout, 60, fun a_mesh_without_earned_places_spreads_a_champion/0}.
 
 a_mesh_without_earned_places_spreads_a_champion() ->
     Names = [<<"node ", (integer_to_binary(N))/binary>> || N <- lists:seq(1, 10)],
@@ -992,7 +1006,8 @@ part(Spent, Own) -> Spent / (Spent + Own).
 
 %% Costly, honest genotypes under one key or a thousand get a tenth of all evaluation. Keys that
 %% have earned their place get shares of their own.
-all_strangers_together_get_one_share_test_() -> {timeout, 300, fun all_strangers_together_get_one_share/0}.
+all_strangers_together_get_one_share_test_() ->
+    {timeout, 300, fun all_strangers_together_get_one_share/0}.
 
 all_strangers_together_get_one_share() ->
     Costly = fun(_) -> 5_000 end,
@@ -1162,7 +1177,8 @@ after_a_partition_all_nodes_hold_the_newest_charter_test() ->
 
 %% Nodes that agree do not repeat the charter, and a node that repeats an old charter gets answers
 %% at Trickle's pace.
-a_charter_is_sent_seldom_in_a_realm_that_agrees_test_() -> {timeout, 60, fun a_charter_is_sent_seldom_in_a_realm_that_agrees/0}.
+a_charter_is_sent_seldom_in_a_realm_that_agrees_test_() ->
+    {timeout, 60, fun a_charter_is_sent_seldom_in_a_realm_that_agrees/0}.
 
 a_charter_is_sent_seldom_in_a_realm_that_agrees() ->
     {ok, World} = publish_charter(<<"a">>, signed(1, [1], [1]), owned([<<"a">>, <<"b">>, <<"c">>])),

@@ -8,7 +8,11 @@
 -define(REALM, <<"org.example.test">>).
 -define(MIB, 1_048_576).
 
-all() -> [the_mailbox_of_the_bridge_is_bounded_in_bytes, a_message_that_is_too_large_does_not_reach_the_bridge, differences_are_made_outside_the_bridge, a_user_gets_an_answer_during_a_flood, nodes_that_show_proof_of_work_exchange_champions].
+all() ->
+    [the_mailbox_of_the_bridge_is_bounded_in_bytes,
+     a_message_that_is_too_large_does_not_reach_the_bridge,
+     differences_are_made_outside_the_bridge, a_user_gets_an_answer_during_a_flood,
+     nodes_that_show_proof_of_work_exchange_champions].
 
 init_per_testcase(_, Config) -> [{nodes, cambrian_peers:start([one, two, three])} | Config].
 

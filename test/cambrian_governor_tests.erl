@@ -1,8 +1,11 @@
 -module(cambrian_governor_tests).
 -include_lib("eunit/include/eunit.hrl").
 
--define(GOVERNED, [a_share_of_the_cpu_bounds_the_time_used_case, the_number_of_threads_is_bounded_case, the_governor_changes_no_result_case, a_pause_stops_all_populations_case,
-                   an_alarm_pauses_the_populations_case, quiet_hours_pause_the_populations_case, a_pause_when_that_fails_does_not_pause_case, wrong_settings_are_refused_case,
+-define(GOVERNED, [a_share_of_the_cpu_bounds_the_time_used_case,
+                   the_number_of_threads_is_bounded_case, the_governor_changes_no_result_case,
+                   a_pause_stops_all_populations_case, an_alarm_pauses_the_populations_case,
+                   quiet_hours_pause_the_populations_case,
+                   a_pause_when_that_fails_does_not_pause_case, wrong_settings_are_refused_case,
                    a_population_does_not_delay_timers_case]).
 
 governor_test_() ->

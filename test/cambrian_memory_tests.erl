@@ -131,7 +131,8 @@ is_too_large({error, {invalid_genotype, Text}}) ->
 is_too_large(_) -> false.
 
 %% Unless the application sets it, the limit is half of the limit of the process.
-the_application_can_set_the_memory_limit_test_() -> {timeout, 120, fun the_application_can_set_the_memory_limit/0}.
+the_application_can_set_the_memory_limit_test_() ->
+    {timeout, 120, fun the_application_can_set_the_memory_limit/0}.
 
 the_application_can_set_the_memory_limit() ->
     Wanted = 2 * 4 * 10_001 * 100_000,
@@ -151,7 +152,8 @@ limited(Bytes) ->
     io:format("~b ~0p", [cambrian_nif:memory_limit(), Answer]).
 
 %% The run of a population that outgrows its limit ends with that reason, and the VM goes on.
-a_population_that_outgrows_its_memory_ends_its_run_test_() -> {timeout, 120, fun a_population_that_outgrows_its_memory_ends_its_run/0}.
+a_population_that_outgrows_its_memory_ends_its_run_test_() ->
+    {timeout, 120, fun a_population_that_outgrows_its_memory_ends_its_run/0}.
 
 a_population_that_outgrows_its_memory_ends_its_run() ->
     {ok, _} = application:ensure_all_started(cambrian),

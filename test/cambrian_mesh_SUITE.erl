@@ -7,14 +7,29 @@
 -define(REALM, <<"org.example.test">>).
 
 %% Cases that need no other nodes.
--define(ALONE, [a_misspelt_population_is_reported_as_missing, a_population_without_a_name_takes_part_again_after_a_crash, a_transport_that_hangs_does_not_block_the_bridge,
-                the_status_of_a_bridge_does_not_show_its_secret, options_are_checked, a_grant_is_checked_when_the_bridge_starts, a_node_that_may_not_publish_says_so,
-                a_key_without_a_file_is_not_rotated, a_costly_champion_is_refused_before_its_evaluation, genotypes_that_stall_cost_their_origin_reputation]).
+-define(ALONE, [a_misspelt_population_is_reported_as_missing,
+                a_population_without_a_name_takes_part_again_after_a_crash,
+                a_transport_that_hangs_does_not_block_the_bridge,
+                the_status_of_a_bridge_does_not_show_its_secret, options_are_checked,
+                a_grant_is_checked_when_the_bridge_starts, a_node_that_may_not_publish_says_so,
+                a_key_without_a_file_is_not_rotated,
+                a_costly_champion_is_refused_before_its_evaluation,
+                genotypes_that_stall_cost_their_origin_reputation]).
 
-all() -> [a_champion_reaches_all_nodes, wrong_envelopes_are_refused_with_their_reasons, realms_are_apart, the_same_seed_gives_the_same_champion_on_another_node,
-          a_population_that_crashed_takes_part_again, a_rotated_key_keeps_its_standing, owners_revoke_a_grant_by_a_charter,
-          forged_messages_do_not_harm_the_forged_key, only_a_node_with_a_grant_is_heard, a_ban_of_a_genotype_survives_a_restart, an_identity_survives_a_restart, the_bridge_survives_random_messages, small_champions_are_sent_and_larger_ones_asked_for, a_very_large_champion_is_fetched_as_a_blob,
-          after_a_partition_all_nodes_hold_the_better_champion, bridges_start_by_the_environment_of_the_application, a_node_may_be_in_two_realms, a_node_is_heard_again_once_its_clock_is_right, a_policy_publishes_migrants, a_node_of_a_ring_takes_only_from_the_node_before_it, a_node_takes_from_the_nearest_node | ?ALONE].
+all() ->
+    [a_champion_reaches_all_nodes, wrong_envelopes_are_refused_with_their_reasons,
+     realms_are_apart, the_same_seed_gives_the_same_champion_on_another_node,
+     a_population_that_crashed_takes_part_again, a_rotated_key_keeps_its_standing,
+     owners_revoke_a_grant_by_a_charter, forged_messages_do_not_harm_the_forged_key,
+     only_a_node_with_a_grant_is_heard, a_ban_of_a_genotype_survives_a_restart,
+     an_identity_survives_a_restart, the_bridge_survives_random_messages,
+     small_champions_are_sent_and_larger_ones_asked_for,
+     a_very_large_champion_is_fetched_as_a_blob,
+     after_a_partition_all_nodes_hold_the_better_champion,
+     bridges_start_by_the_environment_of_the_application, a_node_may_be_in_two_realms,
+     a_node_is_heard_again_once_its_clock_is_right, a_policy_publishes_migrants,
+     a_node_of_a_ring_takes_only_from_the_node_before_it, a_node_takes_from_the_nearest_node
+     | ?ALONE].
 
 init_per_testcase(Case, Config) ->
     case lists:member(Case, ?ALONE) of

@@ -54,7 +54,8 @@ an_interval_has_a_maximum_test() ->
     ?assertMatch({ok, #{interval := 60}}, cambrian_message:read_heartbeat(Body, 60)).
 
 %% The interval of heartbeats is computed with this number of bytes.
-a_heartbeat_has_at_most_170_bytes_test() -> ?assert(byte_size(heartbeat(?REALM, binary:copy(<<"a">>, 40))) =< 170).
+a_heartbeat_has_at_most_170_bytes_test() ->
+    ?assert(byte_size(heartbeat(?REALM, binary:copy(<<"a">>, 40))) =< 170).
 
 a_request_names_a_genotype_and_the_bases_held_test() ->
     Ids = [<<N:256>> || N <- lists:seq(1, 20)],

@@ -1,12 +1,21 @@
 -module(cambrian_program_tests).
 -include_lib("eunit/include/eunit.hrl").
--export([a_program_evaluates_the_steps_and_episodes_asked_for/0, an_environment_of_a_program_evolves/0, a_network_that_ends_the_program_costs_only_its_own_fitness/0, a_process_of_a_program_is_kept_and_shared/0,
-         a_program_has_at_most_the_processes_asked_for/0, a_process_of_a_program_ends_with_its_user/0, a_program_that_does_not_end_is_killed/0,
-         a_program_that_was_killed_while_idle_is_started_again/0, a_program_that_cannot_start_again_is_tried_once/0,
-         an_idle_program_ends/0, the_children_of_a_program_end_when_it_is_killed/0, the_children_of_a_program_end_when_it_ends/0,
-         the_children_of_a_program_end_when_it_is_idle/0, the_children_of_a_program_end_with_the_application/0, the_children_of_a_program_end_with_the_vm/0,
+-export([a_program_evaluates_the_steps_and_episodes_asked_for/0,
+         an_environment_of_a_program_evolves/0,
+         a_network_that_ends_the_program_costs_only_its_own_fitness/0,
+         a_process_of_a_program_is_kept_and_shared/0,
+         a_program_has_at_most_the_processes_asked_for/0,
+         a_process_of_a_program_ends_with_its_user/0, a_program_that_does_not_end_is_killed/0,
+         a_program_that_was_killed_while_idle_is_started_again/0,
+         a_program_that_cannot_start_again_is_tried_once/0, an_idle_program_ends/0,
+         the_children_of_a_program_end_when_it_is_killed/0,
+         the_children_of_a_program_end_when_it_ends/0,
+         the_children_of_a_program_end_when_it_is_idle/0,
+         the_children_of_a_program_end_with_the_application/0,
+         the_children_of_a_program_end_with_the_vm/0,
          the_children_of_a_program_end_when_all_watching_processes_are_killed/0,
-         a_program_ends_with_the_application/0, options_of_a_program_are_checked/0, a_large_batch_is_evaluated/0, a_single_network_is_evaluated_on_the_episodes_asked_for/0,
+         a_program_ends_with_the_application/0, options_of_a_program_are_checked/0,
+         a_large_batch_is_evaluated/0, a_single_network_is_evaluated_on_the_episodes_asked_for/0,
          a_program_that_hangs_does_not_delay_the_end_of_a_run/0]).
 
 %% Runs a program in Python that needs no packages. Skipped without Python.
@@ -21,12 +30,20 @@ program_test_() ->
     end.
 
 cases() ->
-    [a_program_evaluates_the_steps_and_episodes_asked_for, an_environment_of_a_program_evolves, a_network_that_ends_the_program_costs_only_its_own_fitness, a_process_of_a_program_is_kept_and_shared, a_program_has_at_most_the_processes_asked_for,
-     a_process_of_a_program_ends_with_its_user, a_program_that_does_not_end_is_killed, a_program_that_was_killed_while_idle_is_started_again,
-     a_program_that_cannot_start_again_is_tried_once, an_idle_program_ends, the_children_of_a_program_end_when_it_is_killed, the_children_of_a_program_end_when_it_ends,
-     the_children_of_a_program_end_when_it_is_idle, the_children_of_a_program_end_with_the_application, the_children_of_a_program_end_with_the_vm,
-     the_children_of_a_program_end_when_all_watching_processes_are_killed, a_program_ends_with_the_application, options_of_a_program_are_checked,
-     a_large_batch_is_evaluated, a_single_network_is_evaluated_on_the_episodes_asked_for, a_program_that_hangs_does_not_delay_the_end_of_a_run].
+    [a_program_evaluates_the_steps_and_episodes_asked_for, an_environment_of_a_program_evolves,
+     a_network_that_ends_the_program_costs_only_its_own_fitness,
+     a_process_of_a_program_is_kept_and_shared, a_program_has_at_most_the_processes_asked_for,
+     a_process_of_a_program_ends_with_its_user, a_program_that_does_not_end_is_killed,
+     a_program_that_was_killed_while_idle_is_started_again,
+     a_program_that_cannot_start_again_is_tried_once, an_idle_program_ends,
+     the_children_of_a_program_end_when_it_is_killed, the_children_of_a_program_end_when_it_ends,
+     the_children_of_a_program_end_when_it_is_idle,
+     the_children_of_a_program_end_with_the_application,
+     the_children_of_a_program_end_with_the_vm,
+     the_children_of_a_program_end_when_all_watching_processes_are_killed,
+     a_program_ends_with_the_application, options_of_a_program_are_checked,
+     a_large_batch_is_evaluated, a_single_network_is_evaluated_on_the_episodes_asked_for,
+     a_program_that_hangs_does_not_delay_the_end_of_a_run].
 
 %%% ---- helpers
 

@@ -11,15 +11,24 @@ purge_test_() ->
     {setup, fun() -> {ok, _} = application:ensure_all_started(cambrian) end, fun(_) -> ok end,
      [{timeout, 120, {atom_to_list(Name), fun() -> Test() end}}
       || {Name, Test} <- [{a_purge_removes_banned_genes, fun a_purge_removes_banned_genes/0},
-                          {a_result_keeps_no_banned_champion, fun a_result_keeps_no_banned_champion/0},
-                          {a_purge_during_an_evaluation_restarts_the_generation, fun a_purge_during_an_evaluation_restarts_the_generation/0},
-                          {a_purge_ends_the_evaluation_of_a_banned_newcomer_by_a_fun, fun a_purge_ends_the_evaluation_of_a_banned_newcomer_by_a_fun/0},
-                          {a_purge_removes_a_banned_newcomer_that_waits, fun a_purge_removes_a_banned_newcomer_that_waits/0},
-                          {a_purge_of_all_genotypes_founds_a_new_generation, fun a_purge_of_all_genotypes_founds_a_new_generation/0},
-                          {a_purge_of_a_genotype_removes_an_identical_own_one, fun a_purge_of_a_genotype_removes_an_identical_own_one/0},
-                          {a_purged_genotype_may_come_again_from_another_key, fun a_purged_genotype_may_come_again_from_another_key/0},
-                          {a_purge_during_steps_does_not_change_their_number, fun a_purge_during_steps_does_not_change_their_number/0},
-                          {a_purge_of_absent_genes_changes_nothing, fun a_purge_of_absent_genes_changes_nothing/0}]]}.
+                          {a_result_keeps_no_banned_champion,
+                           fun a_result_keeps_no_banned_champion/0},
+                          {a_purge_during_an_evaluation_restarts_the_generation,
+                           fun a_purge_during_an_evaluation_restarts_the_generation/0},
+                          {a_purge_ends_the_evaluation_of_a_banned_newcomer_by_a_fun,
+                           fun a_purge_ends_the_evaluation_of_a_banned_newcomer_by_a_fun/0},
+                          {a_purge_removes_a_banned_newcomer_that_waits,
+                           fun a_purge_removes_a_banned_newcomer_that_waits/0},
+                          {a_purge_of_all_genotypes_founds_a_new_generation,
+                           fun a_purge_of_all_genotypes_founds_a_new_generation/0},
+                          {a_purge_of_a_genotype_removes_an_identical_own_one,
+                           fun a_purge_of_a_genotype_removes_an_identical_own_one/0},
+                          {a_purged_genotype_may_come_again_from_another_key,
+                           fun a_purged_genotype_may_come_again_from_another_key/0},
+                          {a_purge_during_steps_does_not_change_their_number,
+                           fun a_purge_during_steps_does_not_change_their_number/0},
+                          {a_purge_of_absent_genes_changes_nothing,
+                           fun a_purge_of_absent_genes_changes_nothing/0}]]}.
 
 %% The champion of another run.
 newcomer(Seed) ->

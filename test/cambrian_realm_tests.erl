@@ -298,7 +298,8 @@ origins(Realm) -> lists:sort(maps:keys(maps:get(origins, cambrian_realm:report(R
 
 %% M10. Ten thousand fresh keys with a record each: a newcomer gets a place at once, and a key
 %% that earned its place keeps it.
-a_flood_of_fresh_keys_shuts_no_newcomer_out_test_() -> {timeout, 60, fun a_flood_of_fresh_keys_shuts_no_newcomer_out/0}.
+a_flood_of_fresh_keys_shuts_no_newcomer_out_test_() ->
+    {timeout, 60, fun a_flood_of_fresh_keys_shuts_no_newcomer_out/0}.
 
 a_flood_of_fresh_keys_shuts_no_newcomer_out() ->
     Earned = earns(1, arrives(1, 1, ?NOW, realm())),
@@ -352,7 +353,8 @@ a_message_of_a_forgotten_origin_cannot_be_replayed_test() ->
     end).
 
 %% The memory of forgotten keys is bounded: when it is full, no key is forgotten for some minutes.
-the_memory_of_forgotten_keys_is_bounded_test_() -> {timeout, 120, fun the_memory_of_forgotten_keys_is_bounded/0}.
+the_memory_of_forgotten_keys_is_bounded_test_() ->
+    {timeout, 120, fun the_memory_of_forgotten_keys_is_bounded/0}.
 
 the_memory_of_forgotten_keys_is_bounded() ->
     Flooded = lists:foldl(fun(N, R) -> arrives(N, 1, ?NOW, R) end, realm(#{max => 1}), lists:seq(1, 65_537)),

@@ -11,8 +11,13 @@
 
 suite() -> [{timetrap, {minutes, 15}}].
 
-all() -> [seeds_that_once_failed_pass, meshes_with_liars_and_faults_end_with_the_best_champion, liars_slow_no_honest_node_by_more_than_15_percent, the_same_seed_gives_the_same_history, a_liar_with_one_kind_of_lie_is_banned_everywhere, a_new_champion_reaches_all_nodes_within_a_minute,
-          a_mesh_without_news_sends_little, a_flood_does_not_change_the_throughput_of_others, after_a_split_both_halves_end_with_the_better_champion, a_large_champion_reaches_all_nodes].
+all() ->
+    [seeds_that_once_failed_pass, meshes_with_liars_and_faults_end_with_the_best_champion,
+     liars_slow_no_honest_node_by_more_than_15_percent, the_same_seed_gives_the_same_history,
+     a_liar_with_one_kind_of_lie_is_banned_everywhere,
+     a_new_champion_reaches_all_nodes_within_a_minute, a_mesh_without_news_sends_little,
+     a_flood_does_not_change_the_throughput_of_others,
+     after_a_split_both_halves_end_with_the_better_champion, a_large_champion_reaches_all_nodes].
 
 init_per_suite(Config) ->
     {ok, _} = application:ensure_all_started(cambrian),

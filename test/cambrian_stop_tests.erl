@@ -1,15 +1,17 @@
 -module(cambrian_stop_tests).
 -include_lib("eunit/include/eunit.hrl").
--export([a_trial_can_be_stopped/0, a_run_ends_beside_two_stuck_trials/0, more_jobs_than_threads_end_with_their_owner/0,
-         a_run_ends_at_its_timeout/0, a_run_ends_within_a_trial/0, a_population_is_stopped_within_an_evaluation/0,
+-export([a_trial_can_be_stopped/0, a_run_ends_beside_two_stuck_trials/0,
+         more_jobs_than_threads_end_with_their_owner/0, a_run_ends_at_its_timeout/0,
+         a_run_ends_within_a_trial/0, a_population_is_stopped_within_an_evaluation/0,
          a_batch_ends_with_its_caller/0, a_substrate_ends_with_its_caller/0]).
 
 %% Long work can be stopped and blocks nothing else. The work here would take minutes to hours.
 stopping_test_() ->
     {setup, fun() -> {ok, _} = application:ensure_all_started(cambrian) end,
      [{atom_to_list(Case), {timeout, 600, fun ?MODULE:Case/0}}
-      || Case <- [a_trial_can_be_stopped, a_run_ends_beside_two_stuck_trials, more_jobs_than_threads_end_with_their_owner,
-                  a_run_ends_at_its_timeout, a_run_ends_within_a_trial, a_population_is_stopped_within_an_evaluation,
+      || Case <- [a_trial_can_be_stopped, a_run_ends_beside_two_stuck_trials,
+                  more_jobs_than_threads_end_with_their_owner, a_run_ends_at_its_timeout,
+                  a_run_ends_within_a_trial, a_population_is_stopped_within_an_evaluation,
                   a_batch_ends_with_its_caller, a_substrate_ends_with_its_caller]]}.
 
 %% At most 32 jobs run at once: if these were not stopped, every later job would wait.

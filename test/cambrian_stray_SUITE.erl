@@ -9,8 +9,11 @@
 
 suite() -> [{timetrap, {minutes, 5}}].
 
-all() -> [stray_messages_change_no_run, a_call_of_unknown_shape_is_an_error, messages_that_an_until_fun_leaves_behind_change_no_run, a_progress_fun_that_leaves_messages_behind_is_called_on,
-          stray_messages_do_not_stop_a_simulated_network].
+all() ->
+    [stray_messages_change_no_run, a_call_of_unknown_shape_is_an_error,
+     messages_that_an_until_fun_leaves_behind_change_no_run,
+     a_progress_fun_that_leaves_messages_behind_is_called_on,
+     stray_messages_do_not_stop_a_simulated_network].
 
 init_per_testcase(_, Config) ->
     {ok, _} = application:ensure_all_started(cambrian),

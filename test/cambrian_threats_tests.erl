@@ -71,7 +71,8 @@ is_in_source(Title, Module) ->
 
 the_title_of_a_skipped_test_is_found_in_its_source_test() ->
     ?assertEqual([true, false], [is_in_source(Title, cambrian_program_tests)
-                                 || Title <- ["the_children_of_a_program_end_when_it_ends", "the_children_of_a_program_end_when"]]).
+                                 || Title <- ["the_children_of_a_program_end_when_it_ends",
+                                              "the_children_of_a_program_end_when"]]).
 
 titles({[Char | _] = Title, Tests}) when is_integer(Char) -> [Title | titles(Tests)];
 titles(Tests) when is_tuple(Tests) -> titles(tuple_to_list(Tests));

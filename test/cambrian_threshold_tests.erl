@@ -73,7 +73,8 @@ champions_of_other_nodes_count_as_published_test() ->
     ?assert(cambrian_threshold:is_worth_publishing(6.0, cambrian_threshold:improved(6.0, Theirs))),
     ?assertEqual(5.0, cambrian_threshold:last_published(cambrian_threshold:published(2.0, Theirs))).
 
-before_any_publication_there_is_no_last_one_test() -> ?assertEqual(none, cambrian_threshold:last_published(cambrian_threshold:new(0.99))).
+before_any_publication_there_is_no_last_one_test() ->
+    ?assertEqual(none, cambrian_threshold:last_published(cambrian_threshold:new(0.99))).
 
 shuffled(List, Seed) ->
     {Keyed, _} = lists:mapfoldl(fun(Item, Rand) ->

@@ -8,8 +8,11 @@
 
 -define(REALM, <<"org.example.tls">>).
 
-all() -> [two_nodes_share_a_champion, a_node_with_the_cookie_alone_is_refused, certificates_of_other_authorities_are_refused,
-          a_certificate_of_another_host_is_refused, a_node_with_a_list_checks_the_host_of_each_certificate, the_authority_and_its_certificates_are_not_replaced, a_wrong_node_name_or_folder_is_refused].
+all() ->
+    [two_nodes_share_a_champion, a_node_with_the_cookie_alone_is_refused,
+     certificates_of_other_authorities_are_refused, a_certificate_of_another_host_is_refused,
+     a_node_with_a_list_checks_the_host_of_each_certificate,
+     the_authority_and_its_certificates_are_not_replaced, a_wrong_node_name_or_folder_is_refused].
 
 init_per_suite(Config) ->
     Dir = cambrian_temporary:dir(),

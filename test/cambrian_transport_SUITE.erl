@@ -12,12 +12,21 @@ all() -> [{group, dist}, {group, distribution}, {group, sim}, {group, sim_that_l
 %% contract needs.
 groups() ->
     [{dist, [], cambrian_transport_contract:all()},
-     {distribution, [], [a_node_that_hangs_does_not_block_others, the_oldest_blobs_are_dropped, noise_harms_no_connection, an_owner_that_traps_exits_hears_only_of_a_broken_connection, a_closed_connection_leaves_nothing, nodes_of_a_list_find_each_other,
-                         nodes_find_each_other_by_multicast, forged_beacons_are_ignored, discovery_options_are_checked]},
+     {distribution, [], [a_node_that_hangs_does_not_block_others, the_oldest_blobs_are_dropped,
+                         noise_harms_no_connection,
+                         an_owner_that_traps_exits_hears_only_of_a_broken_connection,
+                         a_closed_connection_leaves_nothing, nodes_of_a_list_find_each_other,
+                         nodes_find_each_other_by_multicast, forged_beacons_are_ignored,
+                         discovery_options_are_checked]},
      {sim, [], cambrian_transport_contract:all()},
      {sim_that_loses, [], cambrian_transport_contract:all()},
-     {simulation, [], [virtual_time_passes_without_waiting, a_healed_split_connects_the_nodes_again, a_crash_of_a_machine_ends_its_connections, the_seed_decides_which_messages_are_lost, a_thousand_listeners_hear_a_message,
-                       the_end_of_the_network_ends_its_connections, options_of_the_simulated_network_are_checked]}].
+     {simulation, [], [virtual_time_passes_without_waiting,
+                       a_healed_split_connects_the_nodes_again,
+                       a_crash_of_a_machine_ends_its_connections,
+                       the_seed_decides_which_messages_are_lost,
+                       a_thousand_listeners_hear_a_message,
+                       the_end_of_the_network_ends_its_connections,
+                       options_of_the_simulated_network_are_checked]}].
 
 init_per_group(dist, Config) -> contract(dist(), Config);
 init_per_group(sim, Config) -> contract(sim(#{seed => 1, latency => {1, 50}}), Config);

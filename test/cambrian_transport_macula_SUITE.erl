@@ -11,11 +11,18 @@ all() -> [{group, fake}, {group, traps} | case real() of {ok, _, _} -> [{group, 
 
 groups() ->
     [{fake, [], [a_champion_reaches_another_node | cambrian_transport_contract:all()]},
-     {traps, [], [a_stopped_relay_is_noticed_by_its_silence, a_closed_pool_evicts_no_later_connection, each_seed_has_its_own_expected_key, messages_arrive_if_one_of_two_relays_stops, a_seed_with_a_wrong_key_does_not_harm_the_other,
-                  relays_that_lose_each_other_are_noticed, a_blob_over_a_dead_link_is_an_error, an_early_fetch_waits_for_its_blob,
-                  no_genuine_envelope_counts_as_a_replay, wrong_seeds_are_refused, a_relay_may_start_after_its_nodes, two_connections_of_one_key_do_not_kill_their_owners,
-                  one_key_may_connect_to_two_realms, a_refused_key_is_an_error, each_message_is_delivered_once, transfers_at_once_are_bounded, a_message_that_is_too_large_is_refused,
-                  records_of_other_keys_are_ignored, only_known_versions_of_macula_are_used]},
+     {traps, [], [a_stopped_relay_is_noticed_by_its_silence,
+                  a_closed_pool_evicts_no_later_connection, each_seed_has_its_own_expected_key,
+                  messages_arrive_if_one_of_two_relays_stops,
+                  a_seed_with_a_wrong_key_does_not_harm_the_other,
+                  relays_that_lose_each_other_are_noticed, a_blob_over_a_dead_link_is_an_error,
+                  an_early_fetch_waits_for_its_blob, no_genuine_envelope_counts_as_a_replay,
+                  wrong_seeds_are_refused, a_relay_may_start_after_its_nodes,
+                  two_connections_of_one_key_do_not_kill_their_owners,
+                  one_key_may_connect_to_two_realms, a_refused_key_is_an_error,
+                  each_message_is_delivered_once, transfers_at_once_are_bounded,
+                  a_message_that_is_too_large_is_refused, records_of_other_keys_are_ignored,
+                  only_known_versions_of_macula_are_used]},
      {real, [], [a_champion_reaches_another_node | cambrian_transport_contract:all()]}].
 
 suite() -> [{timetrap, {minutes, 4}}].

@@ -24,7 +24,8 @@ outliers_do_not_change_the_slope_test() ->
     #{per_hour := Slope} = of_points(fun(X) when X rem 10 =:= 0 -> 1_000_000; (X) -> 5000 + 2 * X end),
     ?assert(abs(Slope - 7200) < 100).
 
-a_shrinking_quantity_is_flat_test() -> ?assertMatch(#{flat := true}, of_points(fun(X) -> 10_000 - 20 * X end)).
+a_shrinking_quantity_is_flat_test() ->
+    ?assertMatch(#{flat := true}, of_points(fun(X) -> 10_000 - 20 * X end)).
 
 growth_below_the_least_is_flat_test() ->
     Little = points(fun(X) -> 10 + X / 100 end),
