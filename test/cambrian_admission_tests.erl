@@ -1,4 +1,5 @@
-%% The questions of an envelope and of a record, asked of a realm as a value, at any time.
+%% Checks of an envelope and of a record: each asks a realm, here a value, with a time that the
+%% test sets.
 -module(cambrian_admission_tests).
 -include_lib("eunit/include/eunit.hrl").
 -import(cambrian_trust_tests, [secret/1, key/1, sealed/2, forged/1, rubbish/2]).
@@ -10,7 +11,7 @@ realm(Options) -> cambrian_realm:new(Options#{name => ?REALM}).
 
 none(_) -> error.
 
-%% The answer in short, of a realm whose requests are kept as well.
+%% The answer, the names of the questions, and the realm after them.
 envelope(Bytes, Realm) -> envelope(Bytes, fun none/1, Realm).
 envelope(Bytes, BaseOf, Realm) -> short(cambrian_admission:envelope(Bytes, BaseOf, fun ask/2, {?NOW, [], Realm})).
 
@@ -23,7 +24,7 @@ ask(Request, {Now, Asked, Realm}) ->
 short({Answer, {_, Asked, Realm}}) ->
     {case Answer of {error, Reason} -> Reason; _ -> ok end, lists:reverse(Asked), Realm}.
 
-%% Signed by the Nth at the virtual time.
+%% An envelope that the Nth key signed at the virtual time.
 now(N, Changes) -> at(?NOW, N, Changes).
 
 at(Now, N, Changes) -> sealed(N, maps:merge(#{time => Now}, Changes)).
@@ -32,7 +33,7 @@ record_of(Bytes) ->
     {ok, Envelope, _} = cambrian_envelope:read(Bytes),
     cambrian_envelope:record(Envelope).
 
-each_is_asked_for_in_order_test() ->
+an_envelope_asks_the_realm_in_order_test() ->
     Asks = fun(Bytes, Options) -> {Answer, Asked, _} = envelope(Bytes, realm(Options)), {Answer, Asked} end,
     Good = now(1, #{sequence => 1}),
     ?assertEqual({ok, [admit, genuine]}, Asks(Good, #{})),
@@ -43,21 +44,22 @@ each_is_asked_for_in_order_test() ->
     ?assertEqual({wrong_realm, [admit]}, Asks(now(1, #{realm => <<"else">>}), #{})),
     ?assertEqual({not_permitted, [admit]}, Asks(Good, #{capability => {keys, [key(2)]}})).
 
-the_record_of_an_envelope_comes_with_it_test() ->
+the_check_of_an_envelope_returns_its_record_test() ->
     Bytes = now(1, #{sequence => 1}),
     Record = record_of(Bytes),
     ?assertMatch({{ok, _, #{origin := _}, Record}, _},
                  cambrian_admission:envelope(Bytes, fun none/1, fun ask/2, {?NOW, [], realm(#{})})).
 
-rubbish_counts_once_test() ->
+a_replayed_bad_payload_costs_reputation_once_test() ->
     Bytes = rubbish(1, #{sequence => 1, time => ?NOW}),
     {bad_compression, [admit, cheated], Once} = envelope(Bytes, realm(#{})),
     ?assertEqual(0.25, cambrian_realm:reputation(key(1), Once)),
     {replay, [admit], Twice} = envelope(Bytes, Once),
     ?assertEqual(0.25, cambrian_realm:reputation(key(1), Twice)).
 
-%% Whoever delivers what an origin once signed cannot ruin it by doing so often.
-rubbish_that_others_deliver_counts_once_test() ->
+%% A node that delivers one bad payload many times does not lower its origin's reputation more
+%% than once.
+a_bad_payload_that_other_nodes_deliver_costs_its_origin_once_test() ->
     Delivered = fun(Sequence, Realm) ->
                     Claims = #{origin => key(1), sequence => Sequence},
                     {{error, malformed}, Next} = cambrian_realm:ask({rubbish, malformed, Claims}, ?NOW, Realm),
@@ -71,12 +73,12 @@ rubbish_that_others_deliver_counts_once_test() ->
     {ok, Restored} = cambrian_realm:restore(cambrian_realm:save(Again)),
     ?assertEqual(0.25, cambrian_realm:reputation(key(1), Delivered(7, Restored))),
     ?assertEqual(0.125, cambrian_realm:reputation(key(1), Delivered(8, Restored))),
-    %% nor does what came in an envelope of its own count again when another node delivers it
+    %% An envelope with that payload costs its origin nothing more when another node delivers it
     {_, _, Cheated} = envelope(rubbish(1, #{sequence => 9, time => ?NOW}), Restored),
     ?assertEqual(0.125, cambrian_realm:reputation(key(1), Delivered(9, Cheated))).
 
-%% The bytes of an earlier schema have another hash, and their genotype the same id.
-an_earlier_schema_is_no_other_name_test() ->
+%% The bytes of schema 2 have a hash of their own, but the genotype in them has its usual id.
+a_ban_holds_for_the_bytes_of_an_earlier_schema_test() ->
     {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7),
     Bytes = cambrian_earlier:schema_2(G),
     {Id, Signed} = {cambrian_genotype:id(G), crypto:hash(sha256, Bytes)},
@@ -88,7 +90,7 @@ an_earlier_schema_is_no_other_name_test() ->
          ?assertMatch({banned_genotype, _, _}, envelope(Envelope, Banned))
      end || Of <- [Id, Signed]].
 
-a_grant_is_read_once_test() ->
+a_grant_is_checked_once_test() ->
     Realm = realm(#{capability => {signed_by, key(9)}}),
     {ok, Grant} = cambrian_nif:identity_grant(secret(9), ?REALM, key(1), {?NOW, ?NOW + 1000}),
     {ok, [admit, admit, genuine], Known} = envelope(now(1, #{grant => Grant}), Realm),
@@ -105,8 +107,8 @@ a_difference_is_opened_with_its_base_test() ->
     ?assertMatch({{missing_base, Id}, [admit, refused], _}, envelope(Bytes, realm(#{}))),
     ?assertMatch({ok, [admit, genuine], _}, envelope(Bytes, fun(Base) when Base =:= Id -> {ok, Grown} end, realm(#{}))).
 
-%% A record is asked the same, costs its origin's rate, and is no replay of another.
-a_record_passes_as_an_envelope_does_test() ->
+%% The realm answers a record as it answers an envelope: the record counts in its origin's rate.
+a_record_passes_the_same_checks_as_an_envelope_test() ->
     Record = record_of(now(1, #{sequence => 3})),
     {ok, [admit, genuine], Known} = record(Record, realm(#{})),
     {replay, [admit], _} = record(Record, Known),
@@ -120,8 +122,7 @@ a_record_passes_as_an_envelope_does_test() ->
     {malformed, [refused], _} = record(no_bytes, realm(#{})),
     {malformed, [refused], _} = record(now(1, #{}), realm(#{})).
 
-%% The server gives the same answers as the value, and counts the same.
-the_server_answers_the_same_test_() ->
+the_trust_server_answers_as_the_realm_value_does_test_() ->
     {timeout, 60, fun() ->
         cambrian_temporary:with_data_dir(fun(_) ->
             Now = erlang:system_time(millisecond),

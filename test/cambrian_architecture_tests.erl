@@ -1,8 +1,8 @@
-%% The processes as docs/architecture.md shows them are those that run.
+%% The running processes are those that docs/architecture.md shows.
 -module(cambrian_architecture_tests).
 -include_lib("eunit/include/eunit.hrl").
 
-tree_test() ->
+the_supervision_tree_is_as_documented_test() ->
     {ok, _} = application:ensure_all_started(cambrian),
     {ok, _} = cambrian_population:start(#{task => fun(_) -> 0 end, inputs => 1, outputs => 1}),
     {ok, _} = cambrian_bridge:start(#{realm => <<"org.example.lab">>, populations => all}),
@@ -10,16 +10,15 @@ tree_test() ->
     after application:stop(cambrian)
     end.
 
-%% All that the tree has is in the picture.
-picture_test() ->
+the_picture_shows_every_process_of_the_tree_test() ->
     {ok, Svg} = file:read_file(cambrian_checkout:path("docs/pictures/architecture.svg")),
     ?assertEqual([], [Name || {_, Name, _} <- shown(),
                               binary:match(Svg, iolist_to_binary(string:replace(Name, "cambrian_", ""))) =:= nomatch,
                               Name =/= "{bridge,Realm}"]).
 
-%%% ---- as it is shown -----------------------------------------------------------------------
+%%% ---- as the document shows it ---------------------------------------------------------------
 
-%% `{Depth, Name, Supervision}', from the block that begins with the root.
+%% `{Depth, Name, Supervision}' of each line of the block that begins with the root.
 shown() ->
     {ok, Text} = file:read_file(cambrian_checkout:path("docs/architecture.md")),
     [_, After] = string:split(Text, "```text\ncambrian_sup"),
@@ -42,7 +41,7 @@ children(Depth, Supervisor) ->
 below(_, _, worker) -> [];
 below(Depth, Pid, supervisor) -> children(Depth, Pid).
 
-%% The last that was started is the first to be told.
+%% which_children/1 lists the child that started last first.
 in_order(Children) -> lists:reverse(Children).
 
 name(undefined, worker) -> "realm";

@@ -1,4 +1,4 @@
-%% Quality diversity as users call it: a run's archive, its files, its errors.
+%% Quality diversity as users call it: the archive of a run, its files and its errors.
 -module(cambrian_archive_tests).
 -include_lib("eunit/include/eunit.hrl").
 
@@ -13,8 +13,7 @@ archive(Task, Options, Defaults) ->
 
 small() -> archive(maze_medium, #{generations => 10}).
 
-%% The same task in Rust and in Erlang, which gives the same behaviours, fills the same archive.
-a_task_in_erlang_fills_the_archive_as_one_in_rust_test_() ->
+a_task_in_erlang_fills_the_archive_as_the_same_task_in_rust_does_test_() ->
     {timeout, 120, fun() ->
         {ok, Own} = cambrian:parameters(maze_medium),
         Params = (maps:without([population, search], Own))#{cells => 400},
@@ -27,7 +26,7 @@ a_task_in_erlang_fills_the_archive_as_one_in_rust_test_() ->
         ?assertEqual(Shown(Native), Shown(Erlang))
     end}.
 
-a_task_that_says_nothing_of_behaviour_has_an_archive_test() ->
+a_task_without_a_behaviour_fills_an_archive_too_test() ->
     Fun = fun(Network) -> {ok, Fitness} = cambrian_task:evaluate('xor', Network), Fitness end,
     Filled = fun(Task, Size) ->
                  #{filled := Filled, bounds := [_, _]} =
@@ -37,7 +36,7 @@ a_task_that_says_nothing_of_behaviour_has_an_archive_test() ->
     ?assert(Filled('xor', #{}) > 10),
     ?assertEqual(Filled('xor', #{}), Filled(Fun, #{inputs => 2, outputs => 1})).
 
-every_elite_is_what_a_new_evaluation_finds_test() ->
+a_new_evaluation_of_an_elite_finds_its_fitness_and_behaviour_test() ->
     Archive = small(),
     #{filled := Filled, cells := Cells, coverage := Coverage, best := Best, qd_score := Score} =
         cambrian_archive:stats(Archive),
@@ -63,7 +62,7 @@ elites_are_found_by_behaviour_test() ->
     ?assertEqual(Sampled(1), Sampled(1)),
     ?assertNotEqual(Sampled(1), Sampled(2)).
 
-a_union_is_the_same_in_any_order_test() ->
+merging_archives_in_any_order_gives_the_same_archive_test() ->
     [A, B, C] = [archive(maze_medium, #{generations => 5, seed => Seed}) || Seed <- [1, 2, 3]],
     Merge = fun(One, Other) -> {ok, Union} = cambrian_archive:merge(One, Other), Union end,
     Id = fun cambrian_archive:id/1,
@@ -73,7 +72,7 @@ a_union_is_the_same_in_any_order_test() ->
     {ok, Read} = cambrian_archive:from_binary(cambrian_archive:to_binary(A)),
     ?assertEqual(Id(A), Id(Read)).
 
-what_cannot_be_merged_or_read_is_said_test() ->
+an_archive_that_cannot_be_merged_or_read_is_an_error_test() ->
     Archive = small(),
     Other = archive('xor', #{generations => 2}),
     {error, {different_archives, Why}} = Reason = cambrian_archive:merge(Archive, Other),
@@ -89,7 +88,7 @@ what_cannot_be_merged_or_read_is_said_test() ->
     <<Array, 1, Rest/binary>> = Bytes,
     ?assertEqual({error, {unsupported_version, 2}}, cambrian_archive:from_binary(<<Array, 2, Rest/binary>>)).
 
-what_is_no_archive_is_named_test() ->
+an_argument_that_is_no_archive_is_named_test() ->
     {ok, Genotype} = cambrian_genotype:new(#{inputs => 1, outputs => 1}, 1),
     ?assertNot(cambrian_archive:is_archive(Genotype)),
     ?assert(cambrian_archive:is_archive(small())),
@@ -116,7 +115,7 @@ what_is_no_archive_is_named_test() ->
                   Said(fun() -> cambrian_archive:sample(small(), Count, Seed) end))
      || {At, Count, Seed} <- [{2, 1_000_001, 1}, {2, -1, 1}, {2, 1.0, 1}, {3, 1, 1 bsl 64}, {3, 1, -1}]].
 
-a_bad_description_of_an_archive_is_refused_test_() ->
+a_bad_archive_parameter_is_refused_test_() ->
     [?_assertEqual({error, {bad_parameter, {Name, Value, Expected}}},
                    cambrian:evolve(maze_medium, maps:merge(?OPTIONS, #{params => #{Name => Value}})))
      || {Name, Value, Expected} <-
@@ -130,7 +129,7 @@ a_bad_description_of_an_archive_is_refused_test_() ->
              {partition, squares, <<"one of grid, cvt">>},
              {emitters, [neat, magic], <<"a list of one or more of neat, iso_line, cma_me, cma_mae">>}]].
 
-a_behaviour_of_another_length_than_the_bounds_is_said_test() ->
+a_behaviour_whose_length_differs_from_the_bounds_is_an_error_test() ->
     Fun = fun(_) -> #{fitness => 1, behaviour => [1, 2, 3]} end,
     Failure = fun(Params) ->
                   {error, {evaluations_failed, #{count := 40, first := First}}} =
@@ -141,7 +140,7 @@ a_behaviour_of_another_length_than_the_bounds_is_said_test() ->
                  Failure(#{bounds => [{0, 1}, {0, 1}]})),
     ?assertEqual({bad_score, {behaviour, 3, <<"no behaviour, or the parameter bounds for it">>}}, Failure(#{})).
 
-a_population_answers_its_archive_while_it_runs_and_after_a_restart_test_() ->
+a_population_returns_its_archive_while_it_runs_and_after_a_restart_test_() ->
     {timeout, 60, fun() ->
         {ok, Population} = cambrian_population:start(?OPTIONS#{task => maze_medium}),
         Filled = fun() ->
@@ -157,7 +156,7 @@ a_population_answers_its_archive_while_it_runs_and_after_a_restart_test_() ->
         ok = cambrian_population:stop(Population)
     end}.
 
-other_searches_have_no_archive_test() ->
+a_search_other_than_map_elites_has_no_archive_test() ->
     {ok, Population} = cambrian_population:start(#{task => 'xor'}),
     {error, Reason} = cambrian_population:archive(Population),
     ?assertEqual(<<"the population keeps no archive, which needs search map_elites">>,
@@ -166,7 +165,7 @@ other_searches_have_no_archive_test() ->
     {ok, Result} = cambrian:evolve('xor', #{seed => 1, generations => 1}),
     ?assertNot(is_map_key(archive, Result)).
 
-pictures_and_tables_have_all_elites_test() ->
+pictures_and_tables_show_all_elites_test() ->
     Archive = small(),
     #{filled := Filled} = cambrian_archive:stats(Archive),
     [Head | Lines] = string:lexemes(iolist_to_binary(cambrian_archive:to_csv(Archive)), "\n"),
@@ -186,8 +185,9 @@ pictures_and_tables_have_all_elites_test() ->
     ?assertMatch({match, _}, re:run(cambrian_archive:to_svg(Wide, #{}), "cb-line")),
     ?assertError(_, cambrian_archive:to_svg(Archive, #{titel => <<"Maze">>})).
 
-%% An archive without elites, and one of the largest numbers, have a table, a picture and JSON.
-extremes_are_shown_test() ->
+%% An archive without elites and an archive of the largest numbers both have a table, a picture
+%% and JSON.
+an_empty_archive_and_extreme_values_are_shown_test() ->
     Largest = 1.7976931348623157e308,
     Fun = fun(Network) ->
               [Out] = cambrian_network:activate(Network, [1]),

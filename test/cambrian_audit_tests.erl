@@ -1,4 +1,4 @@
-%% What is written of decisions and refusals, and what of it can be lost.
+%% The audit: which decisions and refusals it keeps, and what can be lost of them.
 -module(cambrian_audit_tests).
 -include_lib("eunit/include/eunit.hrl").
 
@@ -7,7 +7,7 @@
 refusal(N, Reason) ->
     #{time => 1_800_000_000_000 + N, reason => Reason, origin => <<N:256>>, genotype => undefined, sequence => N}.
 
-%% A log of decisions, with sizes of its own.
+%% Writes decisions to a log with the given file size and number of files.
 logged(Dir, Sizes, Numbers) ->
     Decide = fun(N, Audit) -> cambrian_audit:decided(1_800_000_000_000 + N, banned, #{n => N}, Audit) end,
     ok = cambrian_audit:close(lists:foldl(Decide, cambrian_audit:open(Dir, #{decisions => Sizes}), Numbers)).
@@ -16,12 +16,12 @@ numbers(Entries) -> [binary_to_integer(N) || #{what := <<"banned">>, details := 
 
 files(Dir, Kind) -> lists:sort(filelib:wildcard(filename:join(Dir, "*." ++ Kind))).
 
-without_a_directory_only_the_last_are_kept_test() ->
+without_a_directory_the_audit_keeps_the_last_hundred_test() ->
     Audit = lists:foldl(fun(N, A) -> cambrian_audit:refusal(refusal(N, replay), A) end, cambrian_audit:open(none), lists:seq(1, 150)),
     ?assertEqual(lists:seq(150, 51, -1), [N || #{sequence := N} <- cambrian_audit:last(Audit)]),
     ok = cambrian_audit:close(Audit).
 
-every_refusal_has_its_reason_test() ->
+every_refusal_is_written_with_its_reason_test() ->
     cambrian_temporary:with_dir(fun(Dir) ->
         Below = filename:join(Dir, "below"),
         Reasons = [malformed, replay, too_old, banned_key, bad_signature],
@@ -32,14 +32,14 @@ every_refusal_has_its_reason_test() ->
         ?assertEqual(#{time => <<"2027-01-15T08:00:00.007Z">>, what => <<"malformed">>,
                        details => #{<<"origin">> => <<(binary:copy(<<"0">>, 63))/binary, "7">>, <<"sequence">> => <<"7">>}},
                      hd(Entries)),
-        %% for people, too
+        %% The line is readable text.
         [File] = files(Below, "refusals"),
         {ok, <<"cambrian audit 1 refusals 1 after=", _:32/binary, "\n2027-01-15T08:00:00.007Z malformed origin=000", _/binary>>} =
             file:read_file(File)
     end).
 
-%% Whoever opens a pipe waits for its other end.
-a_pipe_in_the_place_of_a_log_is_an_error_test() ->
+%% A process that opens a pipe blocks until the other end is open.
+a_pipe_in_place_of_a_log_file_is_an_error_test() ->
     cambrian_temporary:with_dir(fun(Dir) ->
         Pipe = filename:join(Dir, "000000000001.decisions"),
         "" = os:cmd("mkfifo " ++ Pipe),
@@ -49,7 +49,7 @@ a_pipe_in_the_place_of_a_log_is_an_error_test() ->
             Audit = cambrian_audit:decided(1_800_000_000_000, banned, #{n => 1}, cambrian_audit:open(Dir)),
             ?assertEqual({error, {not_a_file, Path}}, cambrian_audit:written(cambrian_audit:writer(Audit))),
             ?assertEqual({error, {not_a_file, Path}}, cambrian_audit:read(Dir, decisions)),
-            %% the decision is written once the pipe is gone
+            %% the audit writes the decision once the pipe is deleted
             ok = file:delete(Pipe),
             ?assertEqual(ok, cambrian_audit:written(cambrian_audit:writer(Audit))),
             ok = cambrian_audit:close(Audit),
@@ -58,8 +58,8 @@ a_pipe_in_the_place_of_a_log_is_an_error_test() ->
         end
     end).
 
-%% No stranger begins a line of his own.
-texts_are_escaped_test() ->
+%% A stranger's text cannot start a new line.
+line_breaks_in_texts_are_escaped_test() ->
     cambrian_temporary:with_dir(fun(Dir) ->
         Evil = #{task => <<"x\n2027 banned key=1 é"/utf8>>, detail => {a, "b\nc"}},
         ok = cambrian_audit:close(cambrian_audit:refusal(maps:merge(refusal(1, replay), Evil), cambrian_audit:open(Dir))),
@@ -69,7 +69,7 @@ texts_are_escaped_test() ->
         ?assertEqual(2, length(binary:matches(Bytes, <<"\n">>)))
     end).
 
-files_replace_each_other_test() ->
+the_log_rotates_its_files_test() ->
     cambrian_temporary:with_dir(fun(Dir) ->
         logged(Dir, {1000, 3}, lists:seq(1, 200)),
         {ok, Kept, []} = cambrian_audit:read(Dir, decisions),
@@ -78,7 +78,7 @@ files_replace_each_other_test() ->
         ?assertEqual(lists:seq(First, 200), Numbers),
         ?assertEqual(3, length(files(Dir, "decisions"))),
         ?assertEqual([], [File || File <- files(Dir, "decisions"), filelib:file_size(File) > 1000]),
-        %% again, and with another size
+        %% a restart with another file size
         logged(Dir, {1000, 3}, [201]),
         logged(Dir, {2000, 4}, [202]),
         {ok, All, []} = cambrian_audit:read(Dir, decisions),
@@ -86,8 +86,7 @@ files_replace_each_other_test() ->
         [?assertEqual(8#600, cambrian_temporary:mode(File)) || File <- files(Dir, "decisions")]
     end).
 
-%% Whatever bit of it is changed.
-every_flipped_bit_shows_test_() ->
+every_flipped_bit_of_a_log_is_detected_test_() ->
     {timeout, 300, fun() ->
         cambrian_temporary:with_dir(fun(Dir) ->
             logged(Dir, {250, 3}, lists:seq(1, 5)),
@@ -100,7 +99,7 @@ every_flipped_bit_shows_test_() ->
                       ok = file:write_file(File, flipped(Bit, Bytes)),
                       {ok, Entries, Damage} = cambrian_audit:read(Dir, decisions),
                       ?assertNotEqual({File, Bit, []}, {File, Bit, Damage}),
-                      %% nothing else is made of it
+                      %% no changed entry is read as a true one
                       ?assertEqual({File, Bit, []}, {File, Bit, Entries -- Whole})
                   end || Bit <- lists:seq(0, bit_size(Bytes) - 1)],
                  ok = file:write_file(File, Bytes)
@@ -112,8 +111,9 @@ flipped(At, Bytes) ->
     <<Before:At, Bit:1, After/bits>> = Bytes,
     <<Before:At, (1 - Bit):1, After/bits>>.
 
-%% Of a VM that was killed: what was whole stays, and more can be added. Said in the log of the VM and in the audit itself.
-a_last_line_that_was_cut_is_taken_away_test() ->
+%% After a kill the whole lines stay and new lines follow. The log of the VM and the audit report
+%% the cut.
+a_last_line_that_was_cut_is_removed_test() ->
     cambrian_temporary:with_dir(fun(Dir) ->
         logged(Dir, {10_000, 3}, [1, 2]),
         [File] = files(Dir, "decisions"),
@@ -132,8 +132,9 @@ a_last_line_that_was_cut_is_taken_away_test() ->
         end)
     end).
 
-%% What is between two lines cannot be told from what was there: the file stays as it is, and a new one begins.
-a_changed_line_begins_a_new_file_test() ->
+%% Nobody can tell which lines a change has removed, so the file stays as it is and a new file
+%% begins.
+after_a_changed_line_the_log_starts_a_new_file_test() ->
     cambrian_temporary:with_dir(fun(Dir) ->
         logged(Dir, {10_000, 3}, [1, 2, 3]),
         [File] = files(Dir, "decisions"),
@@ -148,8 +149,8 @@ a_changed_line_begins_a_new_file_test() ->
                      [Entry || #{what := <<"damaged_audit">>} = Entry <- Entries])
     end).
 
-%% A disk that is full: who decides hears of it, and what was decided is written once there is room.
-a_full_disk_is_told_and_tried_again_test() ->
+%% On a full disk the caller gets an error, and the audit writes the decision once there is room.
+a_full_disk_is_reported_and_the_write_is_repeated_test() ->
     cambrian_temporary:with_dir(fun(Dir) ->
         Below = filename:join(Dir, "below"),
         ok = file:write_file(Below, <<>>),
@@ -164,15 +165,15 @@ a_full_disk_is_told_and_tried_again_test() ->
         end)
     end).
 
-%% M16: what others send pushes no decision out, and costs the disk some lines.
-noise_pushes_no_decision_out_test_() ->
+%% M16: messages of strangers remove no decision from the audit, and cost few lines on disk.
+refused_messages_remove_no_decision_from_the_audit_test_() ->
     {timeout, 600, fun() ->
         cambrian_temporary:with_data_dir(fun(Dir) ->
             Count = 240_000,
             ok = cambrian_trust:open(?REALM, #{}),
             ok = cambrian_trust:ban(?REALM, {genotype, <<7:256>>}, <<"it shakes the arm">>),
             _ = [{error, malformed} = cambrian_trust:check(?REALM, <<"x">>) || _ <- lists:seq(1, Count)],
-            %% those who change keys write no decisions, either
+            %% Keys that are replaced write no decisions either.
             Keys = [<<N:256>> || N <- lists:seq(1, 200)],
             Followed = [cambrian_trust:follow(?REALM, cambrian_identity:succession(Old, New))
                         || {Old, New} <- lists:zip(lists:droplast(Keys), tl(Keys))],
@@ -189,7 +190,7 @@ noise_pushes_no_decision_out_test_() ->
             ?assertEqual(199 - Limited, counted(Verdicts)),
             ?assert(Limited < 199),
             Bytes = lists:sum([filelib:file_size(File) || Kind <- ["refusals", "verdicts"], File <- files(Files, Kind)]),
-            %% ten lines of a kind and a count, for each minute that it took
+            %% Each minute writes at most ten lines of a kind and a count.
             ?assert(Bytes < 50_000)
         end)
     end}.

@@ -1,19 +1,30 @@
-%% A ban reaches back: what the populations of a node took in of a banned key or genotype leaves them, with all that carries
-%% its genes, whatever the bridge and the populations were doing when it was banned.
+%% A ban reaches back: the genes that a population took in from a banned key or genotype leave it,
+%% whatever the bridge and the population were doing at the time of the ban.
 -module(cambrian_ban_SUITE).
 -include_lib("stdlib/include/assert.hrl").
 
 -export([all/0, init_per_testcase/2, end_per_testcase/2]).
--export([its_genes_breed_no_more/1, it_is_in_the_audit/1, a_ban_while_the_bridge_was_away/1, a_ban_from_before_a_restart/1,
-         an_option_keeps_it/1, a_ban_by_reputation/1, a_successor/1, what_comes_by_others/1, an_own_champion_of_its_genes/1,
-         a_ban_after_trust_has_crashed/1]).
+-export([banned_genes_leave_the_population/1, a_purge_is_written_to_the_audit/1,
+         a_ban_while_the_bridge_is_stopped_is_applied_when_a_population_joins/1,
+         a_ban_before_a_restart_is_applied_after_it/1,
+         a_population_with_purge_false_keeps_banned_genes/1,
+         a_ban_for_low_reputation_purges_no_genes/1,
+         a_ban_of_a_successor_key_purges_the_genes_of_its_predecessor/1,
+         a_banned_genotype_is_refused_from_every_key/1,
+         a_champion_bred_from_banned_genes_is_purged/1,
+         bans_are_applied_after_the_trust_process_crashed/1]).
 
 -define(REALM, <<"org.example.lab">>).
 -define(THIEF, <<1:256>>).
 
-all() -> [its_genes_breed_no_more, it_is_in_the_audit, a_ban_while_the_bridge_was_away, a_ban_from_before_a_restart,
-          an_option_keeps_it, a_ban_by_reputation, a_successor, what_comes_by_others, an_own_champion_of_its_genes,
-          a_ban_after_trust_has_crashed].
+all() ->
+    [banned_genes_leave_the_population, a_purge_is_written_to_the_audit,
+     a_ban_while_the_bridge_is_stopped_is_applied_when_a_population_joins,
+     a_ban_before_a_restart_is_applied_after_it,
+     a_population_with_purge_false_keeps_banned_genes, a_ban_for_low_reputation_purges_no_genes,
+     a_ban_of_a_successor_key_purges_the_genes_of_its_predecessor,
+     a_banned_genotype_is_refused_from_every_key, a_champion_bred_from_banned_genes_is_purged,
+     bans_are_applied_after_the_trust_process_crashed].
 
 init_per_testcase(Case, Config) ->
     _ = application:stop(cambrian),
@@ -29,7 +40,8 @@ end_per_testcase(_Case, _Config) ->
 
 key(Secret) -> cambrian_identity:public_key(Secret).
 
-%% It knows the task better than the population does for long, and has two nodes that nobody else has.
+%% This champion is fitter than the population becomes for a long time, and it has two nodes that
+%% no other genotype has.
 champion() ->
     {ok, #{champion := Champion, fitness := Fitness}} = cambrian:evolve('xor', #{seed => 42}),
     #{nodes := Nodes, connections := Connections} = Map = cambrian_genotype:to_map(Champion),
@@ -51,7 +63,7 @@ send(Genotype, Fitness, Secret, More) ->
     ok = cambrian_transport_dist:publish(Stranger, <<"genotype">>, Bytes),
     ok = cambrian_transport_dist:disconnect(Stranger).
 
-%% A population with the genes of a stranger's champion in it.
+%% Starts a population that has taken in the genes of a stranger's champion.
 infected(Options) ->
     {ok, _} = start_population(),
     {ok, _} = cambrian_population:step(p, 1),
@@ -64,7 +76,8 @@ infected(Options) ->
     ?assertMatch([_ | _], carriers()),
     Champion.
 
-%% Those drawn to go elsewhere that have the stranger's nodes or whom the population knows to have genes of its.
+%% The migrants that have the stranger's nodes, or that the population records as carrying its
+%% genes.
 carriers() ->
     Drawn = [Of || Policy <- [champion, random, tournament], _ <- lists:seq(1, 50),
                    {ok, Of} <- [cambrian_population:migrant(p, Policy)]],
@@ -76,7 +89,7 @@ has_its_nodes(Genotype) ->
 
 purged() -> receive {cambrian, p, {purged, Purged}} -> Purged end.
 
-its_genes_breed_no_more(_Config) ->
+banned_genes_leave_the_population(_Config) ->
     Champion = infected(#{}),
     Id = cambrian_genotype:id(Champion),
     ?assertMatch(#{<<"xor">> := #{origin := _}}, cambrian_bridge:global_best()),
@@ -87,7 +100,7 @@ its_genes_breed_no_more(_Config) ->
     {ok, _} = cambrian_population:step(p, 2),
     ?assertEqual([], carriers()),
     ?assertMatch({ok, #{leaving := 0}}, cambrian_population:purge(p, #{keys => [key(?THIEF)], genotypes => [Id]})),
-    %% the bridge tells the best of those who stayed
+    %% the bridge publishes the best of the genotypes that stayed
     Own = cambrian_bridge:identity(),
     cambrian_wait:until(fun() ->
                             case cambrian_bridge:global_best() of
@@ -96,7 +109,7 @@ its_genes_breed_no_more(_Config) ->
                             end
                         end).
 
-it_is_in_the_audit(Config) ->
+a_purge_is_written_to_the_audit(Config) ->
     Champion = infected(#{}),
     ok = cambrian_trust:subscribe(?REALM),
     ok = cambrian_trust:ban(?REALM, {genotype, cambrian_genotype:id(Champion)}, <<"it shakes the arm">>),
@@ -111,7 +124,7 @@ it_is_in_the_audit(Config) ->
                  [Details || #{what := <<"purged">>, details := Details} <- Decisions]),
     {ok, _} = application:ensure_all_started(cambrian).
 
-a_ban_while_the_bridge_was_away(_Config) ->
+a_ban_while_the_bridge_is_stopped_is_applied_when_a_population_joins(_Config) ->
     _ = infected(#{}),
     ok = cambrian_bridge:stop(),
     ok = cambrian_trust:ban(?REALM, {key, key(?THIEF)}),
@@ -121,10 +134,10 @@ a_ban_while_the_bridge_was_away(_Config) ->
     ?assertMatch(#{leaving := Leaving} when Leaving > 0, purged()),
     {ok, _} = cambrian_population:step(p, 2),
     ?assertEqual([], carriers()),
-    %% what was away and what is joined by hand are looked at alike
+    %% after the purge the bridge has a best genotype of the task again
     ?assertMatch(#{<<"xor">> := #{}}, cambrian_bridge:global_best()).
 
-a_ban_from_before_a_restart(_Config) ->
+a_ban_before_a_restart_is_applied_after_it(_Config) ->
     _ = infected(#{}),
     ok = cambrian_bridge:stop(),
     ok = cambrian_trust:ban(?REALM, {key, key(?THIEF)}),
@@ -137,13 +150,13 @@ a_ban_from_before_a_restart(_Config) ->
     {ok, _} = start_bridge(#{}),
     ?assertMatch(#{leaving := Leaving, champion := true} when Leaving > 0, purged()),
     ?assertEqual([], carriers()),
-    %% and what it is now, it is after a crash, before anything else is evaluated
+    %% the purge survives a crash: the best genotype is the same before any new evaluation
     {ok, #{fitness := Best}} = cambrian_population:best(p),
     exit(whereis(p), kill),
     cambrian_wait:until(fun() -> element(1, cambrian_population:best(p)) =:= ok end),
     ?assertMatch({ok, #{fitness := Best, sources := []}}, cambrian_population:best(p)).
 
-an_option_keeps_it(_Config) ->
+a_population_with_purge_false_keeps_banned_genes(_Config) ->
     _ = infected(#{purge => false}),
     ok = cambrian_trust:ban(?REALM, {key, key(?THIEF)}),
     cambrian_wait:until(fun() -> not has_its_nodes_here() end),
@@ -159,8 +172,9 @@ has_its_nodes_here() ->
         _ -> false
     end.
 
-%% What it sent before its lies was measured here. If that had to go, anybody could take a champion away by sending it first.
-a_ban_by_reputation(_Config) ->
+%% The node measured what the key sent before its lies. If an automatic ban removed it, an
+%% attacker could remove a champion by sending it first.
+a_ban_for_low_reputation_purges_no_genes(_Config) ->
     Champion = infected(#{}),
     lists:foreach(fun(Nth) ->
                       {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, Nth),
@@ -171,7 +185,7 @@ a_ban_by_reputation(_Config) ->
     ?assertMatch([#{by := reputation}], cambrian_trust:bans(?REALM)),
     {ok, _} = cambrian_population:step(p, 2),
     ?assertMatch([_ | _], carriers()),
-    %% a person's ban of the same key does reach back
+    %% a user's ban of the same key does reach back
     ok = cambrian_trust:ban(?REALM, {key, key(?THIEF)}),
     ?assertMatch(#{leaving := Leaving} when Leaving > 0, purged()),
     {ok, _} = cambrian_population:step(p, 2),
@@ -179,8 +193,8 @@ a_ban_by_reputation(_Config) ->
     {ok, #{champion := Best}} = cambrian_population:best(p),
     ?assertNotEqual(cambrian_genotype:id(Champion), cambrian_genotype:id(Best)).
 
-%% Who succeeded the key that sent it is who sent it.
-a_successor(_Config) ->
+%% A ban of the successor's key purges the genes that the key before it sent.
+a_ban_of_a_successor_key_purges_the_genes_of_its_predecessor(_Config) ->
     _ = infected(#{}),
     ok = cambrian_trust:follow(?REALM, cambrian_identity:succession(?THIEF, <<2:256>>)),
     ok = cambrian_trust:ban(?REALM, {key, key(<<2:256>>)}),
@@ -188,14 +202,14 @@ a_successor(_Config) ->
     {ok, _} = cambrian_population:step(p, 2),
     ?assertEqual([], carriers()).
 
-%% What is banned as a genotype is nobody's to send.
-what_comes_by_others(_Config) ->
+%% No key may send a banned genotype.
+a_banned_genotype_is_refused_from_every_key(_Config) ->
     Champion = infected(#{}),
     ok = cambrian_trust:ban(?REALM, {genotype, cambrian_genotype:id(Champion)}),
     _ = purged(),
     send(Champion, 3.9, <<2:256>>, #{}),
     cambrian_wait:until(fun() -> lists:any(fun(#{reason := R}) -> R =:= banned_genotype end, cambrian_trust:refusals(?REALM)) end),
-    %% until the ban ends
+    %% After the ban ends the genotype is accepted again.
     ok = cambrian_trust:unban(?REALM, {genotype, cambrian_genotype:id(Champion)}),
     {ok, _} = cambrian_population:step(p, 1),
     {_, Fitness} = champion(),
@@ -203,8 +217,8 @@ what_comes_by_others(_Config) ->
     receive {cambrian, p, {received, #{outcome := accepted}}} -> ok end,
     ?assertMatch([_ | _], carriers()).
 
-%% The best that was bred here of its genes goes as well, from the population and from the bridge.
-an_own_champion_of_its_genes(_Config) ->
+%% The fittest descendant of the banned champion leaves the population and the bridge too.
+a_champion_bred_from_banned_genes_is_purged(_Config) ->
     _ = infected(#{}),
     Own = cambrian_bridge:identity(),
     Bred = fun Bred() ->
@@ -232,8 +246,8 @@ an_own_champion_of_its_genes(_Config) ->
     {ok, #{champion := Left, sources := []}} = cambrian_population:best(p),
     ?assertEqual(cambrian_genotype:id(Left), cambrian_genotype:id(Next)).
 
-%% Who told of bans is another process now; what was banned while nobody could tell is told as well.
-a_ban_after_trust_has_crashed(_Config) ->
+%% The bridge subscribes to a new trust process, which also reports bans made in between.
+bans_are_applied_after_the_trust_process_crashed(_Config) ->
     _ = infected(#{}),
     {ok, Before} = cambrian_realms:find(?REALM),
     exit(Before, kill),

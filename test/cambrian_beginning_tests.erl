@@ -1,4 +1,5 @@
-%% How a population begins: from genotypes that there are, running or idle, and at a checkpoint that it must not contradict.
+%% How a population starts: from given genotypes, running or idle, and from a checkpoint that its
+%% options must not contradict.
 -module(cambrian_beginning_tests).
 -include_lib("eunit/include/eunit.hrl").
 -behaviour(supervisor).
@@ -7,7 +8,7 @@
 founders(Count) ->
     [element(2, cambrian_genotype:new(#{inputs => 2, outputs => 1}, Seed)) || Seed <- lists:seq(1, Count)].
 
-%% As the task gets them, in the order in which they were born.
+%% The first generation as the task gets it, in order of birth.
 first_generation(Options) ->
     Self = self(),
     Fitness = fun(Network) -> Self ! {network, Network}, 0.0 end,
@@ -18,7 +19,7 @@ networks() -> receive {network, Network} -> [cambrian_network:activate(Network, 
 
 %%% ---- from -------------------------------------------------------------------------------
 
-founders_come_as_they_are_and_others_descend_from_them_test() ->
+the_first_generation_has_the_founders_and_their_descendants_test() ->
     {ok, _} = application:ensure_all_started(cambrian),
     Founders = founders(3),
     Answers = [cambrian_network:activate(cambrian_network:compile(G), [0.3, -0.7]) || G <- Founders],
@@ -26,23 +27,24 @@ founders_come_as_they_are_and_others_descend_from_them_test() ->
     ?assertEqual(60, length(All)),
     [?assert(lists:member(Answer, All)) || Answer <- Answers],
     ?assert(length(lists:usort(All)) > 40),
-    %% the seed decides, and nothing else
+    %% the seed alone decides
     ?assertEqual(lists:sort(All), lists:sort(first_generation(#{from => Founders, population => 60, seed => 1}))),
     ?assertNotEqual(lists:sort(All), lists:sort(first_generation(#{from => Founders, population => 60, seed => 2}))),
-    %% as many as there is room for
+    %% as many founders as the population has room for
     ?assertEqual(lists:sort(Answers), lists:sort(first_generation(#{from => Founders, population => 3, seed => 1}))).
 
-a_founder_is_as_fit_as_it_was_test() ->
+a_founder_keeps_its_fitness_test() ->
     {ok, #{champion := Champion, fitness := Fitness}} = cambrian:evolve('xor', #{seed => 42}),
     [begin
          {ok, #{champion := Found, fitness := At}} = cambrian:evolve('xor', #{from => From, seed => 1, target => Fitness}),
          ?assert(At >= Fitness),
-         %% whoever is better descends from it
+         %% a fitter champion descends from the founder
          {ok, Line} = cambrian:lineage(Found),
          ?assert(lists:member(cambrian_genotype:id(Champion), [Id || #{id := Id} <- Line]))
      end || From <- [Champion, [Champion], [Champion | founders(5)]]].
 
-%% Who was not bred here is the end of the line, and says that it came from elsewhere.
+%% The lineage of a founder that was bred elsewhere ends with it and marks it as coming from
+%% elsewhere.
 lineage_begins_with_the_founder_test() ->
     {ok, _} = application:ensure_all_started(cambrian),
     {ok, Stranger} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 4_711),
@@ -60,7 +62,7 @@ a_cppn_can_be_a_founder_test() ->
     {ok, #{fitness := After}} = cambrian:evolve(Fitness, Options#{from => Cppn, generations => 1}),
     ?assert(After >= Before).
 
-%% Tuned ones as well: what is inherited has the founder as its parent.
+%% Founders are tuned too: a tuned genotype has the founder as its parent.
 founders_are_tuned_test() ->
     [begin
          {ok, #{champion := Champion, fitness := Fitness}} =
@@ -70,7 +72,7 @@ founders_are_tuned_test() ->
          ?assertMatch({ok, [_ | _]}, cambrian:lineage(Champion))
      end || Tuner <- [hill_climbing, cma_es]].
 
-%%% ---- at a checkpoint --------------------------------------------------------------------
+%%% ---- from a checkpoint ----------------------------------------------------------------------
 
 with_checkpoint(Options, Check) ->
     cambrian_temporary:with_data_dir(fun(_) ->
@@ -87,7 +89,7 @@ with_checkpoint(Options, Check) ->
         Check(Mine, Start)
     end).
 
-what_contradicts_a_checkpoint_is_refused_test() ->
+options_that_contradict_a_checkpoint_are_refused_test() ->
     [Founder, Other] = founders(2),
     Id = cambrian_genotype:id(Founder),
     OtherId = cambrian_genotype:id(Other),
@@ -108,13 +110,13 @@ what_contradicts_a_checkpoint_is_refused_test() ->
                 {#{params => #{add_node => 2}}, {bad_parameter, {add_node, 2, <<"a number from 0 to 1">>}}}]]
     end).
 
-a_population_without_founders_has_none_test() ->
+from_is_refused_where_the_checkpoint_began_without_founders_test() ->
     [Founder] = founders(1),
     with_checkpoint(#{seed => 42}, fun(_, Start) ->
         ?assertEqual({checkpoint_differs, from, [], [cambrian_genotype:id(Founder)]}, Start(#{from => Founder}))
     end).
 
-substrates_are_compared_test() ->
+a_substrate_that_differs_from_that_of_the_checkpoint_is_refused_test() ->
     Make = fun(Range) ->
                {ok, S} = cambrian_substrate:new(#{inputs => [[-1], [1]], outputs => [[0]], weight_range => Range}), S
            end,
@@ -124,8 +126,8 @@ substrates_are_compared_test() ->
         ?assertMatch({checkpoint_differs, substrate, another, _}, Start(#{substrate => Make(4)}))
     end).
 
-%% All of its options, as its supervisor gives them again.
-after_a_crash_the_same_options_are_fine_test() ->
+%% A supervisor starts the population again with all of its options.
+a_population_restarts_after_a_crash_with_the_same_options_test() ->
     {ok, _} = application:ensure_all_started(cambrian),
     Options = #{task => 'xor', name => cambrian_beginning, seed => 42, target => 99, from => hd(founders(1)), population => 40,
                 params => #{add_node => 0.1}, run => true},
@@ -137,7 +139,7 @@ after_a_crash_the_same_options_are_fine_test() ->
 
 %%% ---- run --------------------------------------------------------------------------------
 
-runs_at_once_if_it_is_told_to_test() ->
+a_population_with_run_true_runs_at_once_test() ->
     {ok, _} = application:ensure_all_started(cambrian),
     Options = #{task => 'xor', seed => 42},
     [begin
@@ -152,7 +154,7 @@ runs_at_once_if_it_is_told_to_test() ->
     ok = cambrian_population:stop(Idle),
     ?assertEqual({error, {bad_option, {run, yes, <<"a boolean">>}}}, cambrian_population:start(Options#{run => yes})).
 
-a_supervised_one_runs_test() ->
+a_supervised_population_with_run_true_runs_test() ->
     {ok, _} = application:ensure_all_started(cambrian),
     Child = cambrian_population:child_spec(#{task => 'xor', name => cambrian_beginning, seed => 42, run => true}),
     {ok, Supervisor} = cambrian_beginning_sup(Child),
@@ -169,7 +171,7 @@ cambrian_beginning_sup(Child) ->
 
 init([]) -> {ok, {#{}, []}}.
 
-%% A pause is meant, a crash is not.
+%% A user pauses on purpose, so a crash does not end the pause.
 a_pause_outlives_a_crash_test() ->
     {ok, _} = application:ensure_all_started(cambrian),
     {ok, P} = cambrian_population:start(#{task => 'xor', name => cambrian_beginning, seed => 42, target => 99, run => true}),
@@ -185,8 +187,8 @@ a_pause_outlives_a_crash_test() ->
     ?assertMatch(#{state := running}, cambrian_population:overview(cambrian_beginning)),
     ok = cambrian_population:stop(cambrian_beginning).
 
-%% In another VM what it is told now counts.
-a_paused_one_of_a_file_runs_if_it_is_told_to_test() ->
+%% In another VM, `run' overrides the pause in the checkpoint.
+run_true_starts_a_paused_population_from_its_checkpoint_test() ->
     with_checkpoint(#{seed => 42}, fun(Mine, _) ->
         {ok, _} = cambrian_population:start(Mine),
         ?assertMatch(#{state := new}, cambrian_population:overview(cambrian_beginning)),
@@ -194,7 +196,7 @@ a_paused_one_of_a_file_runs_if_it_is_told_to_test() ->
         {ok, _} = cambrian_population:start(Mine#{run => true, target => 3.9}),
         ?assertMatch({ok, #{solved := true}}, cambrian_population:await(cambrian_beginning, infinity)),
         ok = cambrian_population:stop(cambrian_beginning),
-        %% at its end it has its result again
+        %% at its target the population returns its result again
         {ok, _} = cambrian_population:start((maps:remove(target, Mine))#{run => true, target => 3.9}),
         ?assertMatch({ok, #{solved := true}}, cambrian_population:await(cambrian_beginning, infinity)),
         ok = cambrian_population:stop(cambrian_beginning)

@@ -1,13 +1,15 @@
-%% What must come out the same to the bit on every machine, one fact a line: a name, a space and a hash or an id. The lines
-%% are kept in test/vectors/bits.txt, which this test compares, and bin/cross compares on another machine.
+%% The bits that must be the same on every machine, one fact a line: a name, a space and a hash or
+%% an id. test/vectors/bits.txt has the lines. This test compares them, and bin/cross compares
+%% them on another machine.
 %%
-%% `BLESS=1 rebar3 eunit --module=cambrian_bits_tests' writes them anew, after a change that is meant to change them.
+%% `BLESS=1 rebar3 eunit --module=cambrian_bits_tests' writes them again, after an intended
+%% change.
 -module(cambrian_bits_tests).
 -include_lib("eunit/include/eunit.hrl").
 
 -export([print/0, begin_run/1, end_run/1]).
 
-bits_test_() ->
+every_bit_is_as_recorded_test_() ->
     [{timeout, 300, fun every_bit_case/0}, {timeout, 60, fun resumed_case/0}].
 
 every_bit_case() ->
@@ -16,7 +18,7 @@ every_bit_case() ->
     {ok, Kept} = file:read_file(File),
     ?assertEqual(binary:split(Kept, <<"\n">>, [global]), binary:split(text(), <<"\n">>, [global])).
 
-%% What bin/cross takes from one machine to the other and back.
+%% The run that bin/cross takes from one machine to the other and back.
 resumed_case() ->
     cambrian_temporary:with_data_dir(fun(_) ->
         ok = begin_run(traveller),
@@ -35,7 +37,8 @@ lines() ->
     {ok, _} = application:ensure_all_started(cambrian),
     lists:append([choices(), grown(), operators(), pairs(), evolved(), tuned(), others(), searches(), [{"traveller", whole_run()}], envelopes()]).
 
-%% A run whose last checkpoint, of 7 generations, is in the data_dir, and which another machine may end.
+%% Starts a run whose last checkpoint, of generation 7, is in the data_dir. Another machine may
+%% end the run.
 begin_run(Name) ->
     P = traveller(Name),
     {ok, _} = cambrian_population:step(P, 7),
@@ -64,14 +67,14 @@ ending(P) ->
 
 %% ---- networks ----------------------------------------------------------------------------
 
-%% Every activation, aggregation, dynamics and plasticity, each with numbers from the smallest to the largest, and with
-%% what a network makes of them in twelve steps.
+%% Every activation, aggregation, dynamics and plasticity, on numbers from the smallest to the
+%% largest, over twelve steps of a network.
 choices() ->
     [{io_lib:format("~s ~s", [Gene, Choice]),
       hash([outputs(genotype(Gene, Choice), Inputs) || Inputs <- [ordinary(), extreme()]])}
      || {Gene, Choices} <- lists:sort(maps:to_list(cambrian_genotype:choices())), Choice <- Choices].
 
-%% Three inputs to an output of that kind, which feeds itself.
+%% A genotype with three inputs and an output of that kind, which has a link to itself.
 genotype(Gene, Choice) ->
     {ok, Start} = cambrian_genotype:new(#{inputs => 3, outputs => 1, output_activation => tanh}, 5),
     {ok, Fed} = cambrian_genotype:mutate(Start, add_recurrent, 6),
@@ -97,7 +100,7 @@ outputs(Genotype, Numbers) ->
     [cambrian_network:activate_batch(Network, << <<Row/binary>> || Row <- Rows >>),
      cambrian_network:activate_many([Network || _ <- Rows], Rows), stepped(Network, lists:sublist(Rows, 12))].
 
-%% As many as there are numbers, and one less: so the last vectors are not full.
+%% As many rows as numbers, and one row less, so that the last vectors are not full.
 rows(Width, Numbers) ->
     Around = list_to_tuple(Numbers),
     [<< <<(element((At * (I + 1)) rem tuple_size(Around) + 1, Around)):32/float-little>> || I <- lists:seq(1, Width) >>
@@ -110,7 +113,7 @@ stepped(Network, Rows) ->
                                      end, cambrian_network:initial_state(Network), Rows),
     [Outputs, Last].
 
-%% Large ones, of everything at once.
+%% Large genotypes that use every operator.
 grown() ->
     [{io_lib:format("network of seed ~b", [Seed]), hash(outputs(many_changes(Seed, 300), ordinary()))} || Seed <- [1, 2, 3]].
 
@@ -121,7 +124,7 @@ many_changes(Seed, Count) ->
                     Next
                 end, First, lists:seq(1, Count)).
 
-%% What adds more often than what removes.
+%% The operators that add occur more often than those that remove.
 every_operator() ->
     maps:from_list([{Operator, case atom_to_list(Operator) of "remove" ++ _ -> 0.03; _ -> 0.2 end}
                     || Operator <- cambrian_genotype:operators()]).

@@ -1,29 +1,28 @@
-%% And the journal, which is made of one.
+%% The bounded map, and the journal, which is made of bounded maps.
 -module(cambrian_bounded_map_tests).
 -include_lib("eunit/include/eunit.hrl").
 
 with(Pairs, Recent) -> lists:foldl(fun({Key, Value}, R) -> cambrian_bounded_map:put(Key, Value, R) end, Recent, Pairs).
 
-what_was_put_is_found_test() ->
+a_key_that_was_put_is_found_test() ->
     Recent = with([{a, 1}, {b, 2}], cambrian_bounded_map:new(3)),
     ?assertEqual({{ok, 1}, error, 2, 9}, {cambrian_bounded_map:find(a, Recent), cambrian_bounded_map:find(c, Recent),
                                           cambrian_bounded_map:get(b, Recent, 9), cambrian_bounded_map:get(c, Recent, 9)}).
 
-what_was_put_first_goes_first_test() ->
+the_oldest_key_is_removed_first_test() ->
     Recent = with([{N, N} || N <- lists:seq(1, 10)], cambrian_bounded_map:new(3)),
     ?assertEqual([{8, 8}, {9, 9}, {10, 10}], cambrian_bounded_map:to_list(Recent)).
 
-what_is_put_again_keeps_its_place_test() ->
+a_key_that_is_put_again_keeps_its_place_test() ->
     Recent = with([{a, 1}, {b, 2}, {c, 3}, {a, 4}, {d, 5}], cambrian_bounded_map:new(3)),
     ?assertEqual([{b, 2}, {c, 3}, {d, 5}], cambrian_bounded_map:to_list(Recent)).
 
-what_is_removed_makes_room_test() ->
+a_removed_key_makes_room_test() ->
     Recent = cambrian_bounded_map:remove(a, with([{a, 1}, {b, 2}], cambrian_bounded_map:new(2))),
     ?assertEqual([{b, 2}, {c, 3}], cambrian_bounded_map:to_list(with([{c, 3}], Recent))),
     ?assertEqual([{b, 2}], cambrian_bounded_map:to_list(cambrian_bounded_map:remove(z, Recent))).
 
-%% Against a list that does the same.
-it_is_the_same_as_a_list_test() ->
+a_bounded_map_behaves_as_a_list_that_does_the_same_test() ->
     Step = fun(_, {Recent, List, Rand}) ->
                    {Key, Rand1} = rand:uniform_s(20, Rand),
                    {What, Rand2} = rand:uniform_s(4, Rand1),
@@ -57,21 +56,21 @@ a_story_has_its_steps_in_order_test() ->
     ?assertEqual([a, b], [Id || {Id, _} <- cambrian_journal:stories(Journal)]),
     ?assertEqual([cambrian_journal:story(Id, Journal) || Id <- [a, b]], [Steps || {_, Steps} <- cambrian_journal:stories(Journal)]).
 
-details_are_kept_test() ->
+a_step_keeps_its_details_test() ->
     [Step] = cambrian_journal:story(a, cambrian_journal:note(a, judged, #{fitness => 2.5}, 7, cambrian_journal:new())),
     ?assertEqual(#{step => judged, time => 7, fitness => 2.5}, Step).
 
-the_last_genotypes_are_kept_test() ->
+the_journal_keeps_the_last_thousand_genotypes_test() ->
     Journal = noted([{N, received, N} || N <- lists:seq(1, 1500)], cambrian_journal:new()),
     ?assertEqual(1000, length(cambrian_journal:stories(Journal))),
     ?assertEqual({[], [{received, 501}]}, {steps(500, Journal), steps(501, Journal)}).
 
-a_story_without_end_keeps_its_beginning_test() ->
+a_long_story_keeps_its_first_step_and_is_bounded_test() ->
     Journal = noted([{a, announced, N} || N <- lists:seq(1, 100)], cambrian_journal:new()),
     Steps = steps(a, Journal),
     ?assertEqual({32, {announced, 1}}, {length(Steps), hd(Steps)}).
 
-weight_is_bounded_test() ->
+the_total_weight_of_a_map_is_bounded_test() ->
     Put = fun({Key, Weight}, Recent) -> cambrian_bounded_map:put(Key, Weight, Weight, Recent) end,
     Recent = lists:foldl(Put, cambrian_bounded_map:new(10, 8), [{a, 5}, {b, 3}, {c, 1}]),
     ?assertEqual([{b, 3}, {c, 1}], cambrian_bounded_map:to_list(Recent)),

@@ -36,7 +36,7 @@ whole_generations_have_whole_ticks_test() ->
     Svg = svg(cambrian_chart:chart([#{name => a, points => [{0, 1}, {2, 3}]}], #{})),
     ?assertEqual(["0", "1", "2"], texts("//g[@class='cb-axes']/text[@text-anchor='middle']", Svg)).
 
-odd_charts_are_pictures_test_() ->
+a_chart_of_odd_series_is_a_valid_picture_test_() ->
     [
         ?_test(svg(cambrian_chart:chart(Series, #{title => <<"t">>, y_label => <<"y">>})))
      || Series <- [
@@ -62,7 +62,7 @@ many_points_are_thinned_but_keep_their_peaks_test() ->
     ?assert(length(Ys) =< 242),
     ?assert(lists:min(Ys) < 30).
 
-many_lines_and_marks_are_bounded_test() ->
+a_chart_of_many_lines_and_marks_is_bounded_in_size_test() ->
     Series = [#{name => integer_to_binary(I), points => [{X, X * I} || X <- lists:seq(0, 300)]} || I <- lists:seq(1, 500)],
     Marks = [#{x => X, series => <<"1">>, label => <<"m">>} || X <- lists:seq(1, 5000)],
     Text = bytes(cambrian_chart:chart(Series, #{marks => Marks})),
@@ -70,10 +70,10 @@ many_lines_and_marks_are_bounded_test() ->
     _ = svg(Text).
 
 %% ---------------------------------------------------------------------------------------------
-%% Seen from outside: where the labels and the lines are
+%% Positions of the labels and the lines, read from the SVG
 %% ---------------------------------------------------------------------------------------------
 
-%% Cases that a chart is hard to read in.
+%% Charts that are hard to lay out.
 hard_cases() ->
     Line = fun(Name, Group, Last, Height) ->
         #{name => Name, group => Group, weight => bold, points => [{X, Height(X)} || X <- lists:seq(0, Last)]}
@@ -115,15 +115,15 @@ of_hard_cases(Check) ->
 drawn(Series, Width) ->
     svg(cambrian_chart:chart(Series, #{width => Width, title => "T", x_label => "generation", y_label => "fitness"})).
 
-labels_keep_apart_test_() ->
+labels_do_not_overlap_test_() ->
     of_hard_cases(fun(_, _, Svg) ->
         ?assertEqual([], overlaps(Svg)),
         Width = number(attribute(width, Svg)),
         ?assertEqual([], [Words || {Words, {Left, _, Right, _}} <- boxes(Svg), Left < 0 orelse Right > Width])
     end).
 
-%% A name inside the chart stands on no line, which would be read as that line's.
-names_stand_on_no_line_test_() ->
+%% A reader would take a name on a line for the name of that line.
+a_name_in_the_chart_covers_no_line_test_() ->
     of_hard_cases(fun(_, _, Svg) ->
         Boxes = [box(Text) || Text <- xmerl_xpath:string("//g[contains(@class,'cb-end')]/text", Svg)],
         Paths = [points(attribute(d, P)) || P <- xmerl_xpath:string("//g[contains(@class,'cb-line')]/path", Svg)],
@@ -131,7 +131,7 @@ names_stand_on_no_line_test_() ->
                                    X > Left, X < Right, Y > Top, Y < Bottom])
     end).
 
-%% Points close to each other along a line.
+%% Points at short distances along a line.
 between(Path) ->
     [{X0 + (X1 - X0) * T / 20, Y0 + (Y1 - Y0) * T / 20}
      || {{X0, Y0}, {X1, Y1}} <- lists:zip(lists:droplast(Path), tl(Path)), T <- lists:seq(0, 20)].
@@ -139,8 +139,9 @@ between(Path) ->
 points("M" ++ D) ->
     [begin [X, Y] = string:lexemes(Point, " "), {number(X), number(Y)} end || Point <- string:lexemes(string:trim(D, trailing, "Z"), "L")].
 
-%% More lines than colours: each is told apart by how it is dashed, and its name shows that too.
-names_look_like_their_lines_test_() ->
+%% A chart has more lines than colours: lines of one colour have different dashes, and so do their
+%% names.
+a_name_has_the_colour_and_dashes_of_its_line_test_() ->
     of_hard_cases(fun(_, Series, Svg) ->
         Look = fun(Class) -> [Part || Part <- string:lexemes(Class, " "), lists:prefix("cb-c", Part) orelse lists:prefix("cb-dash", Part)] end,
         Lines = [{hd(string:split(hd(texts("title", Line)), ":")), Look(attribute(class, Line))}
@@ -169,14 +170,14 @@ plot(Svg) ->
     Ys = [number(Y) || [_, Y, _] <- Grid],
     {number(Left), lists:min(Ys), number(Right), lists:max(Ys)}.
 
-ticks_differ_test_() ->
+ticks_have_different_labels_test_() ->
     of_hard_cases(fun(_, _, Svg) ->
         Ticks = texts("//g[@class='cb-axes']/text[@text-anchor='end' and not(contains(.,'generation'))]", Svg),
         ?assertEqual(lists:sort(Ticks), lists:usort(Ticks)),
         ?assert(length(Ticks) > 1)
     end).
 
-numbers_are_not_cut_off_test() ->
+large_numbers_are_shown_in_full_test() ->
     Svg = drawn(proplists:get_value("huge", hard_cases()), 720),
     ?assertEqual(["one: 0"], texts("//g[contains(@class,'cb-line')]/title", Svg)),
     ?assert(lists:member("2e308", texts("//text", Svg))),
@@ -184,7 +185,7 @@ numbers_are_not_cut_off_test() ->
                  texts("/svg/desc", svg(cambrian_chart:chart([#{name => a, points => [{0, 1}, {1, 1.7e308}]}],
                                                              #{x_label => "generation", y_label => "fitness"})))).
 
-%% What a run gains on a plateau is most of the chart, which says that its scale changes.
+%% The small gain on a plateau takes most of the chart, and the chart says that its scale changes.
 a_plateau_shows_its_progress_test_() ->
     Height = fun(Svg) ->
         {_, Top, _, Bottom} = plot(Svg),
@@ -209,7 +210,7 @@ a_plateau_shows_its_progress_test_() ->
 many_species() ->
     [{G, [{S, 1 + (S * 7 + G) rem 9} || S <- lists:seq(G div 20, G div 20 + 39)]} || G <- lists:seq(0, 1600)].
 
-most_of_many_species_is_no_grey_area_test() ->
+most_of_the_area_of_many_species_is_not_grey_test() ->
     Svg = svg(cambrian_bands:stacked(many_species(), #{})),
     Bands = [{attribute(class, Band), area(points(attribute(d, Band)))} || Band <- xmerl_xpath:string("//path[contains(@class,'cb-band')]", Svg)],
     Grey = lists:sum([Area || {"cb-band cb-b0", Area} <- Bands]),
@@ -218,8 +219,8 @@ most_of_many_species_is_no_grey_area_test() ->
 area(Points) ->
     abs(lists:sum([X0 * Y1 - X1 * Y0 || {{X0, Y0}, {X1, Y1}} <- lists:zip(Points, tl(Points) ++ [hd(Points)])])) / 2.
 
-%% One of a single generation is there, and no spike.
-a_species_that_comes_and_goes_is_drawn_test_() ->
+%% A species of a single generation is drawn, but not as a spike.
+a_species_of_one_generation_is_drawn_test_() ->
     [
         ?_test(begin
             History = [{G, [{1, 100} | [{2, 100} || G =:= At]]} || G <- lists:seq(0, 1600)],
@@ -233,7 +234,7 @@ a_species_that_comes_and_goes_is_drawn_test_() ->
      || At <- [0, 797, 800, 803, 1600]
     ].
 
-bands_that_touch_differ_test() ->
+neighbouring_bands_have_different_colours_test() ->
     Svg = svg(cambrian_bands:stacked([{G, [{S, 5} || S <- lists:seq(0, 30), S rem 10 =:= 0 orelse S =:= G]} || G <- lists:seq(0, 60)], #{})),
     Edges = [{lists:sort([A, B]), attribute(class, Band)}
              || Band <- xmerl_xpath:string("//path[contains(@class,'cb-band')]", Svg),
@@ -253,13 +254,13 @@ species_are_bands_test() ->
     ),
     ?assertEqual(["2 species over 3 generations; 1 at the end."], texts("/svg/desc", Svg)).
 
-odd_species_are_pictures_test_() ->
+an_odd_history_of_species_is_a_valid_picture_test_() ->
     [
         ?_test(svg(cambrian_bands:stacked(History, #{})))
      || History <- [[], [{0, []}], [{3, [{1, 10}, {2, 5}]}], [{0, [{a, 1}]}, {1, []}], [{0, [{<<"<x>">>, 0}]}, {1, [{<<"<x>">>, 5}]}]]
     ].
 
-many_species_are_bounded_test() ->
+a_picture_of_many_species_is_bounded_in_size_test() ->
     History = [{G, [{S, 1 + (S * G) rem 9} || S <- lists:seq(G div 4, G div 4 + 60)]} || G <- lists:seq(0, 2000)],
     Text = bytes(cambrian_bands:stacked(History, #{})),
     ?assert(byte_size(Text) < 200000),
@@ -267,10 +268,10 @@ many_species_are_bounded_test() ->
     _ = svg(Text).
 
 %% ---------------------------------------------------------------------------------------------
-%% Both
+%% Charts and bands
 %% ---------------------------------------------------------------------------------------------
 
-same_input_same_bytes_test() ->
+the_same_input_gives_the_same_bytes_test() ->
     Draw = fun() ->
         bytes([
             cambrian_chart:chart([#{name => a, points => [{1, 2}, {3, 4}]}], #{}),
@@ -279,10 +280,10 @@ same_input_same_bytes_test() ->
     end,
     ?assertEqual(Draw(), Draw()).
 
-nothing_is_loaded_from_elsewhere_test() ->
+a_chart_loads_nothing_from_elsewhere_test() ->
     only_itself([cambrian_chart:chart([], #{}), cambrian_bands:stacked([], #{})]).
 
-an_embedded_picture_leaves_its_style_to_the_page_test() ->
+an_embedded_picture_has_no_style_of_its_own_test() ->
     Text = bytes(cambrian_chart:chart([], #{title => <<"t">>, embed => true})),
     ?assertNot(has(Text, <<"<style">>)),
     ?assert(has(bytes(cambrian_theme:style()), <<"prefers-color-scheme:dark">>)).

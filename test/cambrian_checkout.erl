@@ -1,4 +1,4 @@
-%% The folder that all this is in, wherever below it a test runs.
+%% The root folder of this checkout, found from any folder below it.
 -module(cambrian_checkout).
 -export([root/0, path/1]).
 
@@ -11,5 +11,5 @@ root(Dir) ->
         {false, Above} -> root(Above)
     end.
 
-%% Of a file or folder that is named from there.
+%% The path of a file or folder, given relative to the root.
 path(Name) -> filename:join(root(), Name).

@@ -4,7 +4,8 @@
 -behaviour(cambrian_task).
 -export([init/1, evaluate/2]).
 
-%% A task of the name of this module: an output that is as is wished. It may take its time, for each network or to begin.
+%% A task with the name of this module: its network shall output a wished number. It can sleep
+%% before each evaluation and in init/1.
 init([{rest, Ms}]) -> timer:sleep(Ms), init([]);
 init([{nap, Ms}]) -> {ok, #{inputs => 1, outputs => 1}, {nap, Ms}};
 init([{need, Key} | Settings]) -> {ok, #{}, proplists:get_value(list_to_atom(Key), Settings)};
@@ -38,7 +39,7 @@ holds(Part, Text) -> ?assertEqual({Part, true}, {Part, string:find(Text, Part) =
 
 %%% ---- evolve -----------------------------------------------------------------------------
 
-a_result_is_on_standard_output_and_progress_is_not_test() ->
+the_result_is_on_standard_output_and_progress_on_standard_error_test() ->
     {0, Out, Errors} = run("evolve xor --seed 42"),
     ?assertMatch("xor: solved. 24 generations, 3290 evaluations, " ++ _, Out),
     ?assertMatch("0%, generation 0, best 2.9998" ++ _, Errors),
@@ -46,7 +47,7 @@ a_result_is_on_standard_output_and_progress_is_not_test() ->
     {ok, #{champion := Champion}} = cambrian:evolve('xor', #{seed => 42}),
     ?assertEqual(string:lowercase(binary_to_list(binary:encode_hex(cambrian_genotype:id(Champion)))), id(Out)).
 
-an_evolution_that_ends_at_a_limit_says_so_test() ->
+a_run_that_ends_at_a_limit_names_the_limit_test() ->
     [?assertMatch({0, Text}, {Status, string:slice(Out, 0, length(Text))})
      || {Goal, Text} <- [{"--generations 3", "xor: not solved within 3 generations. "},
                          {"--target 5 --evaluations 400", "xor: not solved within 400 evaluations. "},
@@ -54,31 +55,31 @@ an_evolution_that_ends_at_a_limit_says_so_test() ->
                          {"--target 5 --timeout 1m --patience 3", "xor: not solved, and no better for 3 generations. "}],
         {Status, Out, _} <- [run("evolve xor --seed 1 --quiet " ++ Goal)]].
 
-parameters_are_those_of_evolve_test() ->
+the_parameters_of_the_command_are_those_of_evolve_test() ->
     {0, Out, _} = run("evolve xor --seed 1 --population 20 --param add_node=0.1 --param tuning=cma_es "
                       "--param activations=[tanh,relu] --threads 1 --cpu 0.9 --quiet"),
     {ok, #{evaluations := Evaluations}} =
         cambrian:evolve('xor', #{seed => 1, population => 20,
                                  params => #{add_node => 0.1, tuning => cma_es, activations => [tanh, relu]}}),
     holds(integer_to_list(Evaluations) ++ " evaluations", Out),
-    %% what was set for one command is as it was before
+    %% the command restores the settings of the governor
     ?assertMatch(#{cpu := Cpu} when Cpu == 1, cambrian_governor:status()).
 
-%% No result stands on standard output, also where any fitness would have been enough.
-a_task_that_always_fails_is_no_result_test() ->
+%% The command prints no result, even where any fitness would reach the target.
+a_task_whose_evaluations_all_fail_has_no_result_test() ->
     [begin
          {1, "", Errors} = run("evolve cambrian_cli_tests --set wish=broken --quiet --target -0.5" ++ More),
          holds("all 150 evaluations failed; the first: exception error: no_sensor", Errors),
          holds("cambrian_cli_tests:evaluate/2", Errors)
      end || More <- ["", " --json"]].
 
-failures_are_counted_in_the_result_test() ->
+the_result_counts_failed_evaluations_test() ->
     {0, Out, _} = run("evolve cambrian_cli_tests --set wish=sometimes --seed 1 --generations 3 --quiet"),
     ?assertMatch({match, _}, re:run(Out, "evaluations \\([0-9]+ of them failed\\)")),
     {0, Json, _} = run("evolve cambrian_cli_tests --set wish=sometimes --seed 1 --generations 3 --quiet --json"),
     ?assertMatch({match, _}, re:run(Json, "\"failures\":[1-9]")).
 
-json_is_one_line_test() ->
+json_output_is_one_line_test() ->
     {0, Out, ""} = run("evolve xor --seed 42 --json --quiet"),
     ?assertMatch("{\"task\":\"xor\",\"champion\":\"7d5db3b73f1fe080" ++ _, Out),
     holds("\"solved\":true,\"fitness\":3.9744673990535375,\"generations\":24,\"evaluations\":3290,\"failures\":0,\"seed\":42,", Out),
@@ -91,14 +92,14 @@ a_module_is_a_task_and_has_settings_test() ->
     {0, Other, _} = run("evolve cambrian_cli_tests --seed 1 --target 0.999 --quiet --set wish=0.75"),
     ?assertNotEqual(id(Out), id(Other)).
 
-%% `init/1' gets a list with settings and without.
+%% init/1 gets a list, with or without settings.
 a_module_gets_its_settings_as_a_list_test() ->
     {0, _, _} = run("evolve cambrian_cli_tests --generations 1 --quiet --set wish=0.75 --set also=1"),
     {1, "", Errors} = run("evolve cambrian_cli_tests --set wish=1 --set need=wish"),
     holds("cambrian_cli_tests:init([{need,wish},{wish,1}]) failed: ", Errors),
     holds("cambrian_cli_tests.erl, line ", Errors).
 
-tasks_in_rust_have_settings_and_datasets_are_given_test() ->
+tasks_in_rust_take_settings_and_a_dataset_its_data_test() ->
     {0, Parity, _} = run("evolve parity --set bits=2 --seed 1 --quiet"),
     ?assertMatch("parity: solved. " ++ _, Parity),
     {0, Held, _} = run("evolve dataset --set inputs=[[0],[1],[0],[1]] --set targets=[0,1,0,1] --set kind=classification "
@@ -112,8 +113,8 @@ tasks_in_rust_have_settings_and_datasets_are_given_test() ->
         ?assertEqual(id(Whole), id(Resumed))
     end).
 
-%% A file that cannot be written costs neither the result on the screen nor the other files.
-a_result_that_cannot_be_written_is_shown_test() ->
+%% If one file cannot be written, the command still prints the result and writes the other files.
+the_result_is_shown_where_a_file_cannot_be_written_test() ->
     cambrian_temporary:with_dir(fun(Dir) ->
         ok = file:make_dir(filename:join(Dir, "champion.svg")),
         {1, Out, Errors} = run(["evolve", "xor", "--seed", "42", "--quiet", "--out", Dir]),
@@ -122,7 +123,7 @@ a_result_that_cannot_be_written_is_shown_test() ->
         holds("champion.svg: illegal operation on a directory; with --seed 42 and another --out", Errors)
     end).
 
-%% Nobody should evolve for an hour to learn that.
+%% A user learns it before the run, not after an hour of evolution.
 an_out_that_cannot_be_written_is_refused_before_the_run_test() ->
     cambrian_temporary:with_dir(fun(Dir) ->
         ok = file:make_dir(filename:join(Dir, "champion.genotype")),
@@ -130,7 +131,7 @@ an_out_that_cannot_be_written_is_refused_before_the_run_test() ->
         holds("--out " ++ Dir ++ ": expected a directory that can be written: illegal operation on a directory", Errors)
     end).
 
-champion_picture_and_report_are_written_test() ->
+a_run_writes_its_champion_picture_and_report_test() ->
     cambrian_temporary:with_dir(fun(Dir) ->
         {0, Out, _} = run(["evolve", "xor", "--seed", "42", "--quiet", "--out", Dir ++ "/new/champions"]),
         ?assertEqual(["champion.genotype", "champion.svg", "report.html"],
@@ -142,13 +143,13 @@ champion_picture_and_report_are_written_test() ->
         holds(id(Out), binary_to_list(Report))
     end).
 
-a_first_generation_descends_from_a_file_test() ->
+the_first_generation_descends_from_the_genotype_of_a_file_test() ->
     with_champion(fun(Dir, File, Champion) ->
         {0, Out, ""} = run(["evolve", "xor", "--seed", "7", "--from", File, "--generations", "1", "--quiet"]),
         {ok, #{champion := Expected}} = cambrian:evolve('xor', #{seed => 7, from => Champion, generations => 1}),
         ?assertEqual(string:lowercase(binary_to_list(binary:encode_hex(cambrian_genotype:id(Expected)))), id(Out)),
         ?assertMatch("xor: solved. 1 generation, " ++ _, Out),
-        %% as `export' reads it: also JSON, and the champion of a checkpoint
+        %% `--from' takes what `export' takes: also JSON and a checkpoint, whose champion it uses
         Json = filename:join(Dir, "champion.json"),
         ok = file:write_file(Json, cambrian_genotype:to_json(Champion)),
         {0, Same, ""} = run(["evolve", "xor", "--seed", "7", "--from", Json, "--generations", "1", "--quiet"]),
@@ -158,8 +159,8 @@ a_first_generation_descends_from_a_file_test() ->
         ?assertMatch({2, "", "cambrian: --from " ++ _}, run(["evolve", "xor", "--from", File ++ "x"]))
     end).
 
-%% Each is one clear line, whatever the characters and wherever they stand.
-arguments_that_are_not_ascii_test_() ->
+%% Any characters in any argument give one clear line.
+arguments_that_are_not_ascii_give_one_line_test_() ->
     [{Typed, ?_assertMatch({2, "", "cambrian: " ++ _}, run(Args))}
      || Typed <- ["−5", "１", "5μs", "größe", "日本", "[−1]", "\x{1F9EC}"],
         Args <- [["evolve", "xor", Option, Typed] || Option <- ["--target", "--seed", "--timeout", "--population", "--threads",
@@ -169,7 +170,7 @@ arguments_that_are_not_ascii_test_() ->
                 ["evolve", Typed], [Typed], ["evolve", "xor", "--" ++ Typed], ["evolve", "xor", "--" ++ Typed ++ "=1"],
                 ["resume", Typed], ["parameters", Typed], ["export", "x", "--to", Typed], ["import", "x", "--from", Typed]]].
 
-what_is_no_utf_8_is_a_line_test() ->
+an_argument_that_is_no_utf_8_gives_one_line_test() ->
     ?assertEqual({2, "", "cambrian: argument 3: expected text in UTF-8\n"},
                  run(["evolve", "xor", {error, "--seed ", <<255>>}])).
 
@@ -210,7 +211,7 @@ archives_are_written_shown_and_merged(Dir) ->
     ?assertEqual({2, "", "cambrian: archive merge: --out is missing, expected a file for the archive\n"},
                  run(["archive", "merge", A, B])).
 
-a_front_is_shown_test_() ->
+the_front_of_a_pareto_run_is_shown_test_() ->
     {timeout, 60, fun() ->
         Evolve = fun(More) -> run(["evolve", "zdt1", "--search", "pareto", "--generations", "5", "--seed", "1", "--quiet"] ++ More) end,
         {ok, #{front := Front}} = cambrian:evolve(zdt1, #{search => pareto, seed => 1, generations => 5}),
@@ -291,7 +292,7 @@ mistakes_are_one_line_and_status_2_test_() ->
              {"certificates one@host --out /tmp --days 0", "--days 0: expected a positive integer; cambrian certificates --help lists the options"},
              {"parameters --seed 1", "--seed: there is no such option; cambrian parameters --help lists the options"}]].
 
-unknown_tasks_and_no_command_test() ->
+unknown_tasks_and_a_missing_command_are_named_test() ->
     ?assertMatch({2, "", "cambrian: the task xorr (did you mean xor?): expected a module" ++ _}, run("evolve xorr")),
     {2, "", Chess} = run("evolve chess"),
     ?assertMatch("cambrian: the task chess: expected a module in the code path or one of xor, double_pole, " ++ _, Chess),
@@ -310,7 +311,7 @@ with_champion(Check) ->
         Check(Dir, filename:join(Dir, "champion.genotype"), Champion)
     end).
 
-a_genotype_goes_into_every_form_test() ->
+a_genotype_is_exported_in_every_format_test() ->
     with_champion(fun(Dir, File, Champion) ->
         Forms = [{"json", cambrian_genotype:to_json(Champion)}, {"dot", cambrian_picture:dot(Champion)},
                  {"svg", cambrian_picture:network(Champion)}, {"c", cambrian_genotype:to_c(Champion)},
@@ -320,7 +321,7 @@ a_genotype_goes_into_every_form_test() ->
              ?assertEqual({0, "Written: " ++ Out ++ "\n", ""}, run(["export", File, "--to", Form, "--out", Out])),
              ?assertEqual({Form, {ok, Expected}}, {Form, file:read_file(Out)})
          end || {Form, Expected} <- Forms],
-        %% for people on standard output, and by the name of the file
+        %% the format is readable on standard output, and follows the file's name elsewhere
         {0, Json, ""} = run(["export", File, "--to", "json"]),
         ?assertEqual(cambrian_genotype:to_json(Champion), unicode:characters_to_binary(Json)),
         [begin
@@ -333,7 +334,7 @@ a_genotype_goes_into_every_form_test() ->
                      {"a.onnx", [], cambrian_genotype:to_onnx(Champion)}]]
     end).
 
-what_holds_a_genotype_is_exported_test() ->
+every_file_that_holds_a_genotype_can_be_exported_test() ->
     with_champion(fun(Dir, File, Champion) ->
         {0, Expected, ""} = run(["export", File, "--to", "json"]),
         Json = filename:join(Dir, "a.json"),
@@ -354,7 +355,7 @@ what_holds_a_genotype_is_exported_test() ->
         ?assertEqual({0, Expected, ""}, run(["export", "cambrian_cli_export", "--data-dir", Dir, "--to", "json"]))
     end).
 
-what_was_exported_as_json_is_imported_test() ->
+an_exported_json_file_can_be_imported_test() ->
     with_champion(fun(Dir, File, _Champion) ->
         [Json, Copy] = [filename:join(Dir, Name) || Name <- ["a.json", "copy.genotype"]],
         {0, _, ""} = run(["export", File, "--out", Json]),
@@ -363,7 +364,7 @@ what_was_exported_as_json_is_imported_test() ->
         ?assertEqual(file:read_file(File), file:read_file(Copy))
     end).
 
-a_network_of_neat_python_is_imported_test() ->
+a_network_of_neat_python_can_be_imported_test() ->
     cambrian_temporary:with_dir(fun(Dir) ->
         [Json, Copy] = [filename:join(Dir, Name) || Name <- ["a.json", "copy.genotype"]],
         Network = fun(Activation) ->
@@ -381,7 +382,7 @@ a_network_of_neat_python_is_imported_test() ->
                      run(["import", Json, "--from", "neat-python", "--out", Copy]))
     end).
 
-what_cannot_be_exported_or_imported_is_one_line_test() ->
+an_export_or_import_that_fails_gives_one_line_test() ->
     with_champion(fun(Dir, File, _Champion) ->
         Html = filename:join(Dir, "report.html"),
         Json = filename:join(Dir, "a.json"),
@@ -407,7 +408,7 @@ what_cannot_be_exported_or_imported_is_one_line_test() ->
         {2, "", "cambrian: --name 3d: expected a lower-case letter" ++ _} = run(["export", File, "--to", "c", "--name", "3d"])
     end).
 
-certificates_are_made_test() ->
+certificates_are_written_test() ->
     cambrian_temporary:with_dir(fun(Dir) ->
         {0, Said, ""} = run(["certificates", "one@10.0.0.7", "--out", Dir ++ "/größe", "--at", "/etc/lab", "--days", "2"]),
         ?assertEqual("Written: " ++ Dir ++ "/größe/one@10.0.0.7\n", Said),
@@ -418,8 +419,8 @@ certificates_are_made_test() ->
         ?assertMatch({1, "", "cambrian: one: expected a node's name as " ++ _}, run(["certificates", "one", "--out", Dir]))
     end).
 
-%% One line, and not the four of OpenSSL.
-an_authority_that_is_none_is_named_test() ->
+%% The command prints one line instead of OpenSSL's four.
+a_file_that_is_no_certificate_authority_is_named_test() ->
     cambrian_temporary:with_dir(fun(Dir) ->
         Make = fun() -> run(["certificates", "one@10.0.0.7", "--out", Dir]) end,
         {0, _, ""} = Make(),
@@ -436,7 +437,7 @@ an_authority_that_is_none_is_named_test() ->
         ?assertMatch({0, _, ""}, Make())
     end).
 
-help_is_for_each_test() ->
+every_command_has_help_test() ->
     [begin
          {0, Out, ""} = run(Line),
          holds(Shown, Out),
@@ -451,7 +452,7 @@ help_is_for_each_test() ->
 
 %%% ---- checkpoints ------------------------------------------------------------------------
 
-a_data_dir_that_cannot_be_one_is_refused_test() ->
+an_unusable_data_dir_is_refused_test() ->
     cambrian_temporary:with_dir(fun(Dir) ->
         File = filename:join(Dir, "file"),
         ok = file:write_file(File, "mine"),
@@ -463,8 +464,8 @@ a_data_dir_that_cannot_be_one_is_refused_test() ->
         ?assertEqual({ok, <<"mine">>}, file:read_file(File))
     end).
 
-%% What others put under the lock's name stays what it is.
-a_lock_that_was_there_is_not_written_test() ->
+%% A file that a user put at the path of the lock stays as it is.
+a_file_at_the_path_of_the_lock_is_not_overwritten_test() ->
     cambrian_temporary:with_dir(fun(Dir) ->
         [begin
              Data = filename:join(Dir, Name),
@@ -484,8 +485,8 @@ a_device_is_not_read_test() ->
     [?assertMatch({1, "", "cambrian: /dev/zero: a device, expected a file" ++ _}, run(Line))
      || Line <- ["inspect /dev/zero", "export /dev/zero --to c", "import /dev/zero --out /tmp/none"]].
 
-%% Nothing is done beyond a limit that was passed, and what was done is not less than before.
-a_limit_that_was_passed_counts_what_there_was_test_() ->
+%% A run beyond its limit does nothing, and its counts are not less than before.
+a_run_that_is_beyond_its_limit_reports_its_old_counts_test_() ->
     {timeout, 60, fun() -> cambrian_temporary:with_dir(fun(Dir) ->
         In = " --quiet --json --data-dir " ++ Dir,
         Counts = fun(Line) ->
@@ -500,7 +501,7 @@ a_limit_that_was_passed_counts_what_there_was_test_() ->
         [_, "12", _] = Counts("resume passed --generations 12 --evaluations 100000")
     end) end}.
 
-a_misspelt_data_dir_is_not_made_test() ->
+a_misspelt_data_dir_is_not_created_test() ->
     cambrian_temporary:with_dir(fun(Dir) ->
         Missing = filename:join(Dir, "dtaa"),
         Line = "cambrian: --data-dir " ++ Missing ++ ": there is no such directory\n",
@@ -509,7 +510,7 @@ a_misspelt_data_dir_is_not_made_test() ->
         ?assertEqual({ok, []}, file:list_dir(Dir))
     end).
 
-resumed_populations_end_where_others_end_test() ->
+a_resumed_population_ends_as_one_that_was_not_interrupted_test() ->
     cambrian_temporary:with_dir(fun(Dir) ->
         In = " --quiet --data-dir " ++ Dir,
         {0, Whole, ""} = run("evolve xor --seed 42 --quiet"),
@@ -520,7 +521,7 @@ resumed_populations_end_where_others_end_test() ->
         {0, Resumed, _} = run("resume a.b --generations 1000" ++ In),
         ?assertEqual(id(Whole), id(Resumed)),
         ?assertMatch("xor: solved. 24 generations, 3290 evaluations, " ++ _, Resumed),
-        %% by its file, at its end
+        %% at its end, a checkpoint can be named by its file
         [First | _] = Files = lists:sort(filelib:wildcard(Dir ++ "/populations/a.b/*.checkpoint")),
         {0, ByFile, _} = run(["resume", lists:last(Files), "--quiet"]),
         ?assertEqual(id(Whole), id(ByFile)),
@@ -532,8 +533,8 @@ resumed_populations_end_where_others_end_test() ->
         ?assertEqual(undefined, application:get_env(cambrian, data_dir))
     end).
 
-%% Of a name that is too long for a directory, a hash is left.
-a_long_name_is_found_again_test() ->
+%% A name that is too long for a directory is stored as a hash.
+a_population_with_a_long_name_can_be_resumed_test() ->
     cambrian_temporary:with_dir(fun(Dir) ->
         Name = lists:duplicate(120, $ö),
         In = ["--data-dir", Dir],
@@ -546,7 +547,7 @@ a_long_name_is_found_again_test() ->
         holds(": the name of this population is too long for a file's; give it with --data-dir", Line)
     end).
 
-a_fun_cannot_be_resumed_from_a_shell_test() ->
+a_population_whose_task_was_a_fun_cannot_be_resumed_by_the_command_test() ->
     cambrian_temporary:with_data_dir(fun(Dir) ->
         {ok, _} = cambrian:evolve(fun(_) -> 1 end, #{inputs => 1, outputs => 1, generations => 2, name => cambrian_cli_fun}),
         {1, "", Line} = run("resume cambrian_cli_fun --data-dir " ++ Dir),
@@ -557,7 +558,7 @@ a_fun_cannot_be_resumed_from_a_shell_test() ->
 
 %%% ---- inspect ----------------------------------------------------------------------------
 
-what_a_file_is_test_() ->
+inspect_says_what_kind_of_file_it_reads_test_() ->
     {ok, G} = cambrian_genotype:new(#{inputs => 20, outputs => 5}, 7),
     {ok, Grown} = cambrian_genotype:mutate(G, add_node, 1),
     Claims = #{realm => <<"org.example.lab">>, task => <<"x\e[2Jr">>, fitness => 2.87, generation => 3, sequence => 1, time => 0},
@@ -595,8 +596,8 @@ inspected(Status, Bytes, Parts) ->
         ?assertEqual([], [C || C <- Out ++ Errors, C < 32, C =/= $\n])
     end).
 
-%% None of them stops the VM, or says what it is not.
-damaged_checkpoints_test() ->
+%% No damaged checkpoint stops the VM or gives a wrong description.
+damaged_checkpoints_are_errors_test() ->
     cambrian_temporary:with_data_dir(fun(Dir) ->
         {ok, _} = cambrian:evolve('xor', #{seed => 1, generations => 2, name => cambrian_cli_torn}),
         [File | _] = filelib:wildcard(Dir ++ "/populations/cambrian_cli_torn/*.checkpoint"),
@@ -609,19 +610,19 @@ damaged_checkpoints_test() ->
 
 %%% ---- bin/cambrian -----------------------------------------------------------------------
 
-the_script_test_() ->
+bin_cambrian_test_() ->
     {timeout, 600, [{Title, {timeout, 300, Test}} || {Title, Test} <- [
-        {"says what it is asked", fun says_what_it_is_asked/0},
-        {"ended by SIGTERM", fun() -> ended_and_resumed("TERM", 143) end},
-        {"ended by SIGINT", fun() -> ended_and_resumed("INT", 130) end},
-        {"killed", fun() -> ended_and_resumed("KILL", 137) end},
-        {"writes what there is", fun() -> writes_what_there_is("INT", 130) end},
-        {"writes what there is", fun() -> writes_what_there_is("TERM", 143) end},
-        {"waits for no evaluation", fun waits_for_no_evaluation/0},
-        {"has nothing to write", fun has_nothing_to_write/0},
-        {"a second signal ends it at once", fun a_second_signal_ends_it/0},
-        {"output that cannot be written", fun output_that_cannot_be_written/0},
-        {"names in any locale", fun names_in_any_locale/0}]]}.
+        {"answers its commands", fun says_what_it_is_asked/0},
+        {"a run ended by SIGTERM can be resumed", fun() -> ended_and_resumed("TERM", 143) end},
+        {"a run ended by SIGINT can be resumed", fun() -> ended_and_resumed("INT", 130) end},
+        {"a killed run can be resumed", fun() -> ended_and_resumed("KILL", 137) end},
+        {"writes its result at SIGINT", fun() -> writes_what_there_is("INT", 130) end},
+        {"writes its result at SIGTERM", fun() -> writes_what_there_is("TERM", 143) end},
+        {"does not wait for an evaluation at a signal", fun waits_for_no_evaluation/0},
+        {"has nothing to write before the first generation", fun has_nothing_to_write/0},
+        {"ends at once at a second signal", fun a_second_signal_ends_it/0},
+        {"reports output that cannot be written", fun output_that_cannot_be_written/0},
+        {"takes names in any locale", fun names_in_any_locale/0}]]}.
 
 says_what_it_is_asked() ->
     {0, Out} = script(["evolve", "xor", "--seed", "42", "--quiet"]),
@@ -636,7 +637,7 @@ ended_and_resumed(Signal, Expected) ->
         Goal = ["--target", "99", "--generations", "60", "--quiet"],
         Evolve = ["evolve", "double_pole_novel", "--seed", "5", "--population", "200" | Goal],
         {0, Whole, _} = run(Evolve),
-        %% slow enough to be met in the middle
+        %% slow enough that the signal arrives during the run
         Port = start(Evolve ++ ["--threads", "1", "--cpu", "0.1", "--name", "victim", "--data-dir", Dir]),
         {os_pid, Pid} = erlang:port_info(Port, os_pid),
         true = written(Dir ++ "/populations/victim/*.checkpoint"),
@@ -646,7 +647,7 @@ ended_and_resumed(Signal, Expected) ->
         ?assertEqual(id(Whole), id(Resumed))
     end).
 
-%% The champion, the report and the result, of the generations that there were.
+%% The champion, the report and the result of the generations until the signal.
 writes_what_there_is(Signal, Expected) ->
     cambrian_temporary:with_dir(fun(Dir) ->
         Port = start(["evolve", "cambrian_cli_tests", "--set", "nap=20", "--population", "10", "--target", "9", "--seed", "1",
@@ -664,9 +665,9 @@ writes_what_there_is(Signal, Expected) ->
         holds(Id, binary_to_list(Report))
     end).
 
-%% One of a minute, of a later generation.
+%% Each evaluation takes a minute, but only after the first generation.
 waits_for_no_evaluation() ->
-    %% or its logs would keep the directory for this VM
+    %% Without this, the logs of another test's application would keep this VM's directory in use.
     {ok, _} = application:ensure_all_started(cambrian),
     cambrian_temporary:with_dir(fun(Dir) ->
         In = ["--name", "cambrian_cli_slow", "--data-dir", Dir],
@@ -678,7 +679,7 @@ waits_for_no_evaluation() ->
         Begun = erlang:monotonic_time(millisecond),
         {130, Rest} = ending(Port, Said),
         ?assert(erlang:monotonic_time(millisecond) - Begun < 30_000),
-        %% the last was under way, and is done again when it goes on
+        %% the run drops the last generation and repeats it after a resume
         holds("\"interrupted\":true", Rest),
         holds("\"generations\":2,", Rest),
         {0, Whole, _} = run("evolve cambrian_cli_tests --population 10 --target 9 --seed 1 --quiet --generations 9"),
@@ -692,7 +693,7 @@ has_nothing_to_write() ->
              Name = "cambrian_cli_" ++ Setting,
              Port = start(["evolve", "cambrian_cli_tests", "--set", Setting ++ "=60000", "--quiet", "--out", Dir ++ "/out",
                            "--name", Name, "--data-dir", Dir]),
-             %% it says where checkpoints are before it asks the task
+             %% the command prints where checkpoints are before it calls the task's init/1
              Said = signalled("INT", Port, "Checkpoints are in "),
              {130, Rest} = ending(Port, Said),
              holds("nothing to write", Rest),
@@ -700,7 +701,8 @@ has_nothing_to_write() ->
          end || Setting <- ["nap", "rest"]]
     end).
 
-%% As nobody reads the pipe, the first one waits to write the champion.
+%% The test does not read the pipe, so after the first signal the command blocks while it writes
+%% the champion.
 a_second_signal_ends_it() ->
     cambrian_temporary:with_dir(fun(Dir) ->
         "" = os:cmd("mkfifo " ++ filename:join(Dir, "champion.genotype")),
@@ -714,7 +716,7 @@ a_second_signal_ends_it() ->
         ?assert(erlang:monotonic_time(millisecond) - Begun < 8000)
     end).
 
-%% A full disk, and a reader that is gone.
+%% A full disk, and a reader that has closed the pipe.
 output_that_cannot_be_written() ->
     with_champion(fun(Dir, File, Champion) ->
         Full = [["--help"], ["--version"], ["evolve", "--help"], ["parameters"], ["inspect", File], ["export", File, "--to", "c"],
@@ -723,7 +725,7 @@ output_that_cannot_be_written() ->
         ok = file:write_file(Dir ++ "/a.json", cambrian_genotype:to_json(Champion)),
         [?assertEqual({Args, {1, "cambrian: standard output: no space left on device\n"}},
                       {Args, shell([quoted(Args), " 2>&1 >/dev/full"])}) || Args <- Full],
-        %% where it is progress that is lost, the result is there
+        %% if only progress cannot be written, the result is still printed
         {1, Result} = shell([quoted(["evolve", "xor", "--seed", "42"]), " 2>/dev/full"]),
         ?assertMatch("xor: solved. " ++ _, Result),
         {2, ""} = shell([quoted(["evolv"]), " 2>/dev/full"]),
@@ -757,7 +759,7 @@ names_in_any_locale() ->
 
 sorted({ok, List}) -> {ok, lists:sort(List)}.
 
-%% By a shell, with what it is to redirect.
+%% Runs the command in a shell, for its redirections.
 shell(Command) ->
     Port = open_port({spawn_executable, "/bin/sh"}, [{args, ["-c", unicode:characters_to_binary(Command)]} | options([])]),
     {Status, Said} = ending(Port, []),
@@ -765,7 +767,7 @@ shell(Command) ->
 
 quoted(Args) -> lists:join($\s, [["'", Arg, "'"] || Arg <- [script_path() | Args]]).
 
-%% Sends the signal when it said something; all that it said so far.
+%% Sends the signal once the program has printed the text. Returns all that it printed until then.
 signalled(Signal, Port, Text) ->
     {os_pid, Pid} = erlang:port_info(Port, os_pid),
     Said = said(Port, Text, []),
@@ -778,7 +780,7 @@ said(Port, Text, Said) ->
         _ -> Said
     end.
 
-%% At least one beyond that of the start.
+%% Waits for a checkpoint after the first one.
 written(Pattern) -> cambrian_wait:until(fun() -> length(filelib:wildcard(Pattern)) > 1 end).
 
 script(Args) -> ending(start(Args), []).
@@ -789,7 +791,7 @@ start(Args, Env) -> open_port({spawn_executable, script_path()}, [{args, Args}, 
 
 script_path() -> cambrian_checkout:path("bin/cambrian").
 
-%% With these modules, and not those of another build.
+%% The program runs the modules of this build.
 options(Env) ->
     Libraries = filename:dirname(filename:dirname(filename:dirname(code:which(cambrian)))),
     Here = filename:dirname(code:which(?MODULE)),

@@ -18,7 +18,7 @@ no_report_shows_a_secret() ->
     try
         {ok, _} = cambrian_bridge:start(#{realm => ?REALM, identity => Seed}),
         Reported = reports_of(fun() -> crashed(Seed, Token) end),
-        %% the states are there
+        %% the report contains the states
         ?assertNotEqual(nomatch, binary:match(Reported, ?REALM)),
         ?assertEqual([], [Form || {Form, Text} <- forms(Seed) ++ [{token, Token}],
                                   binary:match(Reported, Text) =/= nomatch])
@@ -63,7 +63,7 @@ crash(Pid) ->
     try sys:terminate(Pid, {crashed, by_a_test}) catch exit:_ -> ok end,
     receive {'DOWN', Monitor, process, Pid, _} -> ok end.
 
-%% Of each form the start, since a report may cut a long term.
+%% The start of each form, since a report may cut a long term.
 forms(<<Start:8/binary, _/binary>>) ->
     [{raw, Start}, {hex, cambrian_text:hex(Start)}, {upper_hex, binary:encode_hex(Start)},
      {list, iolist_to_binary(lists:join(",", [integer_to_list(Byte) || <<Byte>> <= Start]))},
@@ -89,7 +89,7 @@ reports_of(Fun) ->
         ok = logger:set_handler_config(default, level, maps:get(level, Default))
     end.
 
-%% A handler of the logger: nothing is cut.
+%% A logger handler that cuts nothing.
 log(Event, #{config := Table}) ->
     Text = logger_formatter:format(Event, #{depth => unlimited, chars_limit => unlimited}),
     true = ets:insert(Table, {erlang:unique_integer([monotonic]), unicode:characters_to_binary(Text)}),

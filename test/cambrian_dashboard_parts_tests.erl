@@ -1,4 +1,4 @@
-%% What the dashboard makes of what it gathers, and its two pictures, without a server.
+%% The dashboard's parts without a server: connections, sessions, history and pictures.
 -module(cambrian_dashboard_parts_tests).
 
 -include_lib("eunit/include/eunit.hrl").
@@ -9,8 +9,9 @@
 
 %%% ---- places -----------------------------------------------------------------------------
 
-%% Whoever comes gets in, for the oldest of the address that has most; so one that comes alone stays.
-newcomers_replace_those_who_wait_test() ->
+%% A newcomer replaces the oldest connection of the address that has the most, so an address with
+%% one connection keeps it.
+a_newcomer_replaces_the_oldest_connection_of_the_busiest_address_test() ->
     Alone = pid(0),
     {ok, [], One} = hold(Alone, 0, waiting, cambrian_dashboard_connections:new()),
     {Flooded, Ended} = lists:foldl(fun(I, {Places, Gone}) ->
@@ -20,7 +21,7 @@ newcomers_replace_those_who_wait_test() ->
     ?assertEqual(256, length(cambrian_dashboard_connections:kinds(Flooded))),
     ?assertNot(lists:member(Alone, Ended)),
     ?assertEqual(lists:seq(1, 1745), lists:sort([number(Pid) || Pid <- Ended])),
-    %% of one address 32, whatever there is of others
+    %% one address gets 32 places at most
     {ok, [], Few} = hold(Alone, 0, waiting, cambrian_dashboard_connections:new()),
     {Own, Gone} = lists:foldl(fun(I, {Places, Before}) ->
                                   {ok, Now, Next} = hold(pid(I), 1, waiting, Places),
@@ -29,8 +30,9 @@ newcomers_replace_those_who_wait_test() ->
     ?assertEqual(lists:seq(1, 8), [number(Pid) || Pid <- Gone]),
     ?assertEqual(33, length(cambrian_dashboard_connections:kinds(Own))).
 
-%% What is full is full for its kind alone, and a place is given back.
-each_kind_has_places_of_its_own_test() ->
+%% When the places of one kind are full, other kinds still have places. A closed connection gives
+%% its place back.
+each_kind_of_connection_has_places_of_its_own_test() ->
     Fill = fun(Kind, Addresses, Places) ->
                lists:foldl(fun(I, Before) ->
                                case hold(pid({Kind, I}), I rem Addresses, Kind, Before) of
@@ -47,8 +49,8 @@ each_kind_has_places_of_its_own_test() ->
     {ok, [], _} = hold(pid(x), 1000, waiting, Full),
     {ok, [], _} = hold(pid(x), 1000, health, cambrian_dashboard_connections:remove(pid({health, 7}), Full)).
 
-%% A customer of IPv6 has 64 bits to choose from, and is one.
-addresses_of_one_customer_are_one_test() ->
+%% A customer with IPv6 has a block of 64 bits, which counts as one address.
+all_addresses_of_an_ipv6_block_count_as_one_test() ->
     Block = fun(Text) -> {ok, Address} = inet:parse_address(Text), cambrian_dashboard_connections:block(Address) end,
     ?assertEqual(Block("2001:db8:1:2::1"), Block("2001:db8:1:2:ffff::9")),
     ?assertNotEqual(Block("2001:db8:1:2::1"), Block("2001:db8:1:3::1")),
@@ -57,23 +59,23 @@ addresses_of_one_customer_are_one_test() ->
 
 hold(Pid, Address, Kind, Places) -> cambrian_dashboard_connections:admit(Pid, {10, 0, Address div 256, Address rem 256}, Kind, Places).
 
-%% It does not matter who it is.
+%% Any term may stand for a process here.
 pid(Number) -> {pid, Number}.
 number({pid, Number}) -> Number.
 
 %%% ---- sessions ---------------------------------------------------------------------------
 
-sessions_end_test() ->
+an_idle_session_expires_test() ->
     Origin = {http, <<"localhost:4040">>},
     {Id, [], One} = cambrian_dashboard_sessions:open({<<"cookie">>, <<"key">>}, Origin, 0, cambrian_dashboard_sessions:new()),
     Find = fun(Now, Sessions) -> cambrian_dashboard_sessions:find([<<"cookie">>], Origin, Now, Sessions) end,
     Hour = 3_600_000,
     ?assertMatch({ok, Id, _}, Find(Hour - 1, One)),
     ?assertEqual(none, Find(Hour, One)),
-    %% one that is used goes on, for twelve hours
+    %% a session in use lasts twelve hours
     Used = lists:foldl(fun(I, Before) -> {ok, Id, Next} = Find(I * Hour div 2, Before), Next end, One, lists:seq(1, 23)),
     ?assertEqual(none, Find(12 * Hour, Used)),
-    %% a page that is open on a screen is no idle one; and it ends, too
+    %% a session with an open page is not idle, but ends after twelve hours too
     {[], Watched} = cambrian_dashboard_sessions:expire([Id], 5 * Hour, One),
     ?assertMatch({ok, Id, _}, Find(5 * Hour + 1, Watched)),
     ?assertMatch({[Id], _}, cambrian_dashboard_sessions:expire([], 5 * Hour, One)),
@@ -81,7 +83,7 @@ sessions_end_test() ->
     ?assertEqual(none, Find(1, cambrian_dashboard_sessions:close(Id, One))),
     ?assertNot(cambrian_dashboard_sessions:is_open(Id, cambrian_dashboard_sessions:close(Id, One))).
 
-sessions_are_of_their_origin_test() ->
+a_session_is_valid_only_for_its_origin_test() ->
     Origin = {http, <<"localhost:4040">>},
     {Id, [], One} = cambrian_dashboard_sessions:open({<<"cookie">>, <<"key">>}, Origin, 0, cambrian_dashboard_sessions:new()),
     Find = fun(Cookies, Of) -> cambrian_dashboard_sessions:find(Cookies, Of, 1, One) end,
@@ -90,13 +92,13 @@ sessions_are_of_their_origin_test() ->
     [?assertEqual(none, Find([Cookie], Origin)) || Cookie <- [<<>>, <<"key">>, <<"cookie ">>]],
     ?assert(cambrian_dashboard_sessions:may_change(Id, <<"key">>, One)),
     [?assertNot(cambrian_dashboard_sessions:may_change(Of, Key, One)) || {Of, Key} <- [{Id, <<"cookie">>}, {Id, <<>>}, {<<"other">>, <<"key">>}]],
-    %% neither secret is kept
+    %% the sessions store neither secret
     ?assertEqual(nomatch, binary:match(term_to_binary(One), [<<"cookie">>, <<"\"key\"">>])),
     ?assertEqual([<<"1">>, <<"a=b">>], cambrian_dashboard_sessions:cookies([<<"x=0; cambrian_4040=1;cambrian_4041=2">>, <<"cambrian_4040=a=b">>], Origin)),
     ?assertEqual([<<"1">>], cambrian_dashboard_sessions:cookies([<<"cambrian_4040=0; __Host-cambrian_4040=1">>], {https, <<"localhost:4040">>})).
 
-%% Of too many the one that nobody used for the longest time ends.
-sessions_are_bounded_test() ->
+%% When there are too many sessions, the session that was idle longest ends.
+the_number_of_sessions_is_bounded_test() ->
     Origin = {http, <<"localhost:4040">>},
     {Full, Ids} = lists:foldl(fun(I, {Before, Opened}) ->
                                   {Id, [], Next} = cambrian_dashboard_sessions:open({<<I>>, <<"key">>}, Origin, I, Before),
@@ -118,13 +120,14 @@ migrations_are_counted_by_origin_and_task_test() ->
                    {key(a), <<"xor">>} => #{count => 1, taken => 1, last => accepted}}, Pairs),
     ?assertEqual(#{count => 3, taken => 2, last => accepted}, maps:get(key(a), cambrian_dashboard_migration:of_origins(Migrations))).
 
-%% By its own generations, whenever it came, and only what was better.
-the_best_of_an_origin_only_grows_test() ->
+%% The curve counts the origin's own generations, whatever the order of arrival, and keeps only
+%% improvements.
+the_best_fitness_of_an_origin_only_grows_test() ->
     Late = [migration(a, <<"pole">>, 9, 0.7, accepted), migration(a, <<"pole">>, 3, 0.5, accepted), migration(a, <<"pole">>, 5, 0.4, known),
             maps:remove(fitness, migration(a, <<"pole">>, 7, 0.9, failed)), migration(b, <<"xor">>, 1, 3.0, accepted)],
     ?assertEqual(#{key(a) => [{3, 0.5}, {9, 0.7}]}, cambrian_dashboard_migration:bests(<<"pole">>, Late)).
 
-a_node_is_called_by_what_it_says_or_by_its_key_test() ->
+a_node_is_shown_by_its_name_or_by_its_key_test() ->
     Peers = [#{origin => key(a), address => <<"lima@10.0.0.7/0123456789">>}, #{origin => key(b), address => undefined},
              #{origin => key(c), address => <<255, 0>>},
              #{origin => key(e), name => <<"pole-pi (lusab-bovik)">>, address => undefined}],
@@ -134,8 +137,8 @@ a_node_is_called_by_what_it_says_or_by_its_key_test() ->
     ?assertEqual([<<"lima">>, B, <<"pole-pi">>], [cambrian_dashboard_migration:name(key(Name), Peers) || Name <- [a, b, e]]),
     ?assert(is_list(unicode:characters_to_list(cambrian_dashboard_migration:label(key(c), Peers)))).
 
-%% A population that is misspelt, and the names of keys: of this node, of one that is banned, of one that was refused.
-what_is_missing_and_who_is_who_is_shown_test() ->
+%% A misspelt population, and the names of keys: this node's, a banned key's and a refused key's.
+a_missing_population_and_the_names_of_keys_are_shown_test() ->
     [A, B, C] = [cambrian_identity:name(key(Name)) || Name <- [a, b, c]],
     Realm = #{name => <<"lab">>, trust => closed, connected => true, missing => [polee], refused => #{replay => 1},
               bans => [#{what => {key, key(b)}, name => B, reason => <<>>, by => user, time => 1}],
@@ -150,10 +153,11 @@ key(Name) -> <<(atom_to_binary(Name))/binary, 0:248>>.
 migration(Origin, Task, Generation, Fitness, Outcome) ->
     #{origin => key(Origin), task => Task, generation => Generation, fitness => Fitness, outcome => Outcome}.
 
-%%% ---- the past ---------------------------------------------------------------------------
+%%% ---- history -------------------------------------------------------------------------------
 
-%% However long it runs, so many samples stay, the first and the last among them, at an even pace.
-samples_are_bounded_and_even_test() ->
+%% Over a run of any length the history keeps a bounded number of samples at even distances, with
+%% the first and the last.
+samples_are_bounded_and_evenly_spaced_test() ->
     Past = lists:foldl(fun(G, P) -> cambrian_dashboard_history:add(seen(G, running, G), P) end, cambrian_dashboard_history:new(), lists:seq(0, 20_000)),
     Generations = [G || {G, [{0, Size}]} <- cambrian_dashboard_history:species(pole, Past), Size =:= G + 1],
     Gaps = [B - A || {A, B} <- cambrian_spacing:pairs(Generations)],
@@ -161,14 +165,14 @@ samples_are_bounded_and_even_test() ->
     ?assert(hd(Generations) < 200 andalso lists:last(Generations) > 19_800),
     ?assert(lists:max(Gaps) =< 3 * lists:min(Gaps)).
 
-a_rate_is_of_the_time_between_test() ->
+a_rate_is_measured_between_two_samples_test() ->
     Past = lists:foldl(fun cambrian_dashboard_history:add/2, cambrian_dashboard_history:new(), [seen(0, running, 0), seen(10, running, 500)]),
-    %% ten generations of a hundred in half a second
+    %% ten generations of a hundred evaluations in half a second
     ?assertEqual(#{pole => 2000.0}, cambrian_dashboard_history:rates(Past)),
     ?assertEqual(#{pole => 0}, cambrian_dashboard_history:rates(cambrian_dashboard_history:add(seen(10, paused, 1000), Past))).
 
-%% Another one of that name has a past of its own, and one that is gone none.
-the_past_ends_with_its_population_test() ->
+%% A new population of the same name starts a new history, and a population that is gone has none.
+the_history_ends_with_its_population_test() ->
     Past = lists:foldl(fun cambrian_dashboard_history:add/2, cambrian_dashboard_history:new(),
                        [seen(0, running, 0), seen(10, running, 500), seen(2, running, 900)]),
     ?assertMatch([{2, _}], cambrian_dashboard_history:species(pole, Past)),
@@ -181,7 +185,7 @@ seen(Generation, State, At) ->
 
 %%% ---- asking -----------------------------------------------------------------------------
 
-who_is_gone_or_slow_holds_up_nobody_test() ->
+a_dead_or_slow_process_does_not_delay_the_other_answers_test() ->
     Start = erlang:monotonic_time(millisecond),
     Before = length(processes()),
     Slow = 60,
@@ -189,13 +193,13 @@ who_is_gone_or_slow_holds_up_nobody_test() ->
            ++ lists:duplicate(Slow, fun() -> timer:sleep(infinity) end) ++ [fun() -> 2 end],
     [{ok, 1}, {error, {noproc, _}} | Others] = cambrian_async:await_all(Funs, 2000),
     ?assertEqual(lists:duplicate(Slow, timeout) ++ [{ok, 2}], Others),
-    %% one after the other they would take two minutes
+    %% one after the other, the calls would take two minutes
     ?assert(erlang:monotonic_time(millisecond) - Start < 60_000),
     cambrian_wait:until(fun() -> length(processes()) =< Before end).
 
 %%% ---- pictures ---------------------------------------------------------------------------
 
-pictures_stay_in_their_frames_test_() ->
+all_nodes_of_the_picture_lie_in_its_frame_test_() ->
     [?_test(begin
                 Svg = svg(cambrian_traffic:draw(#{name => <<"here">>}, senders(Count), #{width => Width, height => 380})),
                 Circles = xmerl_xpath:string("//g[@class='cb-node']/circle", Svg),
@@ -204,7 +208,7 @@ pictures_stay_in_their_frames_test_() ->
                  || Circle <- Circles, X <- [cambrian_drawing:number(attribute(cx, Circle))], Y <- [cambrian_drawing:number(attribute(cy, Circle))]]
             end) || Count <- [0, 1, 2, 7, 16, 40], Width <- [360, 500]].
 
-names_and_numbers_keep_apart_test_() ->
+names_and_numbers_do_not_overlap_test_() ->
     Long = fun(I) -> <<"node-", (integer_to_binary(I))/binary, ".example.org">> end,
     [?_assertEqual([], overlaps(svg(cambrian_traffic:draw(#{name => <<"this node">>, note => <<"published 12">>},
                                                        [#{name => Long(I), alive => true, count => 1000 * I, taken => I} || I <- lists:seq(1, Count)],
@@ -218,7 +222,7 @@ names_and_numbers_keep_apart_test_() ->
                 ?assertMatch([_], [T || T <- texts("//text", Svg), lists:prefix("without 6 more rows and ", T)])
             end) || Columns <- [10, 20], Width <- [360, 500]].
 
-an_arrow_is_as_wide_as_much_came_test() ->
+the_width_of_an_arrow_shows_the_number_of_migrants_test() ->
     Wide = fun(Count) ->
                Two = [#{name => <<"a">>, alive => true, count => Count, taken => 0}, #{name => <<"b">>, alive => true, count => 1000, taken => 0}],
                Svg = svg(cambrian_traffic:draw(#{name => <<"here">>}, Two, #{})),
@@ -227,7 +231,7 @@ an_arrow_is_as_wide_as_much_came_test() ->
            end,
     ?assert(Wide(1) < Wide(10) andalso Wide(10) < Wide(100)).
 
-the_last_outcome_has_the_colour_test() ->
+the_colour_of_an_arrow_shows_the_last_outcome_test() ->
     Draw = fun(Sender) -> bytes(cambrian_traffic:draw(#{name => <<"here">>}, [Sender], #{embed => true})) end,
     Sender = #{name => <<"a">>, alive => true, count => 2, taken => 1},
     ?assert(has(Draw(Sender#{last => true}), <<"cb-pos">>)),
@@ -245,7 +249,7 @@ a_heat_map_has_a_cell_for_each_pair_test() ->
     ?assert(One < Most),
     ?assert(has(bytes(cambrian_heat:map([], [], #{}, #{})), <<"nothing to show yet">>)).
 
-names_are_only_text_in_them_test() ->
+names_in_pictures_are_escaped_test() ->
     Pictures = [cambrian_traffic:draw(#{name => ?ILL, note => ?ILL}, [#{name => ?ILL, alive => false, count => 1, taken => 0}], #{title => ?ILL}),
                 cambrian_heat:map([{1, ?ILL}], [{1, ?ILL}], #{{1, 1} => {1, 1}}, #{title => ?ILL})],
     [begin

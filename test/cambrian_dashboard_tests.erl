@@ -1,4 +1,5 @@
-%% The dashboard over its socket: who gets what, in which form, and what is left behind.
+%% The dashboard over its socket: who may read what, the form of the answers, and that no process
+%% or socket stays behind.
 -module(cambrian_dashboard_tests).
 -compile([export_all, {no_auto_import, [get/1]}]).
 
@@ -14,7 +15,7 @@
 dashboard_test_() ->
     {foreach, fun start/0, fun stop/1,
      [{atom_to_list(Test), {timeout, 60, fun() -> ?MODULE:Test() end}}
-      || {Test, 0} <- ?MODULE:module_info(exports), lists:prefix("it_", atom_to_list(Test))]}.
+      || {Test, 0} <- ?MODULE:module_info(exports), lists:prefix("the_dashboard_", atom_to_list(Test))]}.
 
 start() -> {ok, _} = application:ensure_all_started(cambrian).
 
@@ -22,7 +23,7 @@ stop(_) -> _ = application:stop(cambrian), ok = application:unset_env(cambrian, 
 
 %%% ---- what is served ---------------------------------------------------------------------
 
-it_serves_the_page_and_nothing_else() ->
+the_dashboard_serves_its_page_and_nothing_else() ->
     _ = open(#{}),
     {200, Headers, Page} = get("/"),
     ?assertEqual("text/html; charset=utf-8", header("content-type", Headers)),
@@ -34,12 +35,12 @@ it_serves_the_page_and_nothing_else() ->
          ?assertEqual(nomatch, re:run(binary:replace(Bytes, <<"http://www.w3.org/2000/svg">>, <<>>, [global]), "https?://|//[a-z]+\\.|@import|url\\("))
      end || {File, Type} <- [{"dashboard.js", "text/javascript; charset=utf-8"}, {"dashboard.css", "text/css; charset=utf-8"},
                              {"icon.svg", "image/svg+xml"}]],
-    %% neither script nor style nor handler stands in the page itself
+    %% the page contains no script, no style and no event handler
     ?assertEqual(nomatch, re:run(Page, "<script>|<style|style=|\\son[a-z]+=|https?://")),
     {200, Same, <<>>} = request("HEAD", "/", [], ""),
     ?assertEqual(integer_to_list(byte_size(Page)), header("content-length", Same)).
 
-it_knows_no_other_path_or_method() ->
+the_dashboard_answers_no_other_path_or_method() ->
     _ = open(#{}),
     [?assertMatch({Path, {404, _, _}}, {Path, get(Path)})
      || Path <- ["/nothing", "/../../etc/passwd", "/%2e%2e/%2e%2e/etc/passwd", "/dashboard.js/", "/picture/", "/picture/fitness?population=nobody",
@@ -47,12 +48,12 @@ it_knows_no_other_path_or_method() ->
     [?assertMatch({Method, {405, _, _}}, {Method, request(Method, "/", [own()], "")}) || Method <- ["PUT", "DELETE", "PATCH"]],
     [?assertMatch({405, _, _}, get(Path)) || Path <- ["/pause", "/resume", "/ban", "/unban"]],
     ?assertMatch({404, _, _}, post("/metrics", "")),
-    %% the answer to what browsers ask before they send for another page
+    %% the answer to a browser's preflight request for another page
     {Status, Headers, _} = request("OPTIONS", "/pause", [{"origin", "http://evil.example"}], ""),
     ?assert(Status >= 400),
     ?assertEqual(none, header("access-control-allow-origin", Headers)).
 
-it_refuses_what_is_too_long() ->
+the_dashboard_refuses_requests_that_are_too_long() ->
     _ = open(#{}),
     ?assertMatch({414, _, _}, get("/" ++ lists:duplicate(3000, $a))),
     ?assertMatch({431, _, _}, request("GET", "/", [{"x-long", lists:duplicate(17_000, $a)}], "")),
@@ -65,8 +66,8 @@ it_refuses_what_is_too_long() ->
      || Length <- ["-1", "+1", "1\r\ncontent-length: 2", "0x1", "99999999999999999999"]],
     ?assertMatch({200, _, _}, get("/health")).
 
-%% What is no HTTP has an answer in words, and leaves nothing.
-it_refuses_what_is_no_request() ->
+%% Bytes that are no HTTP get an answer in words, and the connection closes.
+the_dashboard_answers_bytes_that_are_no_http_request() ->
     _ = open(#{}),
     [?assertMatch({Text, {Status, _, _}}, {Text, raw(Text ++ "\r\n\r\n")})
      || {Status, Text} <- [{400, "hello"}, {400, "GET http://localhost/ HTTP/1.1\r\nhost: localhost"}, {400, "GET * HTTP/1.1"},
@@ -74,8 +75,8 @@ it_refuses_what_is_no_request() ->
                            {400, "GET / HTTP/1.1\r\nno header"}, {400, [22, 3, 1, 2, 0, 1, 0, 1, 252]}, {505, "GET / HTTP/2.0\r\nhost: localhost"}]],
     until(fun() -> cambrian_dashboard_listener:connections() =:= [] end).
 
-%% Bytes that are no text, in every place that is looked at: nothing dies of them.
-it_takes_any_bytes() ->
+%% Bytes that are no text, at every place of a request, crash no process.
+the_dashboard_survives_any_bytes() ->
     Port = open(#{token => ?TOKEN, hosts => ["lab"]}),
     Processes = [whereis(Name) || Name <- [cambrian_dashboard_access, cambrian_dashboard_listener, cambrian_dashboard_state]],
     rand:seed(exsss, 16),
@@ -96,22 +97,22 @@ it_takes_any_bytes() ->
     ?assertEqual([], Said),
     ?assertEqual(Processes, [whereis(Of) || Of <- [cambrian_dashboard_access, cambrian_dashboard_listener, cambrian_dashboard_state]]).
 
-%% A connection is one request: what follows it is not done.
-it_answers_one_request() ->
+%% A connection carries one request: the server ignores what follows it.
+the_dashboard_answers_one_request_a_connection() ->
     _ = open(#{}),
     {ok, P} = cambrian_population:start(#{task => 'xor', name => gate, seed => 42}),
     Answer = sent([written("GET", "/health", [], ""), written("POST", "/resume", [own()], "population=gate")]),
     ?assertMatch({match, [_]}, re:run(Answer, "HTTP/1.1 [0-9]{3}", [global])),
     ?assertMatch(#{state := new}, cambrian_population:overview(P)),
     ?assertMatch({200, _, _}, raw("GET /health HTTP/1.0\r\nhost: localhost\r\n\r\n")),
-    %% one that asks before it sends
+    %% a client that asks with Expect before it sends
     Socket = connect([]),
     ok = gen_tcp:send(Socket, "POST /pause HTTP/1.1\r\nhost: localhost\r\nx-cambrian: 1\r\nexpect: 100-continue\r\ncontent-length: 14\r\n\r\n"),
     {ok, <<"HTTP/1.1 100 Continue\r\n\r\n">>} = gen_tcp:recv(Socket, 25, 300_000),
     ok = gen_tcp:send(Socket, "population=xyz"),
     ?assertMatch(<<"HTTP/1.1 404 Not Found", _/binary>>, whole(Socket, <<>>)).
 
-it_makes_no_atoms() ->
+the_dashboard_makes_no_atoms_of_requests() ->
     _ = open(#{}),
     Odd = fun(I) ->
               Name = "odd_" ++ integer_to_list(I),
@@ -127,7 +128,7 @@ it_makes_no_atoms() ->
 
 %%% ---- the stream -------------------------------------------------------------------------
 
-it_tells_of_what_changes() ->
+the_dashboard_streams_changes_of_state() ->
     _ = open(#{}),
     {ok, P} = cambrian_population:start(#{task => 'xor', name => gate, seed => 42}),
     Stream = stream(),
@@ -139,14 +140,14 @@ it_tells_of_what_changes() ->
     ?assertNotEqual(nomatch, binary:match(Second, <<"\"generation\":2,">>)),
     ok = gen_tcp:close(Stream).
 
-%% Nothing changes: a beat comes, and no state twice.
-it_beats() ->
+%% Without a change of state the stream sends a heartbeat and no second state.
+the_dashboard_stream_sends_heartbeats() ->
     _ = open(#{}),
     Stream = stream(),
     {1, _} = event(Stream),
     ?assertEqual([<<"event: beat">>, <<"data:">>], lines(Stream, 15_000)).
 
-it_serves_who_reads_beside_who_does_not() ->
+the_dashboard_serves_a_fast_reader_beside_a_slow_one() ->
     _ = open(#{}),
     {ok, P} = cambrian_population:start(#{task => 'xor', name => gate, seed => 42}),
     Slow = stream([{recbuf, 1024}]),
@@ -157,11 +158,11 @@ it_serves_who_reads_beside_who_does_not() ->
          {ok, _} = cambrian_population:step(P, 1),
          [?assertMatch({V, _} when V > 1, event(Stream)) || Stream <- Streams]
      end || _ <- lists:seq(1, 4)],
-    %% what the state's server keeps for the slow one is no queue
+    %% the state server keeps no queue for the slow client
     ?assertMatch({message_queue_len, N} when N < 5, process_info(whereis(cambrian_dashboard_state), message_queue_len)),
     [ok = gen_tcp:close(Stream) || Stream <- [Slow | Streams]].
 
-it_leaves_nothing_of_who_went_away() ->
+the_dashboard_keeps_nothing_of_a_closed_stream() ->
     _ = open(#{}),
     ?assertEqual([], cambrian_dashboard_listener:connections()),
     Streams = [stream() || _ <- lists:seq(1, 5)],
@@ -171,8 +172,8 @@ it_leaves_nothing_of_who_went_away() ->
     until(fun() -> cambrian_dashboard_listener:connections() =:= [] end),
     until(fun() -> {monitors, []} =:= process_info(whereis(cambrian_dashboard_state), monitors) end).
 
-%% Of one address, and of all.
-it_has_room_for_so_many() ->
+%% The limit of streams for one address and for all addresses.
+the_dashboard_bounds_the_number_of_streams() ->
     _ = open(#{}),
     Of = fun(Last) -> stream([{ip, {127, 0, 0, Last}}]) end,
     Own = [Of(1) || _ <- lists:seq(1, 16)],
@@ -187,8 +188,9 @@ it_has_room_for_so_many() ->
     Last = Of(3),
     [ok = gen_tcp:close(Stream) || Stream <- [Last | tl(Own) ++ Others]].
 
-%% 64 connections that sent a byte now and then were all that there could be. Now who comes gets in, and the oldest goes.
-it_is_not_held_up_by_half_requests() ->
+%% 64 connections that sent a byte now and then used to block the server. Now a newcomer replaces
+%% the oldest connection.
+the_dashboard_serves_newcomers_beside_half_requests() ->
     _ = open(#{}),
     Slow = [begin Socket = connect([]), ok = gen_tcp:send(Socket, "GET /health HTTP/1.1\r\nx-slow: a"), Socket end || _ <- lists:seq(1, 100)],
     ?assertMatch({200, _, _}, get("/health")),
@@ -198,7 +200,7 @@ it_is_not_held_up_by_half_requests() ->
     Many = [begin Socket = connect([{ip, {127, 0, 1, I rem 20 + 1}}]), ok = gen_tcp:send(Socket, "GET"), Socket end || I <- lists:seq(1, 400)],
     ?assertMatch({200, _, _}, get("/health")),
     ?assert(length(connections(waiting)) =< 256),
-    %% each has its time, whatever it sends meanwhile: bytes that come do not make it longer
+    %% each connection has a fixed deadline, which further bytes do not extend
     drip(lists:nthtail(390, Many)),
     until(fun() -> connections(waiting) =:= [] end),
     [ok = gen_tcp:close(Socket) || Socket <- Slow ++ Many].
@@ -208,8 +210,8 @@ drip(Sockets) ->
     timer:sleep(20),
     drip([Socket || Socket <- Sockets, gen_tcp:send(Socket, "x") =:= ok]).
 
-%% What holds all places of one kind leaves those for the health.
-it_keeps_a_place_for_the_health() ->
+%% A client that holds all places of one kind leaves those of /health free.
+the_dashboard_keeps_places_for_health() ->
     _ = open(#{}),
     {200, _, _} = get("/metrics"),
     ok = sys:suspend(cambrian_dashboard_state),
@@ -223,8 +225,9 @@ it_keeps_a_place_for_the_health() ->
     ?assertMatch(<<"HTTP/1.1 200 OK", _/binary>>, whole(Health, <<>>)),
     [?assertMatch(<<"HTTP/1.1 200 OK", _/binary>>, whole(Socket, <<>>)) || Socket <- Busy].
 
-%% An answer has its time, too: here it is said to be over. Nothing is left of those that came in time.
-it_ends_answers_that_take_too_long() ->
+%% An answer has a deadline, which this test sets to have passed. Answers that ended in time leave
+%% nothing behind.
+the_dashboard_ends_answers_that_take_too_long() ->
     _ = open(#{}),
     [?assertMatch({200, _, _}, get("/metrics")) || _ <- lists:seq(1, 5)],
     until(fun() -> cambrian_dashboard_listener:connections() =:= [] end),
@@ -243,8 +246,8 @@ it_ends_answers_that_take_too_long() ->
     ?assertEqual([], Timers()),
     ok = sys:resume(cambrian_dashboard_state).
 
-%% One that is connected and says nothing, or half of something, is cut off.
-it_cuts_off_who_says_nothing() ->
+%% The server closes a connection that sends nothing or half a request.
+the_dashboard_closes_idle_connections() ->
     _ = open(#{}),
     Sockets = [First, Second | _] = [connect([]) || _ <- lists:seq(1, 3)],
     ok = gen_tcp:send(First, "POST /pause HTTP/1.1\r\nhost: localhost\r\nx-cambrian: 1\r\ncontent-length: 100\r\n\r\npop"),
@@ -254,9 +257,9 @@ it_cuts_off_who_says_nothing() ->
 
 connections(Kind) -> [Pid || {Pid, Its} <- cambrian_dashboard_listener:connections(), Its =:= Kind].
 
-%%% ---- who may ----------------------------------------------------------------------------
+%%% ---- who has access ------------------------------------------------------------------------
 
-it_asks_for_its_token() ->
+the_dashboard_asks_for_its_token() ->
     _ = open(#{token => ?TOKEN}),
     [?assertMatch({Path, {401, _, _}}, {Path, get(Path)}) || Path <- ["/", "/metrics", "/events", "/picture/fitness", "/dashboard.js", "/nothing"]],
     ?assertMatch({401, _, _}, post("/pause", "population=gate")),
@@ -267,8 +270,9 @@ it_asks_for_its_token() ->
     ?assertNotEqual(nomatch, binary:match(Health, <<"\"version\"">>)),
     ?assertMatch({401, _, _}, get("/?token=wrong")).
 
-%% The token opens a session, whose cookie is no token, ends, and is of this host and port.
-it_gives_a_session_for_the_token() ->
+%% The token opens a session. Its cookie is not the token, expires, and is valid for this host and
+%% port only.
+the_dashboard_opens_a_session_for_the_token() ->
     Port = open(#{token => ?TOKEN}),
     {Pair, Key} = login(),
     {303, Headers, _} = get("/?token=" ++ ?TOKEN),
@@ -280,19 +284,19 @@ it_gives_a_session_for_the_token() ->
     ?assertEqual(nomatch, string:find([Cookie, header("location", Headers)], ?TOKEN)),
     ?assertNotEqual(Pair, hd(string:split(Cookie, ";"))),
     ?assertMatch({200, _, _}, request("GET", "/dashboard.js", [{"cookie", "other=1; " ++ Pair}], "")),
-    %% another port of this host can set one of the same name
+    %% a server on another port of this host can set a cookie of the same name
     ?assertMatch({200, _, _}, request("GET", "/", [{"cookie", Name ++ "0; " ++ Pair}], "")),
     ?assertMatch({200, _, <<"{\"session\":true}">>}, request("GET", "/session", [{"cookie", Pair}], "")),
-    %% it changes nothing without the key, which is no cookie
+    %% a POST also needs the session's key, which is not in the cookie
     [?assertMatch({403, _, _}, request("POST", "/pause", [{"cookie", Pair} | Mark], "population=nobody")) || Mark <- [[], [own()], [{"x-cambrian", ?TOKEN}]]],
     ?assertMatch({404, _, _}, request("POST", "/pause", [{"cookie", Pair}, {"x-cambrian", Key}], "population=nobody")),
-    %% under another name or port it is none
+    %% under another host name or port the cookie is not valid
     [?assertMatch({Host, {401, _, _}}, {Host, request("GET", "/metrics", [{"cookie", Pair}, {"host", Host}], "")})
      || Host <- ["127.0.0.1:" ++ integer_to_list(Port), "localhost:1", "localhost"]],
     ?assertMatch({401, _, _}, request("GET", "/metrics", [{"cookie", Name ++ ?TOKEN}], "")).
 
-%% The form of the locked page, which has the token in its body.
-it_takes_the_token_of_its_form() ->
+%% The form of the locked page sends the token in its body.
+the_dashboard_takes_the_token_from_its_form() ->
     Port = open(#{token => ?TOKEN}),
     Form = fun(Headers, Token) -> request("POST", "/login", Headers, "token=" ++ Token) end,
     Here = {"origin", "http://localhost:" ++ integer_to_list(Port)},
@@ -304,7 +308,7 @@ it_takes_the_token_of_its_form() ->
     ?assertMatch({413, _, _}, Form([Here], lists:duplicate(5000, $a))),
     [?assertMatch({200, _, _}, get(Path)) || Path <- ["/enter", "/enter.js", "/icon.svg"]].
 
-it_ends_sessions() ->
+the_dashboard_ends_sessions() ->
     _ = open(#{token => ?TOKEN}),
     {One, _} = login(),
     {Two, Key} = login(),
@@ -331,8 +335,8 @@ login() ->
     "enter#" ++ Key = header("location", Headers),
     {hd(string:split(header("set-cookie", Headers), ";")), Key}.
 
-%% Wrong tokens are answered so often; the right one always.
-it_looks_at_the_right_token_first() ->
+%% The server answers a limited number of wrong tokens, but always accepts the right token.
+the_dashboard_accepts_the_right_token_after_wrong_ones() ->
     _ = open(#{token => ?TOKEN}),
     [?assertMatch({401, _, _}, request("GET", "/metrics", [bearer("wrong" ++ integer_to_list(I))], "")) || I <- lists:seq(1, 10)],
     {429, Headers, _} = request("GET", "/metrics", [bearer("wrong")], ""),
@@ -342,8 +346,9 @@ it_looks_at_the_right_token_first() ->
     ?assertMatch({303, _, _}, get("/?token=" ++ ?TOKEN)),
     ?assertMatch({200, _, _}, get("/health")).
 
-%% A page of another origin can make a browser send what it likes: it does nothing and counts as nothing.
-it_neither_does_nor_counts_what_other_pages_send() ->
+%% A page of another origin can make a browser send any request: the server refuses it and does
+%% not count it.
+the_dashboard_refuses_and_does_not_count_requests_of_other_pages() ->
     _ = open(#{token => ?TOKEN}),
     {Pair, Key} = login(),
     Image = [{"sec-fetch-site", "cross-site"}, {"sec-fetch-mode", "no-cors"}, {"sec-fetch-dest", "image"}],
@@ -354,7 +359,8 @@ it_neither_does_nor_counts_what_other_pages_send() ->
     [?assertMatch({403, _, _}, request("GET", "/metrics", [bearer("wrong") | From], "")) || From <- Others],
     [?assertMatch({403, _, _}, request("POST", "/pause", [{"cookie", Pair}, {"x-cambrian", Key} | From], "population=x")) || From <- Others],
     [?assertMatch({403, _, _}, request("POST", "/logout", [{"cookie", Pair} | From], "")) || From <- Others],
-    %% who follows a link with a token is let in, and goes on from a page of ours, as its cookie does not come along
+    %% a user who follows a link with a token from another page gets in, and continues from a page
+    %% of the dashboard, because the browser does not send the cookie along
     Visit = [{"sec-fetch-site", "cross-site"}, {"sec-fetch-mode", "navigate"}, {"sec-fetch-dest", "document"}],
     [?assertMatch({401, _, _}, request("GET", "/?token=wrong", Visit, "")) || _ <- lists:seq(1, 12)],
     ?assertMatch({303, _, _}, request("GET", "/?token=" ++ ?TOKEN, Visit, "")),
@@ -363,14 +369,14 @@ it_neither_does_nor_counts_what_other_pages_send() ->
     {200, _, Enter} = request("GET", "/enter", Visit, ""),
     ?assertNotEqual(nomatch, binary:match(Enter, <<"enter.js">>)),
     ?assertMatch({401, _, _}, request("GET", "/", [{"sec-fetch-site", "same-origin"} | tl(Visit)], "")),
-    %% of all these none was counted
+    %% none of these requests counted as a wrong token
     ?assertMatch({401, _, _}, request("GET", "/metrics", [bearer("wrong")], "")),
     ?assertMatch({200, _, _}, request("GET", "/metrics", [{"cookie", Pair}], "")).
 
 %%% ---- TLS --------------------------------------------------------------------------------
 
-%% The same server, under https.
-it_speaks_tls() ->
+%% The same server over https.
+the_dashboard_serves_https() ->
     with_certificate(fun(Ca, Options) ->
         Port = open(#{token => ?TOKEN, ssl => Options}),
         ?assertMatch(<<"https://127.0.0.1:", _/binary>>, cambrian_dashboard:url()),
@@ -385,7 +391,7 @@ it_speaks_tls() ->
         ?assertMatch({404, _, _}, Ask("POST", "/pause", [{"cookie", Pair}, {"x-cambrian", Key}, {"origin", "https://localhost:" ++ integer_to_list(Port)}],
                                       "population=nobody")),
         ?assertMatch({413, _, _}, Ask("POST", "/pause", [{"cookie", Pair}, {"x-cambrian", Key}], lists:duplicate(5000, $a))),
-        %% a stream, and its end
+        %% a stream and its end
         {ok, Stream} = tls(Ca),
         ok = ssl:send(Stream, written("GET", "/events", [{"cookie", Pair}], "")),
         until(fun() -> {ok, Read} = ssl:recv(Stream, 0, 300_000), binary:match(Read, <<"event: state">>) =/= nomatch end),
@@ -393,8 +399,9 @@ it_speaks_tls() ->
         until(fun() -> cambrian_dashboard_listener:connections() =:= [] end)
     end).
 
-%% A handshake that does not go on has the deadline of a head, and is in nobody's way; who speaks no TLS gets none.
-it_does_not_wait_for_a_handshake() ->
+%% A handshake that stalls has the deadline of a request's head and delays no other client. A
+%% client without TLS gets no answer.
+the_dashboard_does_not_wait_for_a_tls_handshake() ->
     with_certificate(fun(Ca, Options) ->
         _ = open(#{ssl => Options}),
         Stalled = [begin Socket = connect([]), ok = gen_tcp:send(Socket, <<22, 3, 1, 2, 0>>), Socket end || _ <- lists:seq(1, 100)],
@@ -409,8 +416,8 @@ it_does_not_wait_for_a_handshake() ->
         ?assertMatch({200, _, _}, secure(written("GET", "/health", [], ""), Ca))
     end).
 
-%% What is wrong with the certificate is said at the start.
-it_tries_its_certificate() ->
+%% The start checks the certificate and names what is wrong with it.
+the_dashboard_checks_its_certificate_at_the_start() ->
     with_certificate(fun(Ca, [{certfile, Certificate}, {keyfile, Key}]) ->
         [begin
              {error, {bad_option, {ssl, What, Expected}}} = cambrian_dashboard:start(#{port => 0, ssl => Bad}),
@@ -431,12 +438,12 @@ it_tries_its_certificate() ->
          || Bad <- [[], none]],
         [?assertMatch({Bad, {error, {bad_option, {ssl, _, _}}}}, {Bad, cambrian_dashboard:start(#{port => 0, ssl => Bad})})
          || Bad <- ["cert.pem", [foo | bar]]],
-        %% with certificates of those who come it starts all the same
+        %% with the option for clients' certificates the dashboard starts too
         {ok, _} = cambrian_dashboard:start(#{port => 0, ssl => [{certfile, Certificate}, {keyfile, Key}, {cacertfile, Ca},
                                                                 {verify, verify_peer}, {fail_if_no_peer_cert, true}]})
     end).
 
-it_says_that_ssl_is_missing() ->
+the_dashboard_names_a_missing_ssl_application() ->
     with_certificate(fun(_Ca, Options) ->
         _ = application:stop(cambrian),
         [_ = application:stop(App) || App <- [inets, ssl]],
@@ -462,8 +469,8 @@ secure(Text, Ca) ->
     {ok, Socket} = tls(Ca),
     ok = ssl:send(Socket, Text),
     Answer = whole_tls(Socket, <<>>),
-    %% the server may have closed it, and OTP's own end of a connection can crash then: two connections that end at once
-    %% both count down the file of certificates that they share
+    %% The server may have closed it already. OTP's own end of a connection can crash then: two
+    %% connections that end at once both decrement the counter of the certificates' file.
     _ = try ssl:close(Socket) catch exit:_ -> ok end,
     answer(Answer).
 
@@ -477,8 +484,8 @@ whole_tls(Socket, Before) ->
         {error, closed} -> Before
     end.
 
-%% A program that forgot the header is told so, and leaves a line each time.
-it_says_that_the_header_is_missing() ->
+%% A client that forgot the header gets an error that names it, and each such request is logged.
+the_dashboard_names_a_missing_header() ->
     cambrian_temporary:with_data_dir(fun(Dir) ->
         ?assertEqual(0, cambrian_dashboard:end_sessions()),
         _ = open(#{token => ?TOKEN}),
@@ -496,8 +503,8 @@ it_says_that_the_header_is_missing() ->
     end),
     ?assertEqual(0, cambrian_dashboard:end_sessions()).
 
-%% Who did what is written down; what was refused, by how much, once a minute.
-it_writes_down_what_is_done() ->
+%% The log has each action with its session, and once a minute the number of refused requests.
+the_dashboard_logs_actions_and_counts_refusals() ->
     cambrian_temporary:with_dir(fun(Dir) ->
         ok = application:stop(cambrian),
         ok = application:set_env(cambrian, data_dir, Dir),
@@ -534,12 +541,12 @@ it_writes_down_what_is_done() ->
         ?assertEqual(nomatch, binary:match(Text, [list_to_binary(Key), <<?TOKEN>>]))
     end).
 
-it_makes_a_token_where_others_can_reach_it() ->
+the_dashboard_makes_a_token_if_others_can_reach_it() ->
     {ok, #{make_token := true} = Wide} = cambrian_dashboard:check(#{address => {0, 0, 0, 0}, port => 0}),
     {ok, #{make_token := true}} = cambrian_dashboard:check(#{address => <<"192.168.1.7">>}),
     [begin {ok, Near} = cambrian_dashboard:check(#{address => Address}), ?assertNot(is_map_key(make_token, Near)) end
      || Address <- [{127, 0, 0, 1}, {127, 3, 2, 1}, "::1"]],
-    %% as it would be, but for where it listens
+    %% as the start would do it, but on the loopback address
     {ok, _} = cambrian_dashboard:start_checked(Wide#{address := {127, 0, 0, 1}}),
     {match, [Port, Token]} = re:run(cambrian_dashboard:url(), "^http://127.0.0.1:([0-9]+)/\\?token=([0-9a-f]{64})$",
                                     [{capture, all_but_first, list}]),
@@ -547,14 +554,14 @@ it_makes_a_token_where_others_can_reach_it() ->
     ?assertMatch({401, _, _}, get("/metrics")),
     ?assertMatch({200, _, _}, request("GET", "/metrics", [bearer(Token)], "")).
 
-it_is_reached_under_its_own_names() ->
+the_dashboard_answers_only_under_its_own_host_names() ->
     _ = open(#{hosts => ["Lab.Example"]}),
     Under = fun(Host) -> element(1, request("GET", "/health", [{"host", Host}], "")) end,
     ?assertEqual([200, 200, 200, 200, 200], [Under(Host) || Host <- ["localhost", "localhost:8080", "127.0.0.1:1", "LOCALHOST", "lab.example:443"]]),
     ?assertEqual([403, 403, 403, 403], [Under(Host) || Host <- ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "0x7f.1"]]),
     ?assertMatch({403, _, _}, raw("GET /health HTTP/1.0\r\n\r\n")).
 
-it_does_what_its_own_page_asks() ->
+the_dashboard_obeys_its_own_page_only() ->
     _ = open(#{}),
     {ok, P} = cambrian_population:start(#{task => 'xor', name => gate, seed => 42}),
     Ask = fun(Headers) -> element(1, request("POST", "/resume", Headers, "population=gate")) end,
@@ -566,9 +573,9 @@ it_does_what_its_own_page_asks() ->
     ?assertEqual(200, Ask([own(), {"origin", Here}])),
     {ok, #{solved := true}} = cambrian_population:await(P, 60_000).
 
-%%% ---- what can be done -------------------------------------------------------------------
+%%% ---- actions -------------------------------------------------------------------------------
 
-it_pauses_and_resumes() ->
+the_dashboard_pauses_and_resumes_a_population() ->
     _ = open(#{}),
     {ok, P} = cambrian_population:start(#{task => 'xor', name => ?ILL, seed => 42, target => 5}),
     {ok, _} = cambrian_population:step(P, 1),
@@ -579,12 +586,12 @@ it_pauses_and_resumes() ->
     ?assertMatch(#{state := paused}, cambrian_population:overview(P)),
     ?assertMatch({404, _, _}, post("/pause", "population=nobody")),
     ?assertMatch({400, _, _}, post("/pause", "")),
-    %% one without a name is meant by the text of its reference
+    %% the form names a population without a name by the text of its reference
     {ok, _} = cambrian_population:start(#{task => 'xor', seed => 1}),
     [Nameless] = [Name || Name <- maps:keys(cambrian_store:populations()), is_reference(Name)],
     ?assertMatch({200, _, _}, post("/pause", uri_string:compose_query([{"population", ref_to_list(Nameless)}]))).
 
-it_bans_and_unbans() ->
+the_dashboard_bans_and_unbans_a_key() ->
     _ = open(#{}),
     Fields = "realm=" ++ binary_to_list(?REALM) ++ "&key=" ++ ?HEX ++ "&reason=",
     ?assertMatch({404, _, _}, post("/ban", Fields)),
@@ -595,9 +602,9 @@ it_bans_and_unbans() ->
     ?assertEqual([], cambrian_trust:bans(?REALM)),
     [?assertMatch({400, _, _}, post("/ban", Bad)) || Bad <- ["", "realm=a", "realm=a&key=zz", "realm=a&key=00", "%", Fields ++ lists:duplicate(256, $a)]].
 
-%%% ---- names that are meant ill -----------------------------------------------------------
+%%% ---- hostile names -------------------------------------------------------------------------
 
-it_shows_texts_as_texts() ->
+the_dashboard_escapes_hostile_names() ->
     _ = open(#{}),
     {ok, P} = cambrian_population:start(#{task => 'xor', name => ?ILL, seed => 42}),
     {ok, _} = cambrian_population:step(P, 2),
@@ -665,7 +672,7 @@ keeps(State, Names) ->
 
 %%% ---- machines ---------------------------------------------------------------------------
 
-it_has_metrics_line_by_line() ->
+the_dashboard_serves_metrics_line_by_line() ->
     _ = open(#{}),
     {ok, P} = cambrian_population:start(#{task => 'xor', name => gate, seed => 42}),
     {ok, #{best := Best}} = cambrian_population:step(P, 5),
@@ -677,7 +684,7 @@ it_has_metrics_line_by_line() ->
     ?assert(lists:member(iolist_to_binary(io_lib:format("cambrian_best_fitness{population=\"gate\",task=\"xor\"} ~p", [Best])), Lines)),
     ?assert(lists:member(<<"cambrian_mesh_connected{realm=\"", ?REALM/binary, "\"} 0">>, Lines)).
 
-it_says_whether_the_node_is_well() ->
+the_dashboard_reports_the_health_of_the_node() ->
     _ = open(#{}),
     ?assertMatch({200, _, _}, get("/health")),
     ok = supervisor:terminate_child(cambrian_sup, cambrian_lineage),
@@ -685,7 +692,7 @@ it_says_whether_the_node_is_well() ->
     {ok, _} = supervisor:restart_child(cambrian_sup, cambrian_lineage),
     ?assertMatch({200, _, _}, get("/health")).
 
-it_says_whether_a_population_is_lost() ->
+the_dashboard_reports_a_lost_population() ->
     _ = open(#{}),
     Start = fun() -> {ok, P} = cambrian_population:start_link(#{task => 'xor', name => gate, seed => 42}), unlink(P), P end,
     exit(Start(), kill),
@@ -696,8 +703,8 @@ it_says_whether_a_population_is_lost() ->
     until(fun() -> element(1, get("/health")) =:= 200 end),
     ok = cambrian_population:stop(P).
 
-%% One that does not answer holds up nobody for long, and is told of.
-it_does_not_wait_for_who_does_not_answer() ->
+%% A population that does not answer delays the page only for a short time, and the page says so.
+the_dashboard_does_not_wait_for_a_population_that_hangs() ->
     _ = open(#{}),
     {ok, P} = cambrian_population:start(#{task => 'xor', name => gate, seed => 42}),
     ok = sys:suspend(P),
@@ -706,21 +713,21 @@ it_does_not_wait_for_who_does_not_answer() ->
     ok = sys:resume(P),
     until(fun() -> element(1, get("/health")) =:= 200 end).
 
-it_answers_without_what_it_asks() ->
+the_dashboard_answers_503_if_its_access_process_hangs() ->
     _ = open(#{}),
     ok = sys:suspend(cambrian_dashboard_access),
     {503, Headers, _} = get("/health"),
     ?assertEqual("5", header("retry-after", Headers)),
     ok = sys:resume(cambrian_dashboard_access).
 
-%%% ---- its life ---------------------------------------------------------------------------
+%%% ---- start, restart and stop ---------------------------------------------------------------
 
-it_says_that_its_port_is_taken() ->
+the_dashboard_reports_a_port_in_use() ->
     {ok, Other} = gen_tcp:listen(0, [{ip, {127, 0, 0, 1}}]),
     {ok, Port} = inet:port(Other),
     Place = list_to_binary("127.0.0.1:" ++ integer_to_list(Port)),
     ?assertEqual({error, {cannot_listen, Place, eaddrinuse}}, cambrian_dashboard:start(#{port => Port})),
-    %% the application says the same, and is not there by half
+    %% the application fails with the same reason and leaves nothing running
     ok = application:stop(cambrian),
     ok = application:set_env(cambrian, dashboard, #{port => Port}),
     ?assertMatch({error, {{cannot_listen, Place, eaddrinuse}, _}}, application:start(cambrian)),
@@ -729,13 +736,13 @@ it_says_that_its_port_is_taken() ->
     ok = application:start(cambrian),
     ?assertMatch(<<"http://127.0.0.1:", _/binary>>, cambrian_dashboard:url()).
 
-it_ends_with_the_application() ->
+the_dashboard_ends_with_the_application() ->
     Port = open(#{}),
     Stream = stream(),
     {_, _} = event(Stream),
     ok = application:stop(cambrian),
     ?assertEqual({error, closed}, gen_tcp:recv(Stream, 0, 1000)),
-    %% the VM closes what processes that have ended left open, a moment later
+    %% the VM closes the sockets of dead processes a moment later
     until(fun() -> is_free(Port) end),
     ok = application:start(cambrian).
 
@@ -745,19 +752,19 @@ is_free(Port) ->
         {error, eaddrinuse} -> false
     end.
 
-it_comes_back_alone() ->
+the_dashboard_restarts_alone() ->
     _ = open(#{}),
     {ok, P} = cambrian_population:start(#{task => 'xor', name => gate, seed => 42}),
     exit(whereis(cambrian_dashboard_access), kill),
     until(fun() -> try element(1, get("/health")) =:= 200 catch error:{badmatch, _} -> false end end),
-    %% again and again it stays away, and nothing else does
+    %% after too many crashes the dashboard stays stopped, and the rest of the application runs
     until(fun() ->
                    _ = [exit(Pid, kill) || Pid <- [whereis(cambrian_dashboard_access)], is_pid(Pid)],
                    whereis(cambrian_dashboard_sup) =:= undefined
                end),
     ?assert(is_process_alive(P)).
 
-it_takes_no_mistakes() ->
+the_dashboard_refuses_wrong_options() ->
     [?assertMatch({Options, {error, {bad_option, {Name, _, _}}}}, {Options, cambrian_dashboard:start(Options)})
      || {Name, Options} <- [{port, #{port => 65536}}, {port, #{port => -1}}, {address, #{address => "somewhere"}}, {address, #{address => {1, 2}}},
                             {token, #{token => "short"}}, {token, #{token => "with spaces in it, and more"}}, {token, #{token => 7}},
@@ -769,8 +776,8 @@ it_takes_no_mistakes() ->
     ok = application:unset_env(cambrian, dashboard),
     ok = application:start(cambrian).
 
-%% Neither the token nor anything else of a secret is in what crash reports show.
-it_keeps_its_token_to_itself() ->
+%% Crash reports show neither the token nor part of it.
+the_dashboard_keeps_its_token_out_of_crash_reports() ->
     _ = open(#{token => ?TOKEN}),
     Shown = io_lib:format("~p", [[sys:get_state(cambrian_dashboard_access), supervisor:get_childspec(cambrian_sup, cambrian_dashboard)]]),
     ?assertEqual(nomatch, string:find(Shown, ?TOKEN)).
@@ -831,7 +838,7 @@ connect(Options) ->
 
 header(Name, Headers) -> proplists:get_value(Name, Headers, none).
 
-%% A stream, past its head.
+%% A stream whose head is read.
 stream() -> stream([]).
 
 stream(Options) -> stream(Options, []).
@@ -851,7 +858,7 @@ headers(Socket) ->
         {ok, http_eoh} -> []
     end.
 
-%% The next state: its number and what it says.
+%% The next state: its number and its content.
 event(Stream) ->
     case lines(Stream, 300_000) of
         [<<"id: ", Id/binary>>, <<"event: state">>, <<"data: ", Json/binary>>] -> {binary_to_integer(Id), Json};

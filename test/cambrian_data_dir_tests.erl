@@ -1,9 +1,9 @@
-%% One VM at a time has a `data_dir'.
+%% Only one VM at a time may use a `data_dir'.
 -module(cambrian_data_dir_tests).
 -include_lib("eunit/include/eunit.hrl").
 -export([run/2]).
 
-%% Another VM, in which the application is not started yet.
+%% Starts another VM without the application.
 with_vm(Test) ->
     Ebin = [filename:dirname(code:which(Module)) || Module <- [cambrian, ?MODULE]],
     {ok, Peer, _} = peer:start(#{connection => standard_io, wait_boot => 60_000,
@@ -43,12 +43,12 @@ the_second_vm_is_refused_and_names_the_first_test_() ->
                     ?assertMatch({error, {data_dir_in_use, _, Holder}}, Two(cambrian_trust, open, [<<"lab">>, #{}])),
                     ok = file:delete(Dir ++ ".link"),
                     ?assertEqual(false, filelib:is_file(filename:join(Dir, "populations/x"))),
-                    %% what is read only
+                    %% reading is allowed
                     {ok, _} = One(cambrian_population, start, [#{task => 'xor', name => y, target => 99}]),
                     {ok, _} = One(cambrian_population, step, [y, 3]),
                     ok = One(cambrian_population, stop, [y]),
                     ?assertMatch({0, _}, said(Two, ["inspect", "y", "--data-dir", Dir])),
-                    %% and once the first one lets go
+                    %% after the first VM lets go
                     ok = One(application, stop, [cambrian]),
                     ?assertMatch({ok, _}, Two(cambrian_population, start, [#{task => 'xor', name => y}]))
                 end)
@@ -56,7 +56,7 @@ the_second_vm_is_refused_and_names_the_first_test_() ->
         end)
     end}.
 
-%% The exit status, and what is said on standard error.
+%% Returns the exit status and the text on standard error.
 said(Call, Arguments) ->
     cambrian_temporary:with_dir(fun(Dir) ->
         File = filename:join(Dir, "said"),
@@ -71,8 +71,8 @@ run(Arguments, File) ->
     ok = file:close(Device),
     Status.
 
-%% Nothing is tidied up: the operating system lets go.
-a_vm_that_was_killed_keeps_nobody_out_test_() ->
+%% The killed VM cleans nothing up: the operating system releases the lock.
+a_killed_vm_keeps_no_lock_on_the_data_dir_test_() ->
     {timeout, 120, fun() ->
         cambrian_temporary:with_dir(fun(Dir) ->
             with_vm(fun(One) ->
@@ -88,8 +88,9 @@ a_vm_that_was_killed_keeps_nobody_out_test_() ->
         end)
     end}.
 
-%% By whatever name, after a restart, after its processes crashed, and when it was deleted and made anew.
-a_vm_is_not_refused_what_it_has_test() ->
+%% By another name, after a restart, after a crash of its processes, and after the directory was
+%% deleted and created again.
+a_vm_may_use_its_own_data_dir_again_test() ->
     cambrian_temporary:with_data_dir(fun(Dir) ->
         Path = fun() -> element(1, cambrian_data_dir:path([])) end,
         {ok, Here} = file:get_cwd(),
@@ -113,7 +114,7 @@ a_vm_is_not_refused_what_it_has_test() ->
         end
     end).
 
-%% A file, a path through a file, and a place where the system lets nobody make a file.
+%% A file, a path through a file, and a folder in which the system lets no user create a file.
 the_application_does_not_start_with_an_unusable_data_dir_test() ->
     _ = application:stop(cambrian),
     _ = application:load(cambrian),
@@ -125,7 +126,7 @@ the_application_does_not_start_with_an_unusable_data_dir_test() ->
              {error, {cambrian, {Reason, _}} = Failed} = application:ensure_all_started(cambrian),
              Expected = <<"a directory that this VM may make and write (", Why/binary, ")">>,
              ?assertEqual({bad_option, {data_dir, Bad, Expected}}, Reason),
-             %% the front door gives the same reason
+             %% evolve/1 returns the same reason
              ?assertEqual({error, Failed}, cambrian:evolve('xor'))
          end || {Bad, Why} <- [{"/dev/null", <<"not a directory">>},
                                {<<"/dev/null/below">>, <<"not a directory">>},
@@ -135,14 +136,14 @@ the_application_does_not_start_with_an_unusable_data_dir_test() ->
         ok = logger:set_primary_config(level, Level)
     end.
 
-%% Without a locale of UTF-8, too: its bytes are what counts, and there is one of it.
+%% Also without a locale of UTF-8: the bytes of the name count, and there is only one directory.
 a_directory_has_one_name_in_every_locale_test_() ->
     {timeout, 120, fun() ->
         cambrian_temporary:with_dir(fun(Dir) ->
             [begin
                  Name = filename:join(Dir, Locale),
                  Ebin = filename:dirname(code:which(cambrian)),
-                 %% grösse, and a text of Japan, as the bytes that a shell has of them
+                 %% the bytes of grösse and of Japanese text, as a shell passes them
                  Program = "D = filename:join(<<\"" ++ Name ++ "\">>, <<103,114,195,182,227,128,129>>), "
                      "application:load(cambrian), "
                      "application:set_env(cambrian, data_dir, D), {ok, _} = application:ensure_all_started(cambrian), "
@@ -150,7 +151,7 @@ a_directory_has_one_name_in_every_locale_test_() ->
                      "ok = cambrian_trust:open(<<\"lab\">>, #{}), application:stop(cambrian), halt().",
                  Said = os:cmd("LC_ALL=" ++ Locale ++ " erl -noinput -pa " ++ Ebin ++ " -eval '" ++ Program ++ "'"),
                  ?assertEqual({Locale, ""}, {Locale, Said}),
-                 %% as a shell hands it over
+                 %% as a shell passes it
                  Typed = "D=$(printf '" ++ Name ++ "/gr\\303\\266\\343\\200\\201'); LC_ALL=" ++ Locale ++ " erl -noinput -pa "
                      ++ Ebin ++ " -s cambrian_cli -extra resume p --generations 3 --data-dir \"$D\" >/dev/null 2>&1; echo $?",
                  ?assertEqual({Locale, "0\n"}, {Locale, os:cmd(Typed)}),
@@ -163,7 +164,7 @@ a_directory_has_one_name_in_every_locale_test_() ->
         end)
     end}.
 
-a_name_that_no_file_system_has_is_refused_test() ->
+a_name_that_no_file_system_can_have_is_refused_test() ->
     _ = application:stop(cambrian),
     _ = application:load(cambrian),
     #{level := Level} = logger:get_primary_config(),
@@ -186,8 +187,8 @@ a_name_that_no_file_system_has_is_refused_test() ->
         ok = logger:set_primary_config(level, Level)
     end.
 
-%% M17: whatever the umask is, and whatever an earlier release left there.
-nobody_else_has_rights_to_what_is_ours_test_() ->
+%% M17: whatever the umask, and whatever rights an earlier release left.
+only_the_owner_has_rights_to_the_data_dir_test_() ->
     {timeout, 120, fun() ->
         cambrian_temporary:with_dir(fun(Dir) ->
             Name = filename:join(Dir, "data"),
@@ -204,10 +205,10 @@ nobody_else_has_rights_to_what_is_ours_test_() ->
             Kinds = lists:usort([filename:extension(File) || File <- all_below(Name), filelib:is_regular(File)]),
             ?assertEqual([], [".checkpoint", ".decisions", ".refusals", ".trust", ".verdicts"] -- Kinds),
             ?assertEqual([], loose(Name)),
-            %% of a new directory, there is nothing to say at the second start
+            %% a new directory gives no message at the second start
             ?assertEqual("", Run()),
             ?assertEqual([], loose(Name)),
-            %% as it was made before
+            %% the rights that an earlier release left
             Identity = filename:join(Name, "identity"),
             _ = [ok = file:change_mode(File, case filelib:is_dir(File) of true -> 8#755; false -> 8#666 end)
                  || File <- all_below(Name), File =/= Identity],
@@ -215,14 +216,13 @@ nobody_else_has_rights_to_what_is_ours_test_() ->
             ?assertNotEqual(nomatch, string:find(Said, "have none any more")),
             ?assertEqual([], lists:append([loose(filename:join(Name, Ours)) || Ours <- ["realms", "populations", "lineage"]])),
             ?assertEqual("", Run()),
-            %% that of a secret is not hidden
+            %% the log reports that a secret was readable
             ok = file:change_mode(Identity, 8#644),
             ?assertNotEqual(nomatch, string:find(Run(), "unsafe_permissions"))
         end)
     end}.
 
-%% The directory that a command makes, too.
-nobody_else_has_rights_to_what_a_command_makes_test_() ->
+only_the_owner_has_rights_to_a_data_dir_that_a_command_creates_test_() ->
     {timeout, 120, fun() ->
         cambrian_temporary:with_dir(fun(Dir) ->
             Name = filename:join(Dir, "data"),

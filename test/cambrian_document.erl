@@ -10,8 +10,8 @@
 %%   sh       commands, of which none may fail                              bin/guides
 %%   console  commands behind `$ ', and what they say; `...' is any lines   bin/guides
 %%
-%% Modules are there for the sessions below them. Answers are compared, but for times, rates, process ids and the like.
-%% `text', or nothing, is no code. Right above a fence may stand
+%% A module is loaded for the sessions below it. Answers are compared, except for times, rates,
+%% process ids and the like. `text', or no kind, is no code. Directly above a fence may stand:
 %%
 %%   <!-- file: NAME -->    the block is that file, of whatever kind; a module of Erlang or Elixir is loaded as well
 %%   <!-- not run: WHY -->  bin/guides lists those
@@ -21,10 +21,11 @@
 -export_type([block/0]).
 
 -define(DOCUMENTS, ["README.md", "docs/*.md"]).
-%% By which a block without a mark is known to be none of code.
+%% The kinds of blocks that are no code.
 -define(NO_CODE, [<<>>, <<"text">>]).
 
-%% `line' is that of the opening fence, `kind' what stands behind it. `file' and `not_run' are marks above it.
+%% `line' is the line of the opening fence, `kind' the word behind it. `file' and `not_run' are
+%% the marks above it.
 -type block() :: #{document := file:filename(), line := pos_integer(), kind := binary(), text := binary(),
                    file => binary(), not_run => binary()}.
 
@@ -38,7 +39,8 @@ read(Document) ->
     {ok, Bytes} = file:read_file(cambrian_checkout:path(Document)),
     Bytes.
 
-%% Who runs a block. A module is a file as well, where it is to be one; other files are only written.
+%% The runner of a block. A block with a `file' mark that is a module is also loaded; other files
+%% are only written.
 -spec runner(block()) -> eunit | exunit | shell | file | not_run | no_code | unknown.
 runner(#{not_run := _}) -> not_run;
 runner(#{kind := Kind} = Block) ->
@@ -58,7 +60,8 @@ runner(#{kind := Kind} = Block) ->
 -spec title(block()) -> string().
 title(#{document := Document, line := Line}) -> lists:flatten(io_lib:format("~ts:~b", [Document, Line])).
 
-%% An empty folder for a document and who runs it. As beside a clone, `cambrian' in it is this checkout.
+%% An empty folder for a document and its runner. `cambrian' in it is a link to this checkout, as
+%% beside a clone.
 -spec scratch(atom(), file:filename()) -> file:filename().
 scratch(Runner, Document) ->
     Guides = cambrian_checkout:path("_build/guides"),
@@ -69,7 +72,7 @@ scratch(Runner, Document) ->
     ok = file:make_symlink(cambrian_checkout:root(), Link),
     Dir.
 
-%% A block that is a file.
+%% Writes a block with a `file' mark.
 -spec write(block(), file:filename()) -> ok.
 write(#{file := File, text := Text}, Scratch) ->
     Path = filename:join(Scratch, File),
@@ -77,7 +80,7 @@ write(#{file := File, text := Text}, Scratch) ->
     ok = file:write_file(Path, Text);
 write(_, _) -> ok.
 
-%% Where the document leads to in this checkout, but for its own headings.
+%% The files of this checkout to which the document links.
 -spec links(file:filename()) -> [file:filename()].
 links(Document) ->
     case re:run(read(Document), "\\]\\(([^)#:]+)(#[^)]*)?\\)", [global, {capture, [1], list}]) of
@@ -85,8 +88,8 @@ links(Document) ->
         nomatch -> []
     end.
 
-%% What stands between backquotes, outside of blocks, and is a path in this checkout: it begins with one of its folders, or
-%% ends as a source does. A word in capitals stands for any name.
+%% The text between backquotes, outside of blocks, that is a path in this checkout: it begins with
+%% a folder of the checkout or ends as a source file does. A word in capitals stands for any name.
 -spec paths(file:filename()) -> [Path :: string()].
 paths(Document) ->
     Prose = re:replace(read(Document), "^\\s*```.*?^\\s*```", "", [global, multiline, dotall, {return, binary}]),
@@ -103,7 +106,7 @@ is_of_the_checkout(Path) ->
 
 is_placeholder(Part) -> re:run(Part, "(^|_)NAME\\b") =/= nomatch.
 
-%% To which headings it leads, of its own and of other documents of ours.
+%% The headings to which it links, in itself and in our other documents.
 -spec anchors(file:filename()) -> [{file:filename(), Anchor :: binary()}].
 anchors(Document) ->
     case re:run(read(Document), "\\]\\(([^)#:]*)#([^)]+)\\)", [global, {capture, [1, 2], binary}]) of
@@ -136,7 +139,7 @@ blocks(Document) ->
     Lines = binary:split(read(Document), <<"\n">>, [global]),
     outside(lists:zip(lists:seq(1, length(Lines)), Lines), #{document => Document}).
 
-%% Marks hold for the fence that follows them at once.
+%% A mark holds for the fence directly below it.
 outside([{Number, Line} | Lines], Marks) ->
     case {fence(Line), mark(Line)} of
         {{Fence, Kind}, _} ->

@@ -1,4 +1,4 @@
-%% Reads pictures, for the tests of what draws them.
+%% Reads SVG pictures, for the tests of the modules that draw them.
 -module(cambrian_drawing).
 
 -include_lib("eunit/include/eunit.hrl").
@@ -17,7 +17,7 @@ svg(Iodata) ->
     ?assertEqual(svg, Svg#xmlElement.name),
     Svg.
 
-%% Nothing in it is loaded from elsewhere.
+%% Fails if the picture loads anything from elsewhere.
 only_itself(Iodata) ->
     Rest = binary:replace(bytes(Iodata), <<"http://www.w3.org/2000/svg">>, <<>>, [global]),
     [?assertNot(has(Rest, Bad)) || Bad <- [<<"http">>, <<"url(">>, <<"@import">>, <<"<script">>, <<"href">>]].
@@ -41,7 +41,7 @@ translation(Element) ->
 number(Text) ->
     try list_to_float(Text) catch error:badarg -> list_to_integer(Text) end.
 
-%% The texts that stand in each other.
+%% The pairs of texts that overlap.
 overlaps(Svg) ->
     Boxes = lists:enumerate(boxes(Svg)),
     [{A, B} || {I, {A, BoxA}} <- Boxes, {J, {B, BoxB}} <- Boxes, I < J, overlap(BoxA, BoxB)].

@@ -1,8 +1,9 @@
-%% Genotypes as the bytes of schema 2, and envelopes of any bytes, as docs/wire-format.md describes them.
+%% Genotypes in the bytes of schema 2, and envelopes around any bytes, as docs/wire-format.md
+%% describes them.
 -module(cambrian_earlier).
 -export([schema_2/1, envelope/3, zeros/3]).
 
-%% Of a small genotype.
+%% Only for a small genotype.
 -spec schema_2(cambrian_genotype:genotype()) -> binary().
 schema_2(Genotype) ->
     {ok, [3, Inputs, Outputs, Ids, Layers, Genes, Froms, Tos, Weights, Enabled]} =
@@ -15,11 +16,11 @@ schema_2(Genotype) ->
             end,
     pack([2, Inputs, Outputs, Ids, Layers] ++ Genes ++ [binary_to_list(Froms), binary_to_list(Tos), Weights, Flags]).
 
-%% Signed by this secret; the bytes are packed as they are.
+%% An envelope that this secret signed. The payload is the bytes, stored in a zstd frame.
 -spec envelope(Bytes :: binary(), map(), Secret :: binary()) -> binary().
 envelope(Bytes, Claims, Secret) -> sealed(crypto:hash(sha256, Bytes), stored(Bytes), Claims, Secret).
 
-%% The same of so many times 128 KiB of zeros, which are packed in 4 bytes each.
+%% An envelope whose payload is so many blocks of 128 KiB of zeros, each packed in 4 bytes.
 -spec zeros(pos_integer(), map(), Secret :: binary()) -> binary().
 zeros(Runs, Claims, Secret) ->
     Size = Runs * 131_072,

@@ -1,15 +1,16 @@
-%% What EDoc makes of the modules that are not private: pages, and chunks for h/2.
+%% EDoc's output for the public modules: pages, and chunks for h/2.
 -module(cambrian_edoc_tests).
 -include_lib("eunit/include/eunit.hrl").
 
-edoc_finds_nothing_to_say_test_() ->
+edoc_reports_nothing_test_() ->
     {timeout, 120, fun() -> ?assertEqual("", run_edoc(public())) end}.
 
-%% EDoc takes what stands above a type or a callback for a word about the one before.
-what_a_type_means_stands_below_it_test() ->
+%% EDoc takes a comment above a type or a callback for the doc of the one before it.
+the_doc_of_a_type_stands_below_it_test() ->
     ?assertEqual([], [{filename:basename(File), Line} || File <- public(), Line <- comments_above_types(File)]).
 
-%% A private module has no page, so a link to it leads nowhere; `make docs' finds that only at its end.
+%% A private module has no page, so a link to it is broken; `make docs' finds that only at its
+%% end.
 no_public_doc_links_to_a_private_module_test() ->
     Modules = lists:map(fun module/1, public()),
     Links = [{filename:basename(File), Link} || File <- public(), Link <- linked_modules(File)],
@@ -29,7 +30,7 @@ is_private(_) -> false.
 
 module(File) -> list_to_atom(filename:basename(File, ".erl")).
 
-%% The modules to which the docs of a file link, but for the docs of private functions.
+%% The modules to which the docs of a file link, except the docs of private functions.
 linked_modules(File) ->
     {ok, Text} = file:read_file(File),
     lists:append([linked(Part) || Part <- binary:split(Text, <<"\n\n">>, [global]), not is_private(Part)]).
@@ -40,7 +41,7 @@ linked(Text) ->
         nomatch -> []
     end.
 
-%% Both what EDoc says and what its reader of XML does.
+%% The messages of EDoc and of its XML reader.
 run_edoc(Files) ->
     cambrian_temporary:with_dir(fun(Dir) ->
         Said = filename:join(Dir, "said"),

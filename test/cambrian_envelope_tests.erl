@@ -11,7 +11,7 @@ claims() ->
     #{realm => <<"lab">>, task => <<"xor">>, fitness => 3.5, generation => 4, parents => [<<1:256>>],
       operators => [crossover, <<"add_node">>], sequence => 7, time => erlang:system_time(millisecond)}.
 
-what_was_sealed_is_read_test() ->
+a_sealed_envelope_can_be_read_test() ->
     Secret = cambrian_identity:new(),
     {ok, Bytes} = cambrian_envelope:seal(claims(), genotype(), Secret),
     {ok, Envelope, #{origin := Origin, genotype := Id} = Read} = cambrian_envelope:read(Bytes),
@@ -22,7 +22,7 @@ what_was_sealed_is_read_test() ->
     {ok, Opened} = cambrian_envelope:open(Envelope),
     ?assertEqual(Id, cambrian_genotype:id(Opened)).
 
-%% Another implementation of Ed25519 agrees, and of SHA-256.
+%% OTP's implementations of Ed25519 and of SHA-256 agree with ours.
 otp_verifies_our_signature_test() ->
     Secret = cambrian_identity:new(),
     {ok, Bytes} = cambrian_envelope:seal(claims(), genotype(), Secret),
@@ -43,8 +43,8 @@ parts(<<16#93, Rest/binary>>) ->
 bin(<<16#c4, Size, Bytes:Size/binary, Rest/binary>>) -> {Bytes, Rest};
 bin(<<16#c5, Size:16, Bytes:Size/binary, Rest/binary>>) -> {Bytes, Rest}.
 
-%% Who asks without the signature is told what is claimed, and nothing that has another shape.
-a_record_is_looked_at_before_it_is_believed_test() ->
+%% A caller without the signature gets the claims of a record, and an error for any other shape.
+the_claims_of_a_record_are_read_before_its_signature_is_checked_test() ->
     {ok, Bytes} = cambrian_envelope:seal(claims(), genotype(), cambrian_identity:new()),
     {ok, Envelope, Read} = cambrian_envelope:read(Bytes),
     Record = cambrian_envelope:record(Envelope),
@@ -70,7 +70,7 @@ every_changed_byte_is_refused_test() ->
                                   end)
      end || At <- lists:seq(0, byte_size(Bytes) - 1)].
 
-what_strangers_send_has_a_name_test() ->
+every_malformed_envelope_has_a_reason_test() ->
     G = genotype(),
     {ok, Sealed} = cambrian_envelope:seal(claims(), G, <<1:256>>),
     Cut = binary:part(Sealed, 0, byte_size(Sealed) div 2),
@@ -87,7 +87,7 @@ what_strangers_send_has_a_name_test() ->
     {ok, Other} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 2),
     ?assertEqual({error, {wrong_base, cambrian_genotype:id(G)}}, cambrian_genotype:patch(Other, Delta)).
 
-%% The VM's memory at its highest, as the kernel counts it.
+%% The test reads the VM's peak memory from the kernel.
 hostile_bytes_take_no_memory_test_() ->
     case file:write_file("/proc/self/clear_refs", "5") of
         ok -> {timeout, 60, fun hostile_bytes_take_no_memory/0};
@@ -120,12 +120,12 @@ peak() ->
     {match, [Kilobytes]} = re:run(Status, "VmHWM:\\s+(\\d+) kB", [{capture, all_but_first, binary}]),
     1024 * binary_to_integer(Kilobytes).
 
-%% A gigabyte of noughts in one zstd frame: 8192 blocks that each repeat a byte.
+%% A gigabyte of zeros in one zstd frame: 8192 blocks that each repeat a byte.
 bomb() ->
     Block = fun(Last) -> <<((128 * 1024) bsl 3 bor 2 bor Last):24/little, 0>> end,
     iolist_to_binary([<<16#28, 16#b5, 16#2f, 16#fd, 16#a0, (1 bsl 30):32/little>>, lists:duplicate(8191, Block(0)), Block(1)]).
 
-%% A genuine envelope around what is no genotype.
+%% A genuinely signed envelope around a payload that is no genotype.
 around(Payload) ->
     {ok, Sealed} = cambrian_envelope:seal(claims(), genotype(), <<1:256>>),
     {Claims, _, Old} = parts(Sealed),

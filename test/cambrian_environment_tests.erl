@@ -3,7 +3,7 @@
 
 networks(Count) -> networks(Count, #{inputs => 1, outputs => 1}).
 
-%% With memory, some of them.
+%% Networks of different sizes; some have memory.
 networks(Count, Shape) ->
     [begin
          {ok, G} = cambrian_genotype:new(Shape, Seed),
@@ -11,7 +11,7 @@ networks(Count, Shape) ->
          {Seed, cambrian_network:compile(Grown)}
      end || Seed <- lists:seq(1, Count)].
 
-%% The same outputs for the same inputs, every time.
+%% Networks without memory: the same inputs always give the same outputs.
 forgetful(Count) ->
     [{Seed, cambrian_network:compile(element(2, cambrian_genotype:new(#{inputs => 1, outputs => 1}, Seed)))}
      || Seed <- lists:seq(1, Count)].
@@ -22,7 +22,7 @@ together(Args) ->
 
 scores(Args, Networks) -> (together(Args))(Networks, fun(_) -> ok end).
 
-%% The same as one network that lives alone, by hand.
+%% The fitness of one network, computed without a batch.
 alone(Network, Steps, Episodes) -> lists:sum([live(Network, Episode, Steps) || Episode <- lists:seq(0, Episodes - 1)]) / Episodes.
 
 live(Network, Episode, Steps) ->
@@ -40,7 +40,7 @@ fitness_is_the_mean_over_episodes_of_the_sum_of_rewards_test() ->
     lists:zipwith(Close, Expected, scores(#{episodes => 3}, Networks)),
     ?assertEqual(scores(#{episodes => 3}, Networks), scores(#{episodes => 3, as => binary}, Networks)).
 
-how_the_batch_is_cut_makes_no_difference_test() ->
+the_fitness_does_not_depend_on_the_size_of_the_batch_test() ->
     Networks = networks(30),
     Args = #{episodes => 2, step => fun fragile/2},
     Whole = scores(Args, Networks),
@@ -51,7 +51,8 @@ how_the_batch_is_cut_makes_no_difference_test() ->
          ?assertEqual(plain(Whole), plain(scores(Args, A) ++ scores(Args, B)))
      end || Cut <- [0, 1, 7, 15, 29]].
 
-%% Crashes, ends, or answers rubbish, by what the network says.
+%% By the network's output, the environment crashes, returns a bad value, ends the episode or goes
+%% on.
 fragile([Output], {Lamp, Args}) when Output < 0.2 -> error({too_dark, Lamp, maps:size(Args)});
 fragile([Output], _) when Output < 0.3 -> {[0, 0], 1, rubbish};
 fragile([Output], _) when Output < 0.4 -> {done, Output};
@@ -60,7 +61,7 @@ fragile([Output], {Lamp, Args}) -> {[1 - Lamp], Output, {1 - Lamp, Args}}.
 plain(Scores) -> [{Index, case Score of {fault, {crashed, {Class, Reason, _}}} -> {Class, Reason}; _ -> Score end}
                   || {Index, Score} <- Scores].
 
-one_that_fails_costs_only_itself_test_() ->
+a_step_that_fails_costs_only_its_own_network_test_() ->
     Crash = fun(_, _) -> exit(enough) end,
     Return = fun(Answer) -> fun(_, _) -> Answer end end,
     [{lists:flatten(io_lib:format("~tp", [Fault])), fun() ->
@@ -89,27 +90,27 @@ one_that_fails_costs_only_itself_test_() ->
         {Return({[0 | on], 1, s}), {bad_observation, {no_numbers, [0 | on]}}},
         {Return({<<1, 2, 3>>, 1, s}), {bad_observation, {no_numbers, <<1, 2, 3>>}}}]].
 
-a_reset_that_fails_test() ->
+a_reset_that_fails_is_the_networks_fault_test() ->
     Networks = networks(3),
     Fails = fun(Fun) -> [S || {_, S} <- scores(#{reset => Fun, episodes => 2}, Networks)] end,
     ?assertMatch([{fault, {crashed, {error, no, _}}}, _, _], Fails(fun(_) -> error(no) end)),
     ?assertEqual(lists:duplicate(3, {fault, {bad_return, {cambrian_lamp, reset, 2}, no}}), Fails(fun(_) -> no end)),
     ?assertEqual(lists:duplicate(3, {fault, {bad_observation, {wrong_size, inputs, 1, 0}}}), Fails(fun(_) -> {[], s} end)).
 
-%% Right before it, whichever callback it is.
-what_is_the_users_is_marked_test() ->
+%% The evaluator marks the network before each call of a callback.
+each_call_of_the_users_code_is_marked_with_its_network_test() ->
     Networks = networks(3),
     {Self, Tag} = {self(), make_ref()},
     Note = fun(What) -> Self ! {Tag, What} end,
     Args = #{steps => 2, reset => fun(_) -> Note(reset), {[0], {0, #{step => fun(_, S) -> Note(step), {[0], 1, S} end}}} end},
     _ = (together(Args))(Networks, Note),
-    %% 0 is between two steps of all
+    %% mark 0 stands between two steps of all networks
     Step = [1, step, 2, step, 3, step, 0],
     ?assertEqual([1, reset, 2, reset, 3, reset] ++ Step ++ Step, noted(Tag)).
 
 noted(Tag) -> receive {Tag, What} -> [What | noted(Tag)] after 0 -> [] end.
 
-what_init_answers_is_checked_test() ->
+the_return_of_init_is_checked_test() ->
     [?assertEqual({error, {bad_return, {cambrian_lamp, init, 1}, Answer}},
                   cambrian_task:prepare({cambrian_lamp, {shape, Answer}}, #{}))
      || Answer <- [no, {ok, #{inputs => 1}, s}, {ok, #{inputs => 0, outputs => 1}, s},
@@ -117,7 +118,7 @@ what_init_answers_is_checked_test() ->
     ?assertMatch({error, {crashed, {cambrian_lamp, init, [_]}, {error, {badmap, no}, _}}},
                  cambrian_task:prepare({cambrian_lamp, no}, #{})).
 
-what_a_callback_must_return_is_told_test() ->
+a_wrong_return_is_reported_with_the_expected_one_test() ->
     Text = fun(Fault) -> unicode:characters_to_binary(cambrian_fault:text(Fault)) end,
     ?assertEqual(<<"lamp:reset/2 returned no, expected {Observation, State}">>,
                  Text({crashed, {bad_return, {lamp, reset, 2}, no}})),
@@ -133,7 +134,7 @@ what_a_callback_must_return_is_told_test() ->
                    "with integers from 1 to 10000">>,
                  unicode:characters_to_binary(cambrian_error:format_error({bad_return, {lamp, init, 1}, no}))).
 
-evolves_test_() ->
+an_environment_evolves_test_() ->
     {timeout, 60, fun() ->
         {ok, #{solved := true, champion := Champion, fitness := Fitness}} =
             cambrian:evolve({cambrian_lamp, #{episodes => 2}}, #{target => 19.5, seed => 1}),
@@ -141,7 +142,7 @@ evolves_test_() ->
         ?assert(abs(Fitness - alone(Network, 20, 2)) < 1.0e-9)
     end}.
 
-%% Whatever the target: none of these is a fitness.
+%% Whatever the target, a fault is not a fitness.
 an_environment_that_always_fails_is_an_error_test_() ->
     [{lists:flatten(io_lib:format("~tp", [Expected])), {timeout, 60, fun() ->
          Options = #{target => 0, population => 10},

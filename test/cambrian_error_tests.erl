@@ -66,8 +66,8 @@ a_large_term_is_cut_short_test() ->
     Many = lists:duplicate(100_000, {a, <<0:8000>>}),
     ?assert(length(text({bad_option, {seed, Many, <<"an integer">>}})) < 1000).
 
-%% Each of these took seconds or megabytes, crashed, or gave what is no text.
-any_term_has_a_text_in_bounds_test_() ->
+%% Each of these terms once took seconds or megabytes, crashed, or gave a list that is no text.
+every_hostile_term_has_a_bounded_text_test_() ->
     [{timeout, 30, {Name, fun() -> in_bounds(Make) end}} || {Name, Make} <- hostile()].
 
 hostile() ->
@@ -98,7 +98,8 @@ hostile() ->
                           {enoent, [16#110000]}, {torn_file, <<255, 254>>}, {torn_checkpoint, [a | b]},
                           {evaluation_failed, {crashed, {error, x, [foo | bar]}}}]].
 
-%% In a process that is killed if it takes more than 64 MB beside the term. Elixir's words need Elixir.
+%% Makes the text in a process that is killed at 64 MB more than the term takes. Elixir's texts
+%% need Elixir.
 in_bounds(Make) ->
     Self = self(),
     {Pid, Monitor} = spawn_monitor(fun() ->
@@ -120,7 +121,7 @@ in_bounds(Make) ->
         {'DOWN', Monitor, process, Pid, Why} -> ?assertEqual(normal, Why)
     end.
 
-random_terms_have_a_text_in_bounds_test_() ->
+random_terms_have_bounded_texts_test_() ->
     {timeout, 60, fun() ->
         _ = rand:seed(exsss, {1, 2, 3}),
         Names = lists:usort([Name || Reason <- reasons(), Name <- [name(Reason)], Name =/= other]),
@@ -153,14 +154,14 @@ random(Depth) ->
         8 -> random(Depth - 1)
     end.
 
-%% A name from elsewhere neither moves the cursor of a terminal nor adds a line to a log.
+%% A name from another node can neither move the cursor of a terminal nor add a line to a log.
 control_characters_are_escaped_test() ->
     ?assertEqual("this node knows no key with the name a\\x{1b}[31mb\\n\\r", text({unknown_name, <<"a\e[31mb\n\r">>})),
     [?assertEqual([], [C || C <- text(Reason), C < 32 orelse C >= 127 andalso C < 160 orelse C =:= 16#202E])
      || Reason <- [{data_dir_in_use, "a\nb", <<"x\e]0;evil\a">>}, {unknown_name, <<"a", 16#9B/utf8, 16#202E/utf8>>},
                    {bad_option, {seed, 1, <<"\e[2J">>}}, {torn_file, "a\nb"}]].
 
-large_integers_are_shown_as_their_size_test() ->
+large_integers_are_shown_by_their_size_test() ->
     ?assertEqual("option seed must be an integer, got: an integer of 75001 bytes", text({bad_option, {seed, 1 bsl 600_000, <<"an integer">>}})).
 
 text(Reason) -> lists:flatten(unicode:characters_to_list(cambrian_error:format_error(Reason))).
@@ -171,14 +172,14 @@ kind(_Reason) -> other.
 
 %%% ---- the reasons of the type ------------------------------------------------------------
 
-%% One of each kind, made from the type `cambrian_error:reason()'.
+%% One reason of each kind, made from the type `cambrian_error:reason()'.
 reasons() -> samples(cambrian_error, type(cambrian_error, reason)).
 
 type(Module, Name) ->
     [Type] = [Type || {attribute, _, type, {Found, Type, []}} <- forms(Module), Found =:= Name],
     Type.
 
-%% Terms of a type: of a union one of each alternative, so that each of them is in one term.
+%% Terms of a type. A union gives a term of each alternative.
 samples(Module, {type, _, union, Types}) -> lists:append([samples(Module, T) || T <- Types]);
 samples(Module, {ann_type, _, [_Name, Type]}) -> samples(Module, Type);
 samples(Module, {user_type, _, reason, []}) when Module =:= cambrian_error -> [not_started];
@@ -207,7 +208,8 @@ samples(_Module, {type, _, Any, _}) when Any =:= term; Any =:= atom; Any =:= mod
 
 %%% ---- the reasons of the sources ---------------------------------------------------------
 
-%% `{error, Reason}' wherever a module has it; with a boolean it is a pair of two answers.
+%% Each `{error, Reason}' in a module. With a boolean as Reason it is a pair of two values, not an
+%% error.
 reasons_in_erlang() ->
     Files = filelib:wildcard(cambrian_checkout:path("src/**/*.erl")),
     Modules = [list_to_atom(filename:basename(File, ".erl")) || File <- Files],
@@ -240,7 +242,7 @@ reasons_in_rust() ->
                 ++ [{list_to_atom(Name), 1 + parts(Rest)}
                     || [Name, Rest] <- Find("refuse\\(\\(atoms::(\\w+)\\(\\), ([^\\n]*)\\)\\)")]).
 
-%% How many expressions stand between commas outside parentheses.
+%% The number of expressions between commas outside parentheses.
 parts(Source) ->
     case re:replace(Source, "\\([^()]*\\)", "", [global, {return, list}]) of
         Source -> length(string:split(Source, ",", all));

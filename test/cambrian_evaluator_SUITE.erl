@@ -1,4 +1,5 @@
-%% Tasks that crash, hang, swell and lie, on one node and on several that come and go.
+%% Tasks that crash, hang, take too much memory and forge results, on one node and on nodes that
+%% come and go.
 -module(cambrian_evaluator_SUITE).
 -include_lib("stdlib/include/assert.hrl").
 -import(cambrian_wait, [until/1]).
@@ -7,13 +8,27 @@
 all() -> [{group, alone}, {group, peers}].
 
 groups() ->
-    [{alone, [each_costs_itself_only, together_as_each, batches_change_nothing, a_runner_that_answers_rubbish,
-              a_failure_has_no_fitness, a_limit_ends_a_round, a_limit_ends_what_is_together, a_limit_waits_for_one_fitness, any_fault_has_words,
-              whoever_lies_of_its_end_ends,
-              faults_are_bounded, a_bomb_in_a_population, memory_is_that_of_one, told_once, nothing_stays_here, idle_is_cheap, options_are_checked, overhead]},
-     {peers, [same_champion, a_node_that_halts, a_node_without_the_code, a_node_without_a_module, a_node_of_another_version,
-              a_node_that_is_not_there, a_node_that_lies, a_node_that_comes_back, slow_nodes_are_relieved, together_on_nodes, what_runs_in_rust_on_nodes,
-              a_fault_there_is_a_fault, nothing_stays_anywhere]}].
+    [{alone, [a_fault_costs_only_its_own_network, a_batch_gives_the_scores_of_single_evaluations,
+              the_size_of_a_batch_changes_no_score,
+              a_runner_that_returns_too_few_scores_costs_one_network,
+              a_failed_evaluation_has_no_fitness, a_time_limit_ends_a_round,
+              a_time_limit_ends_a_batch, a_time_limit_waits_for_one_fitness,
+              every_fault_has_a_bounded_text, a_worker_that_forges_its_exit_is_ended,
+              faults_are_bounded_in_size, evaluations_that_use_too_much_memory_fail_the_run,
+              the_memory_limit_is_for_one_evaluation, each_kind_of_fault_is_logged_once,
+              a_killed_population_leaves_no_process, an_idle_evaluator_has_no_workers,
+              options_of_the_evaluator_are_checked,
+              a_thousand_empty_evaluations_take_less_than_20_ms]},
+     {peers, [several_nodes_find_the_champion_of_one_node, a_node_that_halts_changes_no_result,
+              a_node_with_other_code_is_left_out,
+              a_node_without_a_module_of_the_task_is_left_out,
+              a_node_with_another_version_of_cambrian_is_left_out,
+              a_node_that_is_not_connected_is_left_out, a_node_that_forges_results_is_left_out,
+              a_node_that_reconnects_is_used_again, a_slow_node_gets_less_work,
+              a_batch_gives_the_same_scores_on_several_nodes,
+              a_task_in_rust_gives_the_same_champion_on_several_nodes,
+              a_fault_on_another_node_costs_only_its_network,
+              a_killed_population_leaves_no_process_on_any_node]}].
 
 init_per_group(alone, Config) ->
     {ok, _} = application:ensure_all_started(cambrian),
@@ -42,7 +57,7 @@ network(Genotype) -> cambrian_network:compile(Genotype).
 
 key(Network) -> hd(cambrian_network:activate(Network, [1, 0.5])).
 
-%% What is to be done, by index; who is not named scores 10 and its index.
+%% The action of each network, by its index; a network without an action scores 10 plus its index.
 behaviour(Genotypes, Named) ->
     Behaviours = maps:from_list([{key(network(G)), maps:get(I, Named, fun() -> 10 + I end)}
                                  || {I, G} <- lists:zip(lists:seq(1, length(Genotypes)), Genotypes)]),
@@ -106,7 +121,7 @@ misdeeds() ->
 
 forever() -> receive _ -> forever() after 0 -> forever() end.
 
-%% To whoever is linked, what an answer looks like.
+%% Sends messages that look like results to every linked process.
 forge() ->
     {links, Links} = process_info(self(), links),
     _ = [Crew ! {answer, self(), Ref, I, 99.0, ready} || Crew <- Links, I <- lists:seq(1, 30), Ref <- [make_ref(), undefined]],
@@ -119,9 +134,9 @@ expected_scores() ->
          _ -> case is_map_key(I, misdeeds()) of true -> failed; false -> 10.0 + I end
      end || I <- lists:seq(1, 30)].
 
-%%% ---- alone ---------------------------------------------------------------------------------
+%%% ---- one node ------------------------------------------------------------------------------
 
-each_costs_itself_only(_) ->
+a_fault_costs_only_its_own_network(_) ->
     Gs = genotypes(30),
     {Scores, Faults} = once(each(Gs, misdeeds()), Gs),
     ?assertEqual(expected_scores(), Scores),
@@ -129,18 +144,18 @@ each_costs_itself_only(_) ->
                   {7, timeout}, {8, memory}, {9, memory}, {11, {bad_fitness, rubbish}}, {12, {bad_fitness, _}}, {13, {bad_fitness, nan}},
                   {14, {bad_score, {cases, [1 | 2], _}}}, {17, {crashed, child}}, {18, timeout}, {19, {crashed, normal}}], Faults).
 
-together_as_each(_) ->
+a_batch_gives_the_scores_of_single_evaluations(_) ->
     Gs = genotypes(30),
     {Scores, Faults} = once(together(Gs, misdeeds()), Gs),
     ?assertEqual(expected_scores(), Scores),
     ?assertEqual([2, 3, 5, 7, 8, 9, 11, 12, 13, 14, 17, 18, 19], [I || {I, _} <- Faults]),
     ?assertMatch(#{2 := {crashed, {error, crash, _}}, 7 := timeout, 9 := memory, 17 := {crashed, child}}, maps:from_list(Faults)),
-    %% by the runner's own word
+    %% the runner itself may return a fault
     {together, Run} = together(Gs, #{}),
     {_, Named} = once({together, fun(Networks, Mark) -> [case A of {4, _} -> {4, {fault, timeout}}; _ -> A end || A <- Run(Networks, Mark)] end}, Gs),
     ?assertEqual([{4, timeout}], Named).
 
-batches_change_nothing(_) ->
+the_size_of_a_batch_changes_no_score(_) ->
     Gs = genotypes(30),
     How = together(Gs, misdeeds()),
     Online = erlang:system_flag(schedulers_online, 1),
@@ -149,23 +164,24 @@ batches_change_nothing(_) ->
     ?assertEqual(expected_scores(), Scores),
     ?assertEqual([I || {I, _} <- Faults], [I || {I, _} <- element(2, once(How, Gs))]).
 
-%% What the runner says as a whole cannot be laid on one, until there is only one.
-a_runner_that_answers_rubbish(_) ->
+%% A fault of the whole runner blames no network until the batch has only one.
+a_runner_that_returns_too_few_scores_costs_one_network(_) ->
     Gs = genotypes(9),
     Without = fun(Networks, Mark) -> [begin Mark(I), {I, I} end || {I, _} <- Networks, I =/= 4] end,
     {Scores, [{4, {crashed, {error, {badkey, 4}, _}}}]} = once({together, Without}, Gs),
     ?assertEqual([1.0, 2.0, 3.0, failed, 5.0, 6.0, 7.0, 8.0, 9.0], Scores),
-    %% and one that never marks
+    %% a runner that never marks
     Silent = fun(Networks, _) -> [case I of 4 -> hang(); _ -> {I, I} end || {I, _} <- Networks] end,
     {Scores, [{4, timeout}]} = once({together, Silent}, Gs).
 
-a_failure_has_no_fitness(_) ->
+a_failed_evaluation_has_no_fitness(_) ->
     Gs = genotypes(3),
     ?assertMatch({[11.0, failed, 13.0], [{2, _}]}, once(each(Gs, #{2 => fun() -> no end}), Gs)),
     ?assertMatch({[failed], [{1, _}]}, once(each(tl(Gs), #{1 => fun() -> no end, 2 => fun() -> no end}), [hd(tl(Gs))])).
 
-%% What hangs would end after a minute. What is done by the limit counts, and the workers are free for the next round.
-a_limit_ends_a_round(_) ->
+%% The hanging evaluations would end after a minute. Scores until the limit count, and the workers
+%% are free for the next round.
+a_time_limit_ends_a_round(_) ->
     Gs = genotypes(30),
     Hanging = maps:from_list([{I, fun hang/0} || I <- lists:seq(20, 30)]),
     Evaluator = start(each(Gs, Hanging), #{timeout => 16_000}),
@@ -179,15 +195,15 @@ a_limit_ends_a_round(_) ->
     ?assertEqual([10.0 + I || I <- lists:seq(1, 10)], First),
     ok = stop(Evaluator).
 
-%% Those that live together end together.
-a_limit_ends_what_is_together(_) ->
+%% The networks of one batch end together.
+a_time_limit_ends_a_batch(_) ->
     Gs = genotypes(4),
     Evaluator = start({together, fun(_, _) -> hang() end}, #{timeout => 60_000}),
     ?assertEqual({[skipped || _ <- Gs], []}, round(Evaluator, Gs, {50, nothing})),
     ok = stop(Evaluator).
 
-%% A limit of nothing still gives one fitness, if there is one to be had; and all failures where there is none.
-a_limit_waits_for_one_fitness(_) ->
+%% A limit of 0 ms still gives one fitness if any evaluation succeeds, and otherwise all failures.
+a_time_limit_waits_for_one_fitness(_) ->
     Gs = genotypes(8),
     Failing = maps:from_list([{I, fun() -> error(no) end} || I <- lists:seq(1, 7)]),
     Evaluator = start(each(Gs, Failing), #{}),
@@ -195,7 +211,7 @@ a_limit_waits_for_one_fitness(_) ->
     ?assert(lists:member(18.0, Outcomes)),
     ok = stop(Evaluator),
     ?assertMatch({[failed, failed], [_, _]}, once(each(Gs, Failing), lists:sublist(Gs, 2))),
-    %% all hang, and it does not wait for all of them
+    %% all evaluations hang, and the round does not wait for all of them
     Many = genotypes(400 * erlang:system_info(schedulers_online)),
     Hopeless = start({each, fun(_) -> hang() end}, #{timeout => 50}),
     {Hung, Faults} = round(Hopeless, Many, {0, fitness}),
@@ -203,7 +219,7 @@ a_limit_waits_for_one_fitness(_) ->
     ?assertMatch([{_, timeout} | _], Faults),
     ok = stop(Hopeless).
 
-faults_are_bounded(_) ->
+faults_are_bounded_in_size(_) ->
     Large = fun() -> lists:duplicate(300_000, <<0:80>>) end,
     Shared = fun Twice(0) -> []; Twice(N) -> X = Twice(N - 1), [X, X] end,
     Gs = genotypes(8),
@@ -220,8 +236,8 @@ faults_are_bounded(_) ->
     _ = [?assert(byte_size(term_to_binary(Fault)) < 4000) || {_, Fault} <- Faults],
     ?assertMatch([{_, {bad_fitness, <<"[<<0,", _/binary>>}} | _], Faults).
 
-%% What user code ends with is made of anything; the words are bounded, and no run ends by them.
-any_fault_has_words(_) ->
+%% User code may exit with any term: its text is bounded, and the run goes on.
+every_fault_has_a_bounded_text(_) ->
     Deep = lists:foldl(fun(_, Term) -> {Term} end, x, lists:seq(1, 100_000)),
     Emoji = list_to_atom(lists:duplicate(255, 16#1F600)),
     Odd = [{error, enoent, <<"/some/path">>}, {error, foo, 3}, {error, foo, [a | b]}, {error, foo, [{m, f, 1, [{file, 3}, {line, x}]}]},
@@ -237,7 +253,7 @@ any_fault_has_words(_) ->
          ?assert(is_binary(Text) andalso byte_size(Text) > 0 andalso byte_size(Text) < 20_000),
          ?assert(is_list(unicode:characters_to_list(Text)))
      end || Fault <- Faults],
-    %% and through a run, from a linked process
+    %% the same in a run: a linked process exits with the term
     Ends = fun(Reason) ->
                Fitness = fun(Network) ->
                              case key(Network) > 0.5 of
@@ -251,8 +267,8 @@ any_fault_has_words(_) ->
            end,
     lists:foreach(Ends, Odd).
 
-%% A worker that was said to have ended ends.
-whoever_lies_of_its_end_ends(_) ->
+%% The evaluator takes a forged exit message for the worker's end, so it must kill the worker.
+a_worker_that_forges_its_exit_is_ended(_) ->
     Before = erlang:system_info(process_count),
     Fitness = fun(_) ->
                   {links, Links} = process_info(self(), links),
@@ -262,7 +278,7 @@ whoever_lies_of_its_end_ends(_) ->
     _ = cambrian:evolve(Fitness, #{inputs => 2, outputs => 1, population => 100, generations => 2}),
     until(fun() -> erlang:system_info(process_count) < Before + 20 end).
 
-a_bomb_in_a_population(_) ->
+evaluations_that_use_too_much_memory_fail_the_run(_) ->
     {ok, P} = cambrian_population:start_link(#{task => fun(_) -> bomb() end, inputs => 1, outputs => 1, population => 2, generations => 1,
                                                evaluation_memory => 1 bsl 22}),
     ok = cambrian_population:subscribe(P),
@@ -273,15 +289,16 @@ a_bomb_in_a_population(_) ->
     receive {cambrian, _, {failed, Why}} -> ?assertEqual({evaluations_failed, Failed}, Why) end,
     ok = cambrian_population:stop(P).
 
-%% Nobody dies of what others left behind, nor of what the task brings with it.
-memory_is_that_of_one(_) ->
+%% The limit counts neither the garbage of earlier evaluations nor the data that the task's fun
+%% carries.
+the_memory_limit_is_for_one_evaluation(_) ->
     Gs = genotypes(60),
     Burden = lists:seq(1, 400_000),
     {Scores, []} = once({each, fun(_) -> length(lists:seq(1, 50_000)) + hd(Burden) end}, Gs, #{memory => 1 bsl 22, timeout => 5000}),
     ?assertEqual([50_001.0], lists:usort(Scores)).
 
 %% 100 generations with faults of three kinds, which come again and again.
-told_once(_) ->
+each_kind_of_fault_is_logged_once(_) ->
     Fitness = fun(Network) ->
                   case round(1000 * key(Network)) rem 5 of
                       0 -> error({at, erlang:unique_integer()});
@@ -302,7 +319,7 @@ told_once(_) ->
 
 failed_events() -> receive {cambrian, _, {evaluations_failed, _}} -> 1 + failed_events(); {cambrian, _, _} -> failed_events() after 0 -> 0 end.
 
-%% The warnings of Cambrian while something is done.
+%% The warnings of Cambrian while a fun runs.
 logged(Do) ->
     ok = logger:add_handler(?MODULE, ?MODULE, #{level => warning, config => self()}),
     _ = try Do() after logger:remove_handler(?MODULE) end,
@@ -313,8 +330,8 @@ log(_, _) -> ok.
 
 lines() -> receive {line, Line} -> [Line | lines()] after 0 -> [] end.
 
-%% Killed at any moment, whatever its tasks are at.
-nothing_stays_here(_) ->
+%% The population is killed at any moment, whatever its tasks do.
+a_killed_population_leaves_no_process(_) ->
     Before = processes(),
     _ = [begin
              P = population_at_work([]),
@@ -322,7 +339,7 @@ nothing_stays_here(_) ->
          end || _ <- lists:seq(1, 10)],
     until(fun() -> processes() -- Before =:= [] end).
 
-%% Some that hang and cannot be told to end, and some with processes of their own.
+%% A population with tasks that trap exits and never end, and tasks with processes of their own.
 population_at_work(Nodes) ->
     Self = self(),
     Fitness = fun(Network) ->
@@ -340,8 +357,8 @@ population_at_work(Nodes) ->
     _ = [receive at_work -> ok end || _ <- lists:seq(1, rand:uniform(10))],
     P.
 
-%% One that waits for what comes next has no workers after a while.
-idle_is_cheap(_) ->
+%% An evaluator without work ends its workers after a while.
+an_idle_evaluator_has_no_workers(_) ->
     Gs = genotypes(10),
     Evaluator = start(each(Gs, #{}), #{}),
     _ = round(Evaluator, Gs),
@@ -353,7 +370,7 @@ idle_is_cheap(_) ->
     {[11.0 | _], []} = round(Evaluator, Gs),
     ok = stop(Evaluator).
 
-options_are_checked(_) ->
+options_of_the_evaluator_are_checked(_) ->
     Fun = fun(_) -> 1 end,
     Options = #{task => Fun, inputs => 1, outputs => 1},
     _ = [?assertMatch({error, {bad_option, {Name, Value, _}}}, cambrian_population:start(Options#{Name => Value}))
@@ -365,8 +382,9 @@ options_are_checked(_) ->
     ?assertEqual({error, {bad_option, {nodes, connected, <<"none with a substrate">>}}},
                  cambrian_population:start(#{task => Fun, substrate => Substrate, nodes => connected})).
 
-%% 1,000 evaluations of nothing. The best of as many rounds as it takes: others use this machine too.
-overhead(_) ->
+%% 1,000 evaluations that do nothing. The best round counts, since other programs use this machine
+%% too.
+a_thousand_empty_evaluations_take_less_than_20_ms(_) ->
     Gs = genotypes(1000),
     Evaluator = start({each, fun(_) -> 0.0 end}, #{timeout => 5000, memory => 1 bsl 28}),
     Best = until(fun() ->
@@ -376,7 +394,7 @@ overhead(_) ->
     ct:pal("1,000 evaluations: ~p us", [Best]),
     ok = stop(Evaluator).
 
-%%% ---- with others ---------------------------------------------------------------------------
+%%% ---- several nodes -------------------------------------------------------------------------
 
 %% Runs a function of this module on the first node, with the names of the others.
 there(Function, Config) -> there(Function, [], Config).
@@ -384,7 +402,8 @@ there(Function, Arguments, Config) ->
     [{One, _} | Others] = proplists:get_value(nodes, Config),
     peer:call(One, ?MODULE, Function, [[Node || {_, Node} <- Others] | Arguments], 300_000).
 
-%% It goes through a gate, which tells the observer which node came, and may keep them all waiting.
+%% Each evaluation passes a gate, which tells the observer its node and can keep all evaluations
+%% waiting.
 fitness(Gate) ->
     fun(Network) ->
         enter(Gate),
@@ -414,9 +433,10 @@ closed_gate(Observer, Waiting) ->
         open -> _ = [Pid ! Ref || {Ref, Pid} <- Waiting], open_gate(Observer)
     end.
 
-%% With the same bits as in the library's own threads: of cases, settings and data as well.
-what_runs_in_rust_on_nodes(Config) -> there(what_runs_in_rust_on_nodes_there, Config).
-what_runs_in_rust_on_nodes_there(Nodes) ->
+%% The same bits as in the library's own threads, also with cases, settings and data.
+a_task_in_rust_gives_the_same_champion_on_several_nodes(Config) ->
+    there(a_task_in_rust_gives_the_same_champion_on_several_nodes_there, Config).
+a_task_in_rust_gives_the_same_champion_on_several_nodes_there(Nodes) ->
     Data = #{inputs => [[K / 10] || K <- lists:seq(1, 30)], targets => [K rem 3 || K <- lists:seq(1, 30)],
              kind => classification, validation => 0.3},
     [begin
@@ -436,11 +456,11 @@ evolve(Task, Nodes) ->
                                 evaluation_timeout => 30_000, params => #{tuning => hill_climbing, tuning_budget => 5}}),
     {cambrian_genotype:id(Champion), Fitness, Evaluations}.
 
-%% Nobody gets through before all these nodes have come.
+%% The gate opens once evaluations of all these nodes wait at it.
 evolve_with(Gate, Task, Nodes, Seen) ->
     evolve_when(Gate, fun() -> _ = [receive {did, Node} -> ok end || Node <- Seen], ok end, Task, Nodes).
 
-%% Nor before so many lines have been logged, which are the second in the answer.
+%% The gate opens once so many lines have been logged; the answer has them as second.
 evolve_without(Gate, Task, Nodes, Count) ->
     Self = self(),
     ok = logger:add_handler(?MODULE, ?MODULE, #{level => warning, config => Self}),
@@ -460,8 +480,9 @@ evolve_when(Gate, Wait, Task, Nodes) ->
 did() -> did(#{}).
 did(Counts) -> receive {did, Node} -> did(maps:update_with(Node, fun(N) -> N + 1 end, 1, Counts)) after 0 -> Counts end.
 
-same_champion(Config) -> there(same_champion_there, Config).
-same_champion_there(Nodes) ->
+several_nodes_find_the_champion_of_one_node(Config) ->
+    there(several_nodes_find_the_champion_of_one_node_there, Config).
+several_nodes_find_the_champion_of_one_node_there(Nodes) ->
     Gate = gate(),
     Alone = evolve(fitness(Gate), []),
     ?assertEqual([node()], maps:keys(did())),
@@ -470,9 +491,10 @@ same_champion_there(Nodes) ->
     ?assertEqual(Alone, evolve_with(Gate, fitness(Gate), connected, Nodes)),
     ok.
 
-%% In the middle of a generation, with some done and some not.
-a_node_that_halts(Config) -> there(a_node_that_halts_there, Config).
-a_node_that_halts_there([_, Three] = Nodes) ->
+%% The node halts in the middle of a generation, with some evaluations done and others not.
+a_node_that_halts_changes_no_result(Config) ->
+    there(a_node_that_halts_changes_no_result_there, Config).
+a_node_that_halts_changes_no_result_there([_, Three] = Nodes) ->
     Gate = gate(),
     Fitness = fitness(Gate),
     Alone = evolve(Fitness, []),
@@ -495,8 +517,9 @@ counted() ->
     counters:add(Counter, 1, 1),
     counters:get(Counter, 1).
 
-%% One has another version of the task's module, the other a Cambrian that knows nothing of this.
-a_node_without_the_code(Config) ->
+%% One node has another version of the task's module, the other a Cambrian without
+%% cambrian_crew:open/1.
+a_node_with_other_code_is_left_out(Config) ->
     [_, {Two, _}, {Three, _}] = proplists:get_value(nodes, Config),
     _ = [begin
              {ok, Module, Code} = compile:forms([{attribute, 1, module, Module}]),
@@ -513,9 +536,10 @@ left_out_there([Two, Three] = Nodes, Reason2, Reason3) ->
     ?assertEqual([node()], maps:keys(did())),
     ?assertEqual(lists:sort([{Two, Reason2}, {Three, Reason3}]), lists:sort([{Node, Reason} || {_, [_, Node, Reason]} <- Lines])).
 
-%% The fun is there, but not what it calls.
-a_node_without_a_module(Config) -> there(a_node_without_a_module_there, [cambrian_only_here], Config).
-a_node_without_a_module_there(Nodes, Module) ->
+%% The node has the fun's module, but not the module that the fun calls.
+a_node_without_a_module_of_the_task_is_left_out(Config) ->
+    there(a_node_without_a_module_of_the_task_is_left_out_there, [cambrian_only_here], Config).
+a_node_without_a_module_of_the_task_is_left_out_there(Nodes, Module) ->
     {ok, cambrian_only_here, Code} =
         compile:forms([{attribute, 1, module, cambrian_only_here}, {attribute, 1, export, [{half, 1}]},
                        {function, 1, half, 1, [{clause, 1, [{var, 1, 'X'}], [], [{op, 1, '/', {var, 1, 'X'}, {integer, 1, 2}}]}]}]),
@@ -527,11 +551,11 @@ a_node_without_a_module_there(Nodes, Module) ->
     {Same, Lines} = evolve_without(Gate, Task, Nodes, 2),
     ?assertEqual(Alone, Same),
     ?assertMatch([{_, [_, _, {crashed, {error, undef, [{cambrian_only_here, half, _, _} | _]}}]}, _], Lines),
-    %% one that the fun shows is asked for before
+    %% the evaluator checks a module that the fun carries before it sends work
     {Same, Others} = evolve_without(Gate, fun(Network) -> Module:half(1) + Fitness(Network) end, Nodes, 2),
     ?assertMatch([{_, [_, _, {other_code, cambrian_only_here}]}, _], Others).
 
-a_node_of_another_version(Config) ->
+a_node_with_another_version_of_cambrian_is_left_out(Config) ->
     [_, {Two, _}, {Three, _}] = proplists:get_value(nodes, Config),
     _ = [begin
              ok = peer:call(Peer, application, stop, [cambrian]),
@@ -540,16 +564,17 @@ a_node_of_another_version(Config) ->
          end || Peer <- [Two, Three]],
     there(left_out_there, lists:duplicate(2, {other_version, {ok, "0.0.0"}}), Config).
 
-a_node_that_is_not_there(Config) -> there(a_node_that_is_not_there_there, Config).
-a_node_that_is_not_there_there([Two | _]) ->
+a_node_that_is_not_connected_is_left_out(Config) ->
+    there(a_node_that_is_not_connected_is_left_out_there, Config).
+a_node_that_is_not_connected_is_left_out_there([Two | _]) ->
     Gate = gate(),
     Alone = evolve(fitness(Gate), []),
     {Same, Lines} = evolve_without(Gate, fitness(Gate), [Two, 'nobody_1@127.0.0.1'], 1),
     ?assertEqual(Alone, Same),
     ?assertMatch([{_, [_, 'nobody_1@127.0.0.1', noconnection]}], Lines).
 
-%% Results that nobody asked for, or that are none.
-a_node_that_lies(Config) ->
+%% Results for work that was not asked for, and values that are no results.
+a_node_that_forges_results_is_left_out(Config) ->
     [_, {Two, _}, {Three, _}] = proplists:get_value(nodes, Config),
     _ = [begin
              {ok, cambrian_crew, Code} = lying_crew(Lie),
@@ -572,9 +597,10 @@ forms(Source) ->
         _ -> []
     end.
 
-%% Left out while its connection is lost, and taken in again when it is back.
-a_node_that_comes_back(Config) -> there(a_node_that_comes_back_there, Config).
-a_node_that_comes_back_there([Two | _]) ->
+%% The evaluator leaves a node out while its connection is lost, and uses it again afterwards.
+a_node_that_reconnects_is_used_again(Config) ->
+    there(a_node_that_reconnects_is_used_again_there, Config).
+a_node_that_reconnects_is_used_again_there([Two | _]) ->
     Gs = genotypes(200),
     Evaluator = start({each, fitness(gate())}, #{nodes => [Two], timeout => 5000}),
     Round = fun() -> {[_ | _], []} = round(Evaluator, Gs), did() end,
@@ -585,9 +611,9 @@ a_node_that_comes_back_there([Two | _]) ->
     until(fun() -> is_map_key(Two, Round()) end),
     ok = stop(Evaluator).
 
-%% Where evaluations take a thousand times longer, few are done.
-slow_nodes_are_relieved(Config) -> there(slow_nodes_are_relieved_there, Config).
-slow_nodes_are_relieved_there([Two, Three] = Nodes) ->
+%% A node whose evaluations take a thousand times longer gets few.
+a_slow_node_gets_less_work(Config) -> there(a_slow_node_gets_less_work_there, Config).
+a_slow_node_gets_less_work_there([Two, Three] = Nodes) ->
     Fitness = fitness(gate()),
     Task = fun(Network) ->
                _ = [timer:sleep(300) || persistent_term:get(slow, false)],
@@ -604,8 +630,9 @@ slow_nodes_are_relieved_there([Two, Three] = Nodes) ->
     ?assert(Few < 100 andalso Many > Few),
     ok = stop(Evaluator).
 
-together_on_nodes(Config) -> there(together_on_nodes_there, Config).
-together_on_nodes_there(Nodes) ->
+a_batch_gives_the_same_scores_on_several_nodes(Config) ->
+    there(a_batch_gives_the_same_scores_on_several_nodes_there, Config).
+a_batch_gives_the_same_scores_on_several_nodes_there(Nodes) ->
     Gs = genotypes(30),
     Self = self(),
     {together, Run} = together(Gs, misdeeds()),
@@ -615,8 +642,9 @@ together_on_nodes_there(Nodes) ->
     until(fun() -> {Expected, _} = round(Evaluator, Gs), map_size(did()) =:= 3 end),
     ok = stop(Evaluator).
 
-a_fault_there_is_a_fault(Config) -> there(a_fault_there_is_a_fault_there, Config).
-a_fault_there_is_a_fault_there(Nodes) ->
+a_fault_on_another_node_costs_only_its_network(Config) ->
+    there(a_fault_on_another_node_costs_only_its_network_there, Config).
+a_fault_on_another_node_costs_only_its_network_there(Nodes) ->
     Gs = genotypes(30),
     Self = self(),
     {each, One} = each(Gs, misdeeds()),
@@ -630,17 +658,18 @@ a_fault_there_is_a_fault_there(Nodes) ->
     ?assertEqual({13, 30}, {length(Faults), length(Expected)}),
     ok = stop(Evaluator).
 
-nothing_stays_anywhere(Config) ->
+a_killed_population_leaves_no_process_on_any_node(Config) ->
     [{One, _} | _] = Nodes = proplists:get_value(nodes, Config),
     ok = cambrian_peers:connect(Nodes),
-    _ = there(same_champion_there, Config),
+    _ = there(several_nodes_find_the_champion_of_one_node_there, Config),
     Before = [peer:call(Peer, erlang, processes, []) || {Peer, _} <- Nodes],
     _ = [ok = there(work_and_die, Config) || _ <- lists:seq(1, 10)],
     Left = fun() -> lists:append([living(Peer, peer:call(Peer, erlang, processes, []) -- Old) || {{Peer, _}, Old} <- lists:zip(Nodes, Before)]) end,
     try until(fun() -> [] =:= Left() end) catch error:{never, _, _} -> error({still_there, Left()}) end,
     true = peer:call(One, erlang, is_process_alive, [peer:call(One, erlang, whereis, [cambrian_sup])]).
 
-%% Those of Cambrian and of this module: the runtime's own, of connections and the like, come and go by themselves.
+%% Only processes of Cambrian and of this module: the runtime starts and ends others, for
+%% connections and the like.
 living(Peer, Pids) ->
     [Info || Pid <- Pids, Info <- [peer:call(Peer, erlang, process_info, [Pid, [initial_call, current_stacktrace, dictionary]])],
              string:find(io_lib:format("~p", [Info]), "cambrian") =/= nomatch].

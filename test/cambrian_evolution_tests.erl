@@ -4,48 +4,48 @@
 
 %%% ---- a run ends -------------------------------------------------------------------------
 
-target_test() ->
+a_run_ends_at_its_target_test() ->
     {Effects, E} = run(#{target => 2.0}),
     ?assertMatch([#{solved := true, generations := 1, fitness := Fitness}] when Fitness >= 2.0,
                  finished(Effects)),
     ?assertEqual(idle, cambrian_evolution:phase(E)),
-    %% whoever has a target needs no trial
+    %% a run with a target needs no trial
     ?assertEqual([], [Trial || {'try', _, _, _} = Trial <- Effects]).
 
-solved_test() ->
+a_run_ends_when_its_trial_solves_the_task_test() ->
     {Effects, E} = run(#{}),
     [#{solved := true, generations := 24, evaluations := 3290, trial := [{squared_error, Error}]}] =
         finished(Effects),
     ?assert(Error < 0.1),
-    %% the only run has the only result, and the file says that it ran
+    %% the run has one result, and the checkpoint says that it ended
     [Result] = finished(Effects),
     {[{reply, me, {ok, Result}}], _} = ask(await, E),
     ?assertMatch(#{running := true, generation := 23}, lists:last(saved(file, Effects))).
 
-patience_test() ->
+a_run_ends_after_its_patience_test() ->
     {Effects, _} = run(#{patience => 2, target => 99}),
     [#{solved := false, generations := Generations}] = finished(Effects),
     Last = lists:max([Generation || #{generation := Generation} <- champions(Effects)]),
     ?assertEqual(Last + 2 + 1, Generations).
 
-evaluations_test() ->
+a_run_ends_at_its_limit_of_evaluations_test() ->
     {Effects, E} = run(#{evaluations => 200, target => 99}),
     ?assertMatch([#{solved := false, evaluations := 200, generations := 2}], finished(Effects)),
     ?assertMatch([_, {evaluate, _, 200, infinity}], [Job || {evaluate, _, _, _} = Job <- Effects]),
-    %% no more than that, until the goal is another one
+    %% another run with the same limit evaluates nothing, a run with a higher limit goes on
     {[{reply, me, ok}], Same} = ask({run, #{}}, E),
     ?assertEqual(idle, cambrian_evolution:phase(Same)),
     {More, _} = carry_out(ask({run, #{evaluations => 400}}, Same)),
     ?assertMatch([#{evaluations := 400}], finished(More)).
 
-generations_test() ->
+a_run_ends_at_its_limit_of_generations_test() ->
     {Effects, _} = run(#{generations => 3, target => 99}),
     ?assertMatch([#{solved := false, generations := 3, evaluations := 447}], finished(Effects)),
     Told = [Generation || {notify, {generation, #{generation := Generation}}} <- Effects],
     ?assertEqual([0, 1, 2], Told).
 
-%% The value has no clock: it is told that an hour has passed.
-timeout_test() ->
+%% The value has no clock: the test tells it that an hour has passed.
+a_run_ends_at_its_timeout_test() ->
     {First, E} = ask({run, #{timeout => 3_600_000, target => 99}}, new(#{})),
     [{evaluate, Population, infinity, 3_600_000}] = [Job || {evaluate, _, _, _} = Job <- First],
     Late = 3_600_000,
@@ -53,7 +53,7 @@ timeout_test() ->
     ?assertMatch([#{solved := false, generations := 1, elapsed_ms := Late}], finished(Effects)),
     ?assertEqual(idle, cambrian_evolution:phase(Over)).
 
-timeout_of_a_job_test() ->
+a_job_gets_the_rest_of_the_timeout_test() ->
     {First, E} = ask({run, #{timeout => 1000, target => 99}}, new(#{})),
     [Population] = [P || {evaluate, P, _, _} <- First],
     {Second, Breeding} = cambrian_evolution:handle({evaluated, evaluated(Population)}, 400, E),
@@ -62,7 +62,7 @@ timeout_of_a_job_test() ->
     ?assertMatch([#{generations := 1, solved := false}], finished(Effects)),
     ?assertEqual(idle, cambrian_evolution:phase(Over)).
 
-until_test() ->
+a_run_ends_when_until_returns_true_test() ->
     {Effects, _} = run(#{until => fun(#{generation := G}) -> G =:= 1 end, target => 99}),
     ?assertMatch([#{solved := true, generations := 2}], finished(Effects)),
     {Failed, E} = run(#{until => fun(_) -> maybe_later end, target => 99}),
@@ -72,7 +72,7 @@ until_test() ->
 
 %%% ---- what goes wrong --------------------------------------------------------------------
 
-all_fail_test() ->
+a_run_fails_if_all_evaluations_fail_test() ->
     {First, E} = ask({run, #{}}, new(#{by => rounds, has_trial => false})),
     {_, Awaiting} = ask(await, E),
     [{_, Genotypes}] = [{P, Gs} || {score, P, Gs, infinity} <- First],
@@ -85,12 +85,12 @@ all_fail_test() ->
     ?assertMatch([{save, file, _}, {account, #{rests := true, work := 0}}],
                  lists:nthtail(4, Effects)),
     ?assertMatch(#{state := failed, failure := Why}, cambrian_evolution:answer(overview, Failed)),
-    %% it can run again
+    %% the population can run again
     {Again, _} = ask({run, #{}}, Failed),
     ?assertMatch([_], [Job || {score, _, _, _} = Job <- Again]).
 
-%% A limit that leaves no time for one evaluation is no fault of the task.
-no_time_at_all_test() ->
+%% A time limit that is too short for one evaluation is not the fault of the task.
+a_step_without_time_for_one_evaluation_returns_timeout_test() ->
     {_, E} = ask({step, 1}, new(#{})),
     {Effects, Over} = cambrian_evolution:handle({evaluated, {no_fitness, 0, true}}, 5, E),
     ?assertEqual([{error, timeout}], [Answer || {reply, me, Answer} <- Effects]),
@@ -101,7 +101,7 @@ no_time_at_all_test() ->
     {Late, _} = cambrian_evolution:handle({scored, [skipped || _ <- Genotypes], []}, 5, Began),
     ?assertEqual([{error, timeout}], [Answer || {reply, me, Answer} <- Late]).
 
-one_fails_test() ->
+one_failed_evaluation_is_counted_and_the_run_goes_on_test() ->
     {First, E} = ask({step, 1}, new(#{by => rounds, has_trial => false})),
     [Genotypes] = [Gs || {score, _, Gs, _} <- First],
     Answer = {scored, [failed | [1.0 || _ <- tl(Genotypes)]], [{1, timeout}]},
@@ -111,7 +111,7 @@ one_fails_test() ->
     ?assertMatch([{ok, #{failures := 1, generation := 0, best := 1.0}}],
                  [Stats || {reply, me, Stats} <- Effects]).
 
-no_memory_test() ->
+a_run_fails_without_enough_memory_to_breed_test() ->
     {First, E} = ask({run, #{target => 99}}, new(#{})),
     [Population] = [P || {evaluate, P, _, _} <- First],
     {_, Breeding} = cambrian_evolution:handle({evaluated, evaluated(Population)}, 1, E),
@@ -121,12 +121,13 @@ no_memory_test() ->
     Overview = cambrian_evolution:answer(overview, Failed),
     ?assertMatch(#{state := failed, failure := Reason}, Overview).
 
-not_saved_test() ->
+a_checkpoint_that_cannot_be_written_is_an_event_test() ->
     {Effects, _} = cambrian_evolution:handle({not_saved, enospc}, 0, new(#{})),
     ?assertEqual([{notify, {checkpoint_failed, #{generation => 0, reason => enospc}}}], Effects).
 
-%% What was evaluated of a generation by a limit counts in the result. The generation is done again.
-cut_test() ->
+%% Evaluations of a generation that a limit cuts count in the result. The next run repeats the
+%% generation.
+a_generation_cut_by_a_limit_counts_in_the_result_test() ->
     {First, E} = ask({run, #{evaluations => 10, target => 99}}, new(#{by => rounds})),
     [Ten] = [Gs || {score, _, Gs, _} <- First],
     ?assertEqual(10, length(Ten)),
@@ -137,11 +138,11 @@ cut_test() ->
     ?assertEqual(150, length(All)),
     ?assertEqual(evaluating, cambrian_evolution:phase(Going)).
 
-%%% ---- who comes --------------------------------------------------------------------------
+%%% ---- newcomers ---------------------------------------------------------------------------
 
-%% A population that rests measures whoever comes at once, one after the other. A caller who asks it
-%% to go on waits for that.
-newcomers_in_order_test() ->
+%% An idle population measures newcomers at once, one after the other. A call that makes it go on
+%% waits until then.
+an_idle_population_measures_newcomers_in_order_test() ->
     {_, Rests} = step(new(#{})),
     [A, B] = [newcomer(Seed) || Seed <- [1, 2]],
     {Effects, Welcoming} = ask({inject, {2, 1}, A}, Rests),
@@ -159,8 +160,7 @@ newcomers_in_order_test() ->
     ?assertMatch([#{outcome := not_better, from := 2}], received(Last)),
     ?assertEqual(idle, cambrian_evolution:phase(Idle)).
 
-%% While it runs they wait for the end of the generation.
-newcomers_wait_test() ->
+newcomers_wait_for_the_end_of_the_generation_test() ->
     {First, Evaluating} = ask({run, #{generations => 1, target => 99}}, new(#{})),
     [Population] = [P || {evaluate, P, _, _} <- First],
     {[{amend, memory, _}, {reply, me, ok}], With} = ask({inject, {2, 1}, newcomer(1)}, Evaluating),
@@ -170,9 +170,9 @@ newcomers_wait_test() ->
     ?assertMatch([#{outcome := accepted}], received(Third)),
     ?assertEqual(4.0, map_get(best, hd([Stats || {notify, {generation, Stats}} <- Third]))).
 
-%% Newcomers from the mesh are measured beside the population and do not delay it; a generation
-%% admits as many as a tenth of its size.
-mesh_newcomers_test() ->
+%% A population measures newcomers from the mesh in a second evaluator, without a delay of its own
+%% evaluations. A generation admits at most a tenth of its size.
+mesh_newcomers_are_measured_beside_a_generation_test() ->
     {_, Rests} = step(new(#{})),
     Newcomers = [mesh_newcomer(Seed) || Seed <- lists:seq(1, 20)],
     {[{measure, _, [_], 1000}, {amend, memory, _}, {reply, me, ok}], One} =
@@ -186,21 +186,22 @@ mesh_newcomers_test() ->
     ?assertMatch([#{from := 1, outcome := accepted, work := 5}], received(First)),
     [Genotypes] = [Gs || {measure, _, Gs, _} <- First],
     ?assertEqual(19, length(Genotypes)),
-    %% fitter than most, but nobody is better than the champion
+    %% they are fitter than most, but none is better than the champion
     Measured = {measured, [{2.95, 5} || _ <- Genotypes], []},
     {Second, _} = cambrian_evolution:handle(Measured, 20, Next),
     Outcomes = [Outcome || #{outcome := Outcome} <- received(Second)],
     ?assertEqual(lists:duplicate(14, accepted) ++ lists:duplicate(5, full), Outcomes),
     ?assertEqual(lists:seq(2, 20), [From || #{from := From} <- received(Second)]).
 
-of_another_shape_test() ->
+an_inject_of_another_shape_is_refused_test() ->
     {Effects, _} = ask({inject, {3, 1}, newcomer(1)}, new(#{})),
     ?assertMatch([{notify, {received, #{outcome := shape}}}, {reply, me, ok}], Effects).
 
-%%% ---- what is banned ---------------------------------------------------------------------
+%%% ---- bans --------------------------------------------------------------------------------
 
-%% The ban of one that is in: it is told, its file is written, and then the answer is given.
-purge_test() ->
+%% The ban of an admitted newcomer: the population sends an event, writes its checkpoint and then
+%% answers.
+a_purge_removes_a_newcomer_and_saves_before_it_answers_test() ->
     {_, Rests} = step(new(#{})),
     #{genotype := Genotype} = Newcomer = newcomer(1),
     {_, Welcoming} = ask({inject, {2, 1}, Newcomer}, Rests),
@@ -212,11 +213,11 @@ purge_test() ->
     ?assertMatch(#{champion := true, generation := 0, leaving := 1, newcomers := 0}, Purged),
     ?assert(Best < 4.0),
     ?assertMatch({ok, #{fitness := Best}}, cambrian_evolution:answer(best, Without)),
-    %% nothing is left of it
+    %% the population carries none of its genes
     {[_, {reply, me, {ok, #{champion := false, leaving := 0}}}], _} = ask({purge, Banned}, Without).
 
-%% The ban of one that is being measured ends the job, and the generation begins again.
-purge_of_a_job_test() ->
+%% The ban of a newcomer under evaluation ends the job, and the generation starts again.
+a_purge_during_a_job_restarts_the_generation_test() ->
     {First, Evaluating} = ask({step, 1}, new(#{})),
     [Population] = [P || {evaluate, P, _, _} <- First],
     #{genotype := Genotype} = Newcomer = newcomer(1),
@@ -229,9 +230,9 @@ purge_of_a_job_test() ->
                   {reply, me, {ok, _}}], Effects),
     ?assertEqual(evaluating, cambrian_evolution:phase(Again)).
 
-%%% ---- the value and the process are one --------------------------------------------------
+%%% ---- the value and the process -----------------------------------------------------------
 
-same_as_the_process_test() ->
+the_value_finds_the_champion_of_the_process_test() ->
     {ok, _} = application:ensure_all_started(cambrian),
     {ok, P} = cambrian_population:start(#{task => 'xor', seed => 42}),
     ok = cambrian_population:run(P),
@@ -244,8 +245,8 @@ same_as_the_process_test() ->
                  Timeless(cambrian_evolution:answer(history, E))),
     ok = cambrian_population:stop(P).
 
-%% Back from its checkpoint, in the middle of a run, it ends as it would have.
-from_a_checkpoint_test() ->
+%% A run that is resumed from a checkpoint in the middle ends with the same champion.
+a_run_resumed_from_a_checkpoint_ends_with_the_same_champion_test() ->
     {Effects, _} = run(#{generations => 5, target => 99}),
     [#{champion := Champion}] = finished(Effects),
     [_, _, Checkpoint | _] = saved(due, Effects),
@@ -255,14 +256,14 @@ from_a_checkpoint_test() ->
     [#{champion := Same, generations := 5}] = finished(Rest),
     ?assertEqual(cambrian_genotype:id(Champion), cambrian_genotype:id(Same)).
 
-%% The time of a run ends while an evaluator is at a newcomer that takes for ever. The population
-%% has its result, and lives on with another evaluator.
-time_ends_at_a_newcomer_test() ->
+%% The time of a run ends while the evaluation of a newcomer hangs. The run returns its result,
+%% and the population goes on with another evaluator.
+a_run_ends_at_its_timeout_while_a_newcomer_hangs_test() ->
     {ok, _} = application:ensure_all_started(cambrian),
     Count = counters:new(1, []),
     Task = fun(_) ->
                ok = counters:add(Count, 1, 1),
-               %% after the ten of the first generation
+               %% the first generation has ten
                case counters:get(Count, 1) > 10 of
                    true -> timer:sleep(infinity);
                    false -> 1.0
@@ -305,7 +306,7 @@ run(Goal) -> carry_out(ask({run, Goal}, new(#{}))).
 
 step(E) -> carry_out(ask({step, 1}, E)).
 
-%% Does the jobs, one after the other, until none is left; with all effects.
+%% Does the jobs, one after the other, until none is left. Returns all effects.
 carry_out({Effects, E}) ->
     case [Event || Effect <- Effects, Event <- done(Effect)] of
         [] -> {Effects, E};
@@ -350,7 +351,7 @@ received(Effects) -> [Received || {notify, {received, Received}} <- Effects].
 
 saved(Where, Effects) -> [Checkpoint || {save, W, Checkpoint} <- Effects, W =:= Where].
 
-%% A user's fun that hangs holds neither the caller nor the population.
+%% A user's fun that hangs blocks neither the caller nor the population.
 an_until_that_hangs_is_an_error_test_() ->
     {timeout, 60, fun() ->
         Hangs = #{until => fun(_) -> receive never -> true end end, timeout => 500, generations => 3, seed => 1},
@@ -361,8 +362,8 @@ an_until_that_hangs_is_an_error_test_() ->
         ?assertEqual([], supervisor:which_children(cambrian_population_sup) -- Before)
     end}.
 
-%% Whoever is killed while it asks leaves no process behind.
-an_until_ends_with_its_population_test() ->
+%% A population that is killed while the fun of `until' runs leaves no process behind.
+the_process_of_an_until_fun_ends_with_its_population_test() ->
     Self = self(),
     Hangs = fun(_) -> Self ! {asked, self()}, receive never -> true end end,
     Stats = #{generation => 0, evaluations => 1, elapsed_ms => 0},

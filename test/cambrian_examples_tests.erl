@@ -1,20 +1,20 @@
-%% Every shell example in the documentation of a module is typed in, and must answer what it says it answers. Those of
-%% the README and the guides are in cambrian_guides_tests.
+%% Types in every shell example of the modules' docs and compares the answers.
+%% cambrian_guides_tests does the same for the README and the guides.
 -module(cambrian_examples_tests).
 -include_lib("eunit/include/eunit.hrl").
 
-examples_test_() ->
+examples_give_the_documented_answers_test_() ->
     {timeout, 120, [{File ++ ":" ++ integer_to_list(Line), {timeout, 60, fun() -> run(Block) end}}
                     || File <- files(), {Line, Block} <- blocks(File)]}.
 
-every_place_has_examples_test() ->
+every_public_module_of_the_list_has_examples_test() ->
     With = [filename:basename(File) || File <- files(), blocks(File) =/= []],
     ?assertEqual([], ["cambrian.erl", "cambrian_genotype.erl", "cambrian_network.erl",
                       "cambrian_substrate.erl", "cambrian_population.erl", "cambrian_bridge.erl", "cambrian_trust.erl"] -- With).
 
-%% What a user may call in these modules says what it does, and shows it: in an example of its own, or, where it
-%% says that it is the same as another arity, in that one's.
-every_function_is_shown_test_() ->
+%% Every public function of these modules has a doc and an example. A function that refers to
+%% another arity is shown there.
+every_function_is_shown_in_an_example_test_() ->
     {timeout, 60, fun() -> ?assertEqual([], lists:append([not_shown(File) || File <- api()])) end}.
 
 %% Every module that is not private.
@@ -22,7 +22,7 @@ api() ->
     [File || File <- files(), {ok, Text} <- [file:read_file(File)],
              string:prefix(Text, "%% @private") =:= nomatch].
 
-%% The states of the population are callbacks too, which gen_statem cannot know by name.
+%% The states of the population are callbacks of gen_statem too.
 -define(STATES, [{State, 3} || State <- [idle, welcoming, evaluating, receiving, trying, breeding]]).
 
 not_shown(File) ->
@@ -41,7 +41,7 @@ not_shown(File) ->
 
 has(Pattern, Text) -> re:run(Text, Pattern, [unicode]) =/= nomatch.
 
-%% The comment that stands right above each function or its spec.
+%% The comment directly above each function or its spec.
 comments(File, Forms) ->
     {ok, Bytes} = file:read_file(File),
     Lines = string:split(unicode:characters_to_list(Bytes), "\n", all),
@@ -55,7 +55,7 @@ comment_above(Line, Lines) ->
 
 files() -> lists:append([filelib:wildcard(cambrian_checkout:path(Modules)) || Modules <- ["src/**/*.erl", "simulation/*.erl"]]).
 
-%% Between ``` and ''' in a comment.
+%% The text between ``` and ''' in a comment.
 blocks(File) ->
     {ok, Bytes} = file:read_file(File),
     Lines = [re:replace(Line, "^%% ?", "", [{return, list}, unicode])
@@ -68,7 +68,7 @@ blocks([{_, "'''"} | Rest], {Line, Block}, Blocks) -> blocks(Rest, outside, [{Li
 blocks([{_, Text} | Rest], {Line, Block}, Blocks) -> blocks(Rest, {Line, [Text | Block]}, Blocks);
 blocks([_ | Rest], outside, Blocks) -> blocks(Rest, outside, Blocks).
 
-%% One that is one expression needs no prompt.
+%% An example of a single expression needs no prompt.
 prompted([First | Rest] = Block) ->
     case cambrian_session:is_prompt(First) of
         true -> Block;

@@ -1,5 +1,5 @@
-%% Some exchanges that hear each other without a network: what one wants done is done at once. What a genotype is worth is what a
-%% table says.
+%% Exchanges of several nodes that hear each other without a network. The test carries out each
+%% effect at once, and a table gives the fitness of each genotype.
 -module(cambrian_exchange_tests).
 -include_lib("eunit/include/eunit.hrl").
 
@@ -8,7 +8,8 @@
 -define(T0, 1_800_000_000_000).
 -define(MINUTE, 60_000).
 
-%% `cut' has the pairs that do not hear each other, `done' what was wanted, the last first.
+%% `cut' tells which pairs of nodes do not hear each other. `done' has the effects, the last
+%% first.
 -record(world, {now = ?T0, nodes = #{}, fitness = #{}, cut = fun(_, _) -> false end, blobs = #{}, done = []}).
 
 %%% ---- a world ----------------------------------------------------------------------------
@@ -26,7 +27,7 @@ add(Name, Options, #world{now = Now, nodes = Nodes} = World) ->
 identity(Name) -> cambrian_identity:from_secret(crypto:hash(sha256, Name)).
 key(Name) -> maps:get(key, identity(Name)).
 
-%% What a node does when this is called, and all that comes of it.
+%% Calls a function of a node's exchange and carries out all effects that follow.
 call(Name, Function, Arguments, #world{now = Now, nodes = Nodes} = World) ->
     {Effects, X} = apply(cambrian_exchange, Function, Arguments ++ [Now, maps:get(Name, Nodes)]),
     do_all(Name, Effects, World#world{nodes = Nodes#{Name := X}}).
@@ -63,7 +64,7 @@ worth(Genotype, Fitness, #world{fitness = Table} = World) -> World#world{fitness
 bred(Name, Genotype, Fitness, World) ->
     call(Name, bred, [?TASK, #{champion => Genotype, fitness => Fitness, generation => 1}], worth(Genotype, Fitness, World)).
 
-%% Time goes from wake to wake.
+%% Moves the time from wake to wake.
 later(Ms, #world{now = Now} = World) -> until(Now + Ms, World).
 
 until(End, #world{nodes = Nodes} = World) ->
@@ -83,7 +84,7 @@ all_best(#world{nodes = Nodes} = World) -> lists:usort([best(Name, World) || Nam
 
 did(What, #world{done = Done}) -> [{Name, Effect} || {Name, Effect} <- lists:reverse(Done), element(1, Effect) =:= What].
 
-%% Of genotypes: not who lives somewhere.
+%% The genotypes that nodes asked for; other questions are left out.
 requests(World) -> [Id || {_, {ask, _, _, Bytes}} <- did(ask, World), {ok, {<<_:32/binary>> = Id, _}} <- [cambrian_message:read_request(Bytes)]].
 
 answers(World) -> [Answer || {_, {answer, Bytes}} <- did(answer, World), {ok, Answer} <- [cambrian_message:read_answer(Bytes)]].
@@ -97,7 +98,7 @@ genotype(Inputs, Seed) ->
 
 id(Genotype) -> cambrian_genotype:id(Genotype).
 
-%%% ---- what travels -----------------------------------------------------------------------
+%%% ---- delivery ----------------------------------------------------------------------------
 
 a_small_champion_is_sent_whole_test() ->
     G = genotype(2, 1),
@@ -105,14 +106,14 @@ a_small_champion_is_sent_whole_test() ->
     ?assertEqual([{id(G), 1.0}], all_best(World)),
     ?assertEqual({[], [published], [received, offered, judged]}, {did(ask, World), steps(<<"a">>, G, World), steps(<<"b">>, G, World)}).
 
-a_larger_one_is_announced_and_asked_for_test() ->
+a_larger_champion_is_announced_and_asked_for_test() ->
     G = genotype(200, 1),
     World = bred(<<"a">>, G, 1.0, world([<<"a">>, <<"b">>])),
     ?assertEqual([{id(G), 1.0}], all_best(World)),
     ?assertMatch([{whole, _, undefined}], answers(World)),
     ?assertEqual([announced, asked, received, offered, judged], steps(<<"b">>, G, World)).
 
-who_holds_one_like_it_gets_a_difference_test() ->
+a_node_that_holds_a_similar_genotype_gets_a_difference_test() ->
     G = genotype(200, 1),
     {ok, Better} = cambrian_genotype:mutate(G, add_node, 2),
     World = bred(<<"a">>, Better, 2.0, later(2000, bred(<<"a">>, G, 1.0, world([<<"a">>, <<"b">>])))),
@@ -120,9 +121,10 @@ who_holds_one_like_it_gets_a_difference_test() ->
     ?assertEqual([{id(Better), 2.0}], all_best(World)),
     ?assertMatch([{whole, _, undefined}, {difference, Base, _, _}], answers(World)).
 
-a_huge_one_is_fetched_as_a_blob_test_() -> {timeout, 60, fun a_huge_one_is_fetched_as_a_blob/0}.
+a_huge_champion_is_fetched_as_a_blob_test_() ->
+    {timeout, 60, fun a_huge_champion_is_fetched_as_a_blob/0}.
 
-a_huge_one_is_fetched_as_a_blob() ->
+a_huge_champion_is_fetched_as_a_blob() ->
     G = genotype(9000, 1),
     World = bred(<<"a">>, G, 1.0, world([<<"a">>, <<"b">>])),
     ?assertEqual([{id(G), 1.0}], all_best(World)),
@@ -131,24 +133,25 @@ a_huge_one_is_fetched_as_a_blob() ->
     [{_, {send, Envelope}} | _] = did(send, World),
     Content = crypto:hash(sha256, Envelope),
     ?assertMatch([{elsewhere, Content, undefined}], answers(World)),
-    %% an answer names the hash that was made when the envelope was sealed
+    %% the answer has the hash that the node computed when it sealed the envelope
     ?assertEqual(Content, cambrian_delivery:content(Envelope)),
     Offer = #{genotype => G, envelope => Envelope, content => <<7:256>>, signed => undefined},
     ?assertEqual({elsewhere, <<7:256>>, undefined}, cambrian_delivery:give(Offer, [])).
 
-what_is_held_is_not_asked_for_again_test_() -> {timeout, 60, fun what_is_held_is_not_asked_for_again/0}.
+a_node_does_not_ask_again_for_a_genotype_it_holds_test_() ->
+    {timeout, 60, fun a_node_does_not_ask_again_for_a_genotype_it_holds/0}.
 
-what_is_held_is_not_asked_for_again() ->
+a_node_does_not_ask_again_for_a_genotype_it_holds() ->
     G = genotype(200, 1),
     World = later(3 * 60 * ?MINUTE, bred(<<"a">>, G, 1.0, world([<<"a">>, <<"b">>]))),
     ?assertEqual(1, length(requests(World))),
     ?assert(length([announced || {_, {event, announced, _}} <- did(event, World)]) >= 3).
 
-what_is_no_better_is_not_published_test() ->
+a_champion_that_is_not_better_is_not_published_test() ->
     World = bred(<<"a">>, genotype(2, 2), 0.5, later(2000, bred(<<"a">>, genotype(2, 1), 1.0, world([<<"a">>, <<"b">>])))),
     ?assertEqual(1, length([published || {_, {event, published, _}} <- did(event, World)])).
 
-one_a_second_is_published_and_the_last_in_any_case_test() ->
+at_most_one_champion_a_second_is_published_and_always_the_last_test() ->
     World = lists:foldl(fun(N, W) -> bred(<<"a">>, genotype(2, N), float(N), later(100, W)) end, world([<<"a">>, <<"b">>], #{threshold => 0}),
                         lists:seq(1, 50)),
     Settled = later(5000, World),
@@ -156,21 +159,23 @@ one_a_second_is_published_and_the_last_in_any_case_test() ->
     ?assert(Published >= 5 andalso Published =< 7),
     ?assertEqual([{id(genotype(2, 50)), 50.0}], all_best(Settled)).
 
-who_publishes_nothing_says_only_that_it_is_there_test() ->
+a_node_with_publish_false_sends_heartbeats_only_test() ->
     World = later(?MINUTE, bred(<<"a">>, genotype(2, 1), 1.0, world([<<"a">>], #{publish => false}))),
     ?assertEqual([], [Bytes || {_, {publish, Bytes}} <- did(publish, World), element(1, cambrian_message:kind(Bytes)) =/= heartbeat]).
 
-other_policies_pick_every_so_often_test_() -> {timeout, 60, fun other_policies_pick_every_so_often/0}.
+a_policy_picks_a_migrant_at_each_migration_interval_test_() ->
+    {timeout, 60, fun a_policy_picks_a_migrant_at_each_migration_interval/0}.
 
-other_policies_pick_every_so_often() ->
+a_policy_picks_a_migrant_at_each_migration_interval() ->
     World = later(?MINUTE, world([<<"a">>], #{policy => novel, migration_interval => 7000})),
     ?assertEqual([{<<"a">>, {pick, ?TASK, novel}} || _ <- lists:seq(1, 8)], did(pick, World)).
 
-%%% ---- what is lost, and found ------------------------------------------------------------
+%%% ---- loss and partitions -----------------------------------------------------------------
 
-who_missed_the_news_hears_of_it_test_() -> {timeout, 60, fun who_missed_the_news_hears_of_it/0}.
+a_node_that_missed_an_announcement_hears_it_later_test_() ->
+    {timeout, 60, fun a_node_that_missed_an_announcement_hears_it_later/0}.
 
-who_missed_the_news_hears_of_it() ->
+a_node_that_missed_an_announcement_hears_it_later() ->
     G = genotype(200, 1),
     Cut = fun(A, B) -> lists:member(<<"b">>, [A, B]) end,
     Missed = bred(<<"a">>, G, 1.0, (world([<<"a">>, <<"b">>, <<"c">>]))#world{cut = Cut}),
@@ -178,16 +183,18 @@ who_missed_the_news_hears_of_it() ->
     Healed = later(?MINUTE, Missed#world{cut = fun(_, _) -> false end}),
     ?assertEqual([{id(G), 1.0}], all_best(Healed)).
 
-who_comes_late_hears_of_it_test_() -> {timeout, 60, fun who_comes_late_hears_of_it/0}.
+a_node_that_joins_late_hears_of_the_champion_test_() ->
+    {timeout, 60, fun a_node_that_joins_late_hears_of_the_champion/0}.
 
-who_comes_late_hears_of_it() ->
+a_node_that_joins_late_hears_of_the_champion() ->
     G = genotype(200, 1),
     Long = later(60 * ?MINUTE, bred(<<"a">>, G, 1.0, world([<<"a">>, <<"b">>]))),
     ?assertEqual([{id(G), 1.0}], all_best(later(15_000, add(<<"late">>, #{}, Long)))).
 
-both_sides_of_a_partition_end_with_the_better_test_() -> {timeout, 60, fun both_sides_of_a_partition_end_with_the_better/0}.
+after_a_partition_both_sides_hold_the_better_champion_test_() ->
+    {timeout, 60, fun after_a_partition_both_sides_hold_the_better_champion/0}.
 
-both_sides_of_a_partition_end_with_the_better() ->
+after_a_partition_both_sides_hold_the_better_champion() ->
     Side = fun(Name) -> lists:member(Name, [<<"a">>, <<"b">>]) end,
     Cut = fun(A, B) -> Side(A) =/= Side(B) end,
     Names = [<<"a">>, <<"b">>, <<"c">>, <<"d">>],
@@ -197,34 +204,37 @@ both_sides_of_a_partition_end_with_the_better() ->
     Healed = later(30_000, Parted#world{cut = fun(_, _) -> false end}),
     ?assertEqual([{id(genotype(200, 2)), 2.0}], all_best(Healed)).
 
-%% Too short for anybody to be missed.
-nor_does_a_short_one_cost_anything_test_() -> {timeout, 60, fun nor_does_a_short_one_cost_anything/0}.
+%% The partition is so short that no node counts as gone.
+after_a_short_partition_all_nodes_hold_the_better_champion_test_() ->
+    {timeout, 60, fun after_a_short_partition_all_nodes_hold_the_better_champion/0}.
 
-nor_does_a_short_one_cost_anything() ->
+after_a_short_partition_all_nodes_hold_the_better_champion() ->
     Cut = fun(A, B) -> lists:member(<<"b">>, [A, B]) end,
     Long = later(60 * ?MINUTE, bred(<<"a">>, genotype(200, 1), 1.0, world([<<"a">>, <<"b">>, <<"c">>]))),
     Better = later(3000, bred(<<"a">>, genotype(200, 2), 2.0, Long#world{cut = Cut})),
     ?assertEqual([{id(genotype(200, 2)), 2.0}], all_best(later(30_000, Better#world{cut = fun(_, _) -> false end}))).
 
-of_two_that_are_equally_fit_all_choose_the_same_test_() -> {timeout, 60, fun of_two_that_are_equally_fit_all_choose_the_same/0}.
+all_nodes_choose_the_same_of_two_equally_fit_champions_test_() ->
+    {timeout, 60, fun all_nodes_choose_the_same_of_two_equally_fit_champions/0}.
 
-of_two_that_are_equally_fit_all_choose_the_same() ->
+all_nodes_choose_the_same_of_two_equally_fit_champions() ->
     Cut = fun(_, _) -> true end,
     Apart = bred(<<"b">>, genotype(2, 2), 1.0, bred(<<"a">>, genotype(2, 1), 1.0, (world([<<"a">>, <<"b">>]))#world{cut = Cut})),
     Together = later(30 * ?MINUTE, Apart#world{cut = fun(_, _) -> false end}),
     ?assertEqual([{min(id(genotype(2, 1)), id(genotype(2, 2))), 1.0}], all_best(Together)).
 
-round_a_ring_the_best_reaches_all_test_() -> {timeout, 60, fun round_a_ring_the_best_reaches_all/0}.
+a_champion_reaches_all_nodes_of_a_ring_test_() ->
+    {timeout, 60, fun a_champion_reaches_all_nodes_of_a_ring/0}.
 
-round_a_ring_the_best_reaches_all() ->
+a_champion_reaches_all_nodes_of_a_ring() ->
     Names = [<<"a">>, <<"b">>, <<"c">>, <<"d">>, <<"e">>],
     There = later(?MINUTE, world(Names, #{topology => ring})),
     World = later(60 * ?MINUTE, bred(<<"a">>, genotype(2, 1), 1.0, There)),
     ?assertEqual([{id(genotype(2, 1)), 1.0}], all_best(World)),
-    %% each was asked by one other at most
+    %% no node measured it more than once
     [?assert(length([Step || Step <- steps(Name, genotype(2, 1), World), Step =:= judged]) =< 1) || Name <- Names].
 
-%%% ---- who lies ---------------------------------------------------------------------------
+%%% ---- lies --------------------------------------------------------------------------------
 
 sealed(Name, Genotype, Fitness, Sequence, Now) ->
     #{secret := Secret} = identity(Name),
@@ -232,20 +242,21 @@ sealed(Name, Genotype, Fitness, Sequence, Now) ->
                                          Genotype, Secret()),
     Bytes.
 
-what_was_measured_counts_and_not_what_was_claimed_test() ->
+the_measured_fitness_counts_and_not_the_claimed_one_test() ->
     G = genotype(2, 1),
     World = call(<<"a">>, heard, [sealed(<<"liar">>, G, 1.0e9, 1, ?T0)], worth(G, 0.5, world([<<"a">>]))),
     ?assertEqual({id(G), 0.5}, best(<<"a">>, World)),
     Trust = cambrian_exchange:trust(maps:get(<<"a">>, World#world.nodes)),
     ?assert(cambrian_realm:reputation(key(<<"liar">>), Trust) < 0.5).
 
-who_lies_five_times_is_offered_no_more_test() ->
+after_five_lies_no_genotype_of_the_key_is_measured_test() ->
     World = lists:foldl(fun(N, W) -> call(<<"a">>, heard, [sealed(<<"liar">>, genotype(2, N), 1.0e9, N, ?T0)], W) end,
                         world([<<"a">>]), lists:seq(1, 20)),
     ?assertEqual(5, length(did(offer, World))).
 
-%% The best goes, and what others could have had, and the best that was bred of it; a lesser one of ours is told in their place.
-what_is_banned_is_held_no_more_test() ->
+%% The node drops the banned champion, its other genotypes, and its own descendants of them. It
+%% publishes a less fit champion of its own instead.
+a_banned_genotype_is_dropped_test() ->
     [G, Better, Own] = [genotype(2, Seed) || Seed <- [1, 2, 3]],
     Before = bred(<<"a">>, Better, 2.0, later(2000, bred(<<"a">>, G, 1.0, world([<<"a">>, <<"b">>], #{threshold => 0})))),
     ?assertEqual({id(Better), 2.0}, best(<<"b">>, Before)),
@@ -256,11 +267,11 @@ what_is_banned_is_held_no_more_test() ->
     ?assertEqual([received, offered, judged, banned], steps(<<"b">>, Better, Banned)),
     ?assertEqual([received, offered, judged, banned], steps(<<"b">>, G, Banned)),
     ?assertEqual({id(Better), 2.0}, best(<<"a">>, Banned)),
-    %% whom nobody hears any more
+    %% the banned node is cut off, so only the own champion counts
     Left = later(5000, bred(<<"b">>, Own, 0.5, Banned#world{cut = fun(_, _) -> true end})),
     ?assertEqual({id(Own), 0.5}, best(<<"b">>, Left)),
     ?assertMatch([published | _], steps(<<"b">>, Own, Left)),
-    %% of a genotype that is banned the same, whoever sent it
+    %% a ban of a genotype drops it too, whichever key sent it
     OfId = call(<<"b">>, banned, [#{keys => [], genotypes => [id(Better)]}], Before),
     ?assertEqual({none, none}, {best(<<"b">>, OfId), given(Better, OfId)}),
     ?assertMatch({whole, _, _}, given(G, OfId)).
@@ -270,12 +281,13 @@ given(Genotype, #world{now = Now, nodes = #{<<"b">> := X}}) ->
     {ok, Read} = cambrian_message:read_answer(Answer),
     Read.
 
-%% News of a genotype that was measured here are somebody's word that it is its own; the best that others tell is not.
-who_says_that_it_is_its_own_test() ->
+%% An announcement as news says that its key bred the genotype, so the lineage records it. An
+%% announcement of the best known genotype does not.
+a_claim_to_have_bred_a_measured_genotype_is_recorded_in_the_lineage_test() ->
     G = genotype(200, 1),
     Other = add(<<"thief">>, #{}, bred(<<"a">>, G, 1.0, world([<<"a">>, <<"c">>]))),
     Before = length(did(lineage, Other)),
-    %% the thief never heard of it, and says that it bred it
+    %% the thief has never heard of the genotype and claims to have bred it
     Said = bred(<<"thief">>, G, 1.0, Other),
     ?assertMatch([_ | _], lists:nthtail(Before, did(lineage, Said))),
     {ok, Read, _} = cambrian_envelope:read(sealed(<<"thief">>, G, 1.0, 1, ?T0)),
@@ -286,8 +298,8 @@ who_says_that_it_is_its_own_test() ->
            end,
     ?assertMatch({[{<<"a">>, _}], []}, {Told(news), Told(best)}).
 
-%% What a population says of its champion, and whom it gives to be sent.
-what_has_banned_genes_is_not_told_test() ->
+%% Neither as a champion nor as a picked migrant.
+a_genotype_with_banned_genes_is_not_published_test() ->
     [G, Own] = [genotype(2, Seed) || Seed <- [1, 2]],
     {ok, Realm} = cambrian_realm:ban({key, key(<<"thief">>)}, <<>>, ?T0, cambrian_realm:new(#{name => ?REALM})),
     World = add(<<"b">>, #{trust => {fun cambrian_realm:ask/3, Realm}}, world([<<"a">>])),
@@ -300,22 +312,23 @@ what_has_banned_genes_is_not_told_test() ->
     Told = call(<<"b">>, bred, [?TASK, Of(Own, [key(<<"friend">>)])], worth(Own, 1.0, Banned)),
     ?assertEqual([{id(Own), 1.0}], all_best(Told)).
 
-what_comes_back_to_us_is_not_ours_to_take_test() ->
+a_node_ignores_its_own_messages_test() ->
     World = bred(<<"a">>, genotype(2, 1), 1.0, world([<<"a">>])),
     Again = lists:foldl(fun({_, {publish, Bytes}}, W) -> call(<<"a">>, heard, [Bytes], W) end, World, did(publish, World)),
     ?assertEqual({[], best(<<"a">>, World)}, {did(offer, Again), best(<<"a">>, Again)}).
 
-an_address_that_has_nothing_costs_one_question_test() ->
+an_address_that_delivers_nothing_costs_one_question_test() ->
     {ok, Read, _} = cambrian_envelope:read(sealed(<<"liar">>, genotype(200, 1), 9.0, 1, ?T0)),
     Bytes = cambrian_message:announcement(news, cambrian_envelope:record(Read), <<"nowhere">>),
     World = call(<<"a">>, heard, [Bytes], world([<<"a">>])),
     ?assertEqual({1, none}, {length(did(ask, World)), best(<<"a">>, World)}),
     ?assertEqual([announced, not_delivered], steps(<<"a">>, genotype(200, 1), World)).
 
-%% Another genotype than the one announced, rubbish, nothing, too much of it.
-a_wrong_answer_is_none_test_() -> {timeout, 60, fun a_wrong_answer_is_none/0}.
+%% Another genotype than the announced one, bytes that are no envelope, an empty answer, an error.
+a_wrong_answer_is_never_offered_to_a_population_test_() ->
+    {timeout, 60, fun a_wrong_answer_is_never_offered_to_a_population/0}.
 
-a_wrong_answer_is_none() ->
+a_wrong_answer_is_never_offered_to_a_population() ->
     {ok, Read, _} = cambrian_envelope:read(sealed(<<"liar">>, genotype(200, 1), 9.0, 1, ?T0)),
     Bytes = cambrian_message:announcement(news, cambrian_envelope:record(Read), <<"nowhere">>),
     Other = sealed(<<"liar">>, genotype(200, 2), 9.0, 2, ?T0),
@@ -329,16 +342,17 @@ a_wrong_answer_is_none() ->
                        {ok, cambrian_message:answer({difference, id(genotype(200, 2)), <<"rubbish">>, undefined})},
                        {ok, cambrian_message:answer({elsewhere, <<0:256>>, <<"rubbish">>})}]].
 
-%% What whoever has this key, and this address, answers.
+%% The answer of the node with this key and this address.
 lives(Who, Address, Question) ->
     {ok, {who, Nonce}} = cambrian_message:read_request(Question),
     cambrian_message:lives(?REALM, Address, Nonce, identity(Who)).
 
 asks({Effects, X}) -> {[Ask || {ask, _, _, _} = Ask <- Effects], X}.
 
-%%% ---- whatever comes ---------------------------------------------------------------------
+%%% ---- any bytes ---------------------------------------------------------------------------
 
-%% Real messages, each damaged somewhere: nothing that is not genuine is ever offered, and nobody crashes.
+%% Genuine messages with a damaged place: no forged genotype is ever offered, and no exchange
+%% crashes.
 no_bytes_crash_an_exchange_test_() ->
     {timeout, 120, fun() ->
         World = bred(<<"a">>, genotype(200, 2), 2.0, later(2000, bred(<<"a">>, genotype(200, 1), 1.0, world([<<"a">>, <<"b">>])))),
@@ -353,7 +367,7 @@ no_bytes_crash_an_exchange_test_() ->
                        {Answer, Rand3} = damaged(Given, Rand2),
                        {Effects, X1} = cambrian_exchange:heard(Heard, ?T0, X),
                        ?assertEqual([], [Offer || {offer, _, _, _} = Offer <- Effects]),
-                       %% no faster than it is served
+                       %% no faster than requests are served
                        {_, Bytes, _} = cambrian_island:answer(cambrian_exchange:asked(Asking, <<"b">>, ?T0 + 1000 * N, A)),
                        ?assert(is_answer(Bytes)),
                        {_, X2} = lists:foldl(fun({ask, Ref, _, _}, {_, Y}) -> cambrian_exchange:answered(Ref, {ok, Answer}, ?T0, Y);
@@ -375,10 +389,10 @@ damaged(Messages, Rand) ->
     <<Before:(At - 1)/binary, Byte, After/binary>> = Bytes,
     {<<Before/binary, (Byte bxor Mask), After/binary>>, Rand3}.
 
-%% After what was due, the next is in the future: a bridge does not spin.
-time_goes_on_test_() -> {timeout, 60, fun time_goes_on/0}.
+%% After each tick the next wake lies in the future, so a bridge does not spin.
+the_next_wake_is_always_later_test_() -> {timeout, 60, fun the_next_wake_is_always_later/0}.
 
-time_goes_on() ->
+the_next_wake_is_always_later() ->
     World = bred(<<"a">>, genotype(2, 1), 1.0, world([<<"a">>, <<"b">>], #{policy => random, migration_interval => 1, topology => {nearest, 2}})),
     X = maps:get(<<"a">>, (later(?MINUTE, World))#world.nodes),
     Spin = fun Spin(_, Y, 0) -> Y;
@@ -386,7 +400,7 @@ time_goes_on() ->
                    {_, Next} = cambrian_exchange:tick(Now, Y),
                    case cambrian_exchange:wake(Next) > Now of
                        true -> Spin(cambrian_exchange:wake(Next), Next, N - 1);
-                       %% of Trickle's two moments one may be now as well
+                       %% one of Trickle's two times may be now
                        false ->
                            {_, Last} = cambrian_exchange:tick(Now, Next),
                            ?assert(cambrian_exchange:wake(Last) > Now),
@@ -395,16 +409,17 @@ time_goes_on() ->
            end,
     Spin(?T0 + ?MINUTE, X, 1000).
 
-%% Two runs are the same to the bit.
-the_same_happens_again_test_() -> {timeout, 60, fun the_same_happens_again/0}.
+the_same_seed_gives_the_same_messages_test_() ->
+    {timeout, 60, fun the_same_seed_gives_the_same_messages/0}.
 
-the_same_happens_again() ->
+the_same_seed_gives_the_same_messages() ->
     Run = fun() -> (later(10 * ?MINUTE, bred(<<"a">>, genotype(2, 1), 1.0, world([<<"a">>, <<"b">>, <<"c">>]))))#world.done end,
     Plain = fun(Done) -> [{Name, Effect} || {Name, {publish, _} = Effect} <- Done] end,
     ?assertEqual(Plain(Run()), Plain(Run())).
 
-%% One that announces the best and does not give it silences the others, who hear that it was said. Who lacks it asks them.
-who_withholds_hides_nothing_test() ->
+%% A node that announces the best genotype but does not deliver it makes the others speak less,
+%% since the news is out. A node that lacks the genotype asks them.
+a_node_that_withholds_a_genotype_cannot_hide_it_test() ->
     Names = [<<"a">>, <<"b">>, <<"late">>, <<"withholder">>],
     Met = later(?MINUTE, world(Names)),
     Unheard = fun(From, To) -> To =:= <<"late">> andalso From =/= <<"withholder">> orelse {From, To} =:= {<<"late">>, <<"withholder">>} end,
@@ -414,7 +429,7 @@ who_withholds_hides_nothing_test() ->
     ?assertEqual([announced, not_delivered, asked, received, offered, judged],
                  lists:sublist(steps(<<"late">>, G, World), 6)).
 
-%%% ---- one alone, and strangers -----------------------------------------------------------
+%%% ---- one node and strangers --------------------------------------------------------------
 
 alone(Options) ->
     {_, X} = cambrian_exchange:new(maps:merge(#{realm => ?REALM, identity => identity(<<"me">>), address => <<"me">>, seed => 1, now => ?T0,
@@ -431,7 +446,7 @@ announcement(Who, Sequence, Genotype, Fitness, Now) ->
     {ok, Envelope, _} = cambrian_envelope:read(envelope(Who, Sequence, Genotype, Fitness, Now)),
     cambrian_message:announcement(best, cambrian_envelope:record(Envelope), Who).
 
-%% What one thing after the other makes it want, the first first.
+%% The effects of several calls, in order.
 all_of(Steps, X) ->
     lists:foldl(fun(Step, {Wanted, Y}) -> {Effects, Next} = Step(Y), {Wanted ++ Effects, Next} end, {[], X}, Steps).
 
@@ -439,7 +454,7 @@ hears(Bytes, Now) -> fun(X) -> cambrian_exchange:heard(Bytes, Now, X) end.
 
 offers(Effects) -> [Id || {offer, _, _, #{id := Id}} <- Effects].
 
-no_more_than_its_budget_is_with_the_populations_test() ->
+the_populations_get_no_more_genotypes_at_a_time_than_the_budget_test() ->
     Come = [hears(envelope(<<"a">>, N, genotype(2, N), 1.0, ?T0), ?T0) || N <- lists:seq(1, 6)],
     {Effects, X} = all_of(Come, alone(#{budget => 2})),
     [First, Second] = offers(Effects),
@@ -449,15 +464,16 @@ no_more_than_its_budget_is_with_the_populations_test() ->
     ?assertEqual([], offers(None)),
     ?assertMatch([_], offers(element(1, cambrian_exchange:judged(?TASK, #{id => Second, outcome => busy}, ?T0, Z)))).
 
-%% Whatever a realm says, these keys have earned a place.
+%% A realm in which these keys have earned their place, whatever the realm says.
 trust_with_places(Has) ->
     Ask = fun({has_earned, Key}, _Now, Realm) -> {Has(Key), Realm};
              (Question, Now, Realm) -> cambrian_realm:ask(Question, Now, Realm)
           end,
     {Ask, cambrian_realm:new(#{name => ?REALM})}.
 
-%% Among fifty with a place, a second passes on the average after a champion of another, and at least half of one.
-many_let_some_time_pass_test() ->
+%% In a mesh of fifty nodes with a place, a node publishes a second after it took a champion of
+%% another, on average, and never before half a second.
+a_node_of_a_large_mesh_waits_before_it_publishes_after_a_foreign_champion_test() ->
     Beats = [hears(cambrian_message:heartbeat(?REALM, <<"x">>, {?T0, ?MINUTE}, identity(<<N:32>>)), ?T0) || N <- lists:seq(1, 49)],
     Taken = fun(X) ->
                 {Offered, Y} = cambrian_exchange:heard(envelope(<<"a">>, 1, genotype(2, 1), 1.0, ?T0), ?T0, X),
@@ -475,7 +491,7 @@ many_let_some_time_pass_test() ->
 forged(N, Time) ->
     cambrian_message:heartbeat(?REALM, <<"nowhere">>, {Time, 5000}, #{key => crypto:hash(sha256, <<N:64>>), secret => fun() -> <<1:256>> end}).
 
-%% And how many signatures were looked at.
+%% Also returns how many signatures were verified.
 looked(Fun) ->
     Looked = counters:new(1, []),
     Once = fun({heartbeat, _, _}, Do) -> counters:add(Looked, 1, 1), Do();
@@ -485,11 +501,13 @@ looked(Fun) ->
            end,
     {Fun(alone(#{once => Once})), counters:get(Looked, 1)}.
 
-%% M7. For two minutes: 250 a second from keys that nobody has. Who was there before stays, and is looked at every time; a newcomer
-%% gets in as well, after tries of which each has a fair chance; and no more signatures are looked at than the budget says.
-forged_heartbeats_push_nobody_out_test_() -> {timeout, 120, fun forged_heartbeats_push_nobody_out/0}.
+%% M7. Two minutes of 250 heartbeats a second from unknown keys. A known node stays a member, and
+%% its heartbeats are always verified. A newcomer gets in after some tries, each with the same
+%% chance. The node verifies no more signatures than its budget allows.
+forged_heartbeats_push_no_member_out_test_() ->
+    {timeout, 120, fun forged_heartbeats_push_no_member_out/0}.
 
-forged_heartbeats_push_nobody_out() ->
+forged_heartbeats_push_no_member_out() ->
     Seconds = 120,
     Flood = fun(X0) ->
                 {_, Known} = cambrian_exchange:heard(heartbeat_of(<<"honest">>, ?T0), ?T0, X0),
@@ -507,14 +525,16 @@ forged_heartbeats_push_nobody_out() ->
     {{_, Gone, Found}, Looked} = looked(Flood),
     ?assertEqual(0, Gone),
     ?assert(is_integer(Found)),
-    %% 50 a second of strangers; in the first second 50 * (1 + ln 5) on the average
+    %% 50 a second of strangers; in the first second 50 * (1 + ln 5) on average
     ?assert(Looked < 50 * Seconds * 1.2 + 200),
     ?assert(Looked > 50 * Seconds * 0.8).
 
-%% The same in the name of one that is known: 190 a second, and its own, are below what those that are known may cost, 200.
-heartbeats_forged_in_a_known_name_silence_nobody_test_() -> {timeout, 60, fun heartbeats_forged_in_a_known_name_silence_nobody/0}.
+%% The same under the key of a member: 190 forged heartbeats a second and its own stay below the
+%% 200 that known keys may cost.
+heartbeats_forged_under_the_key_of_a_member_silence_no_member_test_() ->
+    {timeout, 60, fun heartbeats_forged_under_the_key_of_a_member_silence_no_member/0}.
 
-heartbeats_forged_in_a_known_name_silence_nobody() ->
+heartbeats_forged_under_the_key_of_a_member_silence_no_member() ->
     {_, Known} = cambrian_exchange:heard(heartbeat_of(<<"honest">>, ?T0), ?T0, alone(#{})),
     Forge = fun(Second, X) ->
                 Now = ?T0 + 1000 * Second,
@@ -527,9 +547,9 @@ heartbeats_forged_in_a_known_name_silence_nobody() ->
             end,
     lists:foldl(Forge, Known, lists:seq(1, 30)).
 
-%%% ---- many keys of one attacker ----------------------------------------------------------
 
-%% A node that has heard three others, whose champions it took in before, and so many keys that claim to speak once an hour.
+%% A node that has heard three others, whose champions it took in before, and so many keys that
+%% claim a heartbeat interval of an hour.
 among_sybils(Count) ->
     Three = [<<"a">>, <<"b">>, <<"c">>],
     Places = [key(Who) || Who <- Three],
@@ -541,7 +561,7 @@ among_sybils(Count) ->
     Flooded = lists:foldl(fun(N, Y) -> element(2, cambrian_exchange:heard(Sybil(N), ?T0 + N * 25, Y)) end, X, lists:seq(1, Count)),
     lists:foldl(fun(Who, Y) -> element(2, cambrian_exchange:heard(heartbeat_of(Who, ?T0 + ?MINUTE), ?T0 + ?MINUTE, Y)) end, Flooded, Three).
 
-%% How many heartbeats it publishes in five minutes, in which the others speak too.
+%% The number of heartbeats that it publishes in five minutes, while the others publish theirs.
 beats(X) ->
     {_, Beats} = lists:foldl(fun(Second, {Y, Sum}) ->
                      Now = ?T0 + ?MINUTE + 1000 * Second,
@@ -552,35 +572,37 @@ beats(X) ->
                  end, {X, 0}, lists:seq(1, 300)),
     Beats.
 
-keys_without_a_place_hush_nobody_test_() ->
+keys_without_a_place_slow_down_heartbeats_only_within_a_bound_test_() ->
     {timeout, 60, fun() ->
         {Calm, Flooded} = {among_sybils(0), among_sybils(1400)},
         Now = ?T0 + ?MINUTE,
         ?assert(map_size(cambrian_exchange:members(Now, Flooded)) > 1000),
-        %% 36 nodes and four for each of the three set the pace: 136 s between two heartbeats at most
+        %% 36 nodes and four for each of the three set the pace: at most 136 s between two
+        %% heartbeats
         ?assert(beats(Flooded) >= 2 andalso beats(Flooded) < beats(Calm))
     end}.
 
-%% Ten nodes of which none has earned a place: all know all, and what one finds is everywhere.
-a_young_mesh_finds_itself_test_() -> {timeout, 60, fun a_young_mesh_finds_itself/0}.
+%% No node of these ten has earned a place: all know each other, and a champion reaches all.
+a_mesh_without_earned_places_spreads_a_champion_test_() ->
+    {timeout, 60, fun a_mesh_without_earned_places_spreads_a_champion/0}.
 
-a_young_mesh_finds_itself() ->
+a_mesh_without_earned_places_spreads_a_champion() ->
     Names = [<<"node ", (integer_to_binary(N))/binary>> || N <- lists:seq(1, 10)],
     Later = later(20_000, world(Names)),
     [?assertEqual({Name, 9}, {Name, map_size(cambrian_exchange:members(Later#world.now, X))}) || {Name, X} <- maps:to_list(Later#world.nodes)],
     G = genotype(2, 1),
     ?assertEqual([{id(G), 1.0}], all_best(bred(<<"node 7">>, G, 1.0, Later))).
 
-%% What was sent before costs nothing, and neither does what is too large to be a heartbeat.
-replayed_heartbeats_are_not_looked_at_test() ->
+%% A repeated heartbeat costs nothing, nor does a message that is too large for a heartbeat.
+replayed_heartbeats_are_not_verified_test() ->
     {_, Looked} = looked(fun(X) ->
                              Bytes = heartbeat_of(<<"honest">>, ?T0),
                              lists:foldl(fun(_, Y) -> element(2, cambrian_exchange:heard(Bytes, ?T0, Y)) end, X, lists:seq(1, 1000))
                          end),
     ?assertEqual(1, Looked).
 
-%% Envelopes that somebody wrote in the names of keys that nobody has, and announcements of those: a thousand in one second.
-forged_claims_are_looked_at_within_a_budget_test() ->
+%% Envelopes forged under unknown keys, and announcements of such: a thousand in one second.
+forged_claims_are_verified_within_a_budget_test() ->
     [begin
          {_, Looked} = looked(fun(X) ->
                                   lists:foldl(fun(N, Y) -> element(2, cambrian_exchange:heard(Make(N), ?T0, Y)) end, X, lists:seq(1, 1000))
@@ -589,10 +611,10 @@ forged_claims_are_looked_at_within_a_budget_test() ->
      end || Make <- [fun(N) -> envelope(<<N:32>>, 1, genotype(2, 1), 1.0, ?T0) end,
                      fun(N) -> announcement(<<N:32>>, 1, genotype(2, 1), 1.0, ?T0) end]].
 
-%% 4 MiB in 400 bytes, from forty fresh keys in one second: what unpacks to much counts as much.
-what_unpacks_to_much_has_a_budget_test_() -> {timeout, 60, fun what_unpacks_to_much_has_a_budget/0}.
+%% 400 bytes that unpack to 4 MiB, from forty fresh keys in one second: the unpacked size counts.
+unpacked_bytes_have_a_budget_test_() -> {timeout, 60, fun unpacked_bytes_have_a_budget/0}.
 
-what_unpacks_to_much_has_a_budget() ->
+unpacked_bytes_have_a_budget() ->
     Sealed = fun(N) ->
                  Claims = #{realm => ?REALM, task => ?TASK, fitness => 9.0, sequence => N, time => ?T0},
                  cambrian_earlier:zeros(32, Claims, crypto:hash(sha256, <<N:32>>))
@@ -607,7 +629,7 @@ what_unpacks_to_much_has_a_budget() ->
     Opened = length([Reason || Reason <- Reasons, Reason =/= metered]),
     ?assert(Opened >= 1 andalso Opened =< 10).
 
-what_an_envelope_unpacks_to_is_known_before_test() ->
+the_unpacked_size_of_an_envelope_is_known_before_it_is_unpacked_test() ->
     G = genotype(200, 1),
     {ok, Whole, _} = cambrian_envelope:read(envelope(<<"a">>, 1, G, 1.0, ?T0)),
     ?assertEqual(byte_size(cambrian_genotype:to_binary(G)), cambrian_envelope:unpacked_size(Whole)).
@@ -620,8 +642,8 @@ claims_of(Who, N, Address) ->
     {ok, Envelope, _} = cambrian_envelope:read(envelope(Who, N, genotype(200, N), 9.0, ?T0)),
     cambrian_message:announcement(news, cambrian_envelope:record(Envelope), Address).
 
-%% M9. Five hundred fresh keys say that they live where another does, who is asked once who it is and never for a genotype.
-%% Whoever does live there is asked for what it announced.
+%% M9. Five hundred fresh keys claim the address of another node. The node there is asked once for
+%% its key and never for a genotype. The key that lives there is asked for what it announced.
 a_false_address_costs_its_owner_one_question_test_() -> {timeout, 60, fun a_false_address_costs_its_owner_one_question/0}.
 
 a_false_address_costs_its_owner_one_question() ->
@@ -636,8 +658,8 @@ a_false_address_costs_its_owner_one_question() ->
     {True, _} = cambrian_exchange:heard(claims_of(<<"victim">>, 501, <<"victim">>), ?T0 + 6000, Fourth),
     ?assertMatch([_], [Bytes || {ask, _, <<"victim">>, Bytes} <- True, {ok, {<<_:32/binary>>, _}} <- [cambrian_message:read_request(Bytes)]]).
 
-%% Nobody answers there: the next question waits, and longer each time. In an hour there are at most 14.
-a_silent_address_is_asked_ever_more_seldom_test() ->
+%% The address does not answer: each next question waits longer. An hour has at most 14.
+a_silent_address_is_asked_less_and_less_often_test() ->
     Claim = fun(N, X) ->
                 Now = ?T0 + 1000 * N,
                 {ok, Envelope, _} = cambrian_envelope:read(envelope(<<N:32>>, 1, genotype(200, 1), 9.0, Now)),
@@ -651,8 +673,9 @@ a_silent_address_is_asked_ever_more_seldom_test() ->
     {Calls, _} = lists:foldl(fun(N, {All, X}) -> {Some, Next} = Claim(N, X), {All + Some, Next} end, {0, alone(#{})}, lists:seq(1, 3600)),
     ?assert(Calls >= 8 andalso Calls =< 14).
 
-%% Who relays the question to whoever it claims to be has the answer of another address, and an old one has another number.
-only_who_lives_there_can_answer_test() ->
+%% An attacker that relays the question to the claimed node gets an answer with another address,
+%% and an old answer has another nonce.
+only_the_node_at_an_address_can_prove_it_test() ->
     {[{ask, Who, <<"here">>, Question}], X} = asks(cambrian_exchange:heard(claims_of(<<"liar">>, 1, <<"here">>), ?T0, alone(#{}))),
     [begin
          {Effects, _} = cambrian_exchange:answered(Who, {ok, Answer}, ?T0, X),
@@ -662,12 +685,12 @@ only_who_lives_there_can_answer_test() ->
     {Effects, _} = cambrian_exchange:answered(Who, {ok, lives(<<"liar">>, <<"here">>, Question)}, ?T0, X),
     ?assertMatch([_], calls(<<"here">>, Effects)).
 
-%% Our own address is nobody else's.
-we_do_not_call_ourselves_test() ->
+%% A stranger claims this node's own address.
+a_node_does_not_call_its_own_address_test() ->
     {Effects, _} = cambrian_exchange:heard(claims_of(<<"liar">>, 1, <<"me">>), ?T0, alone(#{})),
     ?assertEqual([], calls(<<"me">>, Effects)).
 
-%% Heartbeats that name one address, under a topology that measures distances.
+%% Heartbeats of many keys that name one address, under a topology that measures distances.
 false_heartbeats_cost_an_address_one_ping_test() ->
     Crowd = [hears(cambrian_message:heartbeat(?REALM, <<"victim">>, {?T0, 5000}, identity(<<N:32>>)), ?T0) || N <- lists:seq(1, 40)],
     {_, X} = all_of(Crowd, alone(#{topology => {nearest, 2}})),
@@ -677,8 +700,8 @@ false_heartbeats_cost_an_address_one_ping_test() ->
     {More, _} = all_of([fun(W) -> cambrian_exchange:tick(?T0 + N * 100, W) end || N <- lists:seq(3, 40)], Z),
     ?assertEqual([], calls(<<"victim">>, More)).
 
-%% Strangers that announce what nobody has do not make us call everybody else for it.
-what_nobody_has_is_seldom_asked_of_others_test() ->
+%% If strangers announce a genotype that no node has, this node does not ask all others for it.
+a_genotype_that_no_node_has_is_seldom_asked_for_test() ->
     There = [fun(X) ->
                  {[{ask, Ref, _, Question}], Y} = asks(cambrian_exchange:heard(claims_of(Who, 900 + N, Who), ?T0, X)),
                  {Effects, Z} = cambrian_exchange:answered(Ref, {ok, lives(Who, Who, Question)}, ?T0, Y),
@@ -696,7 +719,7 @@ what_nobody_has_is_seldom_asked_of_others_test() ->
     Asked = length(calls(<<"a">>, Effects)),
     ?assert(Asked >= 10 andalso Asked =< 30).
 
-%% Each call fails; what comes of that is called as well.
+%% Makes each call fail, and each call that follows from it.
 all_answered(Effects, Now, X) ->
     lists:foldl(fun({ask, Ref, _, _}, {All, Y}) ->
                         {More, Z} = cambrian_exchange:answered(Ref, {error, gone}, Now, Y),
@@ -705,9 +728,10 @@ all_answered(Effects, Now, X) ->
                    (_, Same) -> Same
                 end, {Effects, X}, Effects).
 
-%%% ---- answers that are none --------------------------------------------------------------
+%%% ---- wrong answers -----------------------------------------------------------------------
 
-%% What a node asks when its calls are answered like this, in order and at most so many: the address, the genotype, and what it holds.
+%% The questions of a node whose calls are all answered by this fun, in order and at most so many:
+%% the address, the genotype and the bases it holds.
 conversation(Answer, Most, {Effects, X}) -> conversation(Answer, Most, [Ask || {ask, _, _, _} = Ask <- Effects], [], X).
 
 conversation(_Answer, Most, Asks, Asked, X) when Asks =:= []; length(Asked) >= Most -> {lists:reverse(Asked), X};
@@ -722,19 +746,21 @@ conversation(Answer, Most, [{ask, Ref, Address, Bytes} | Asks], Asked, X) ->
 wrong_difference(_Address, _Id, Held) ->
     {ok, cambrian_message:answer({difference, hd(Held ++ [<<7:256>>]), <<"no difference">>, undefined})}.
 
-%% After a difference that does not fit, the whole is asked for once; then the place is free, and the key has failed.
+%% After a wrong difference the node asks once for the whole genotype. Then the place is free, and
+%% the key has failed.
 a_wrong_difference_is_asked_for_once_test() ->
     Id = id(genotype(200, 1)),
     {Asked, X} = conversation(fun wrong_difference/3, 100, cambrian_exchange:heard(claims_of(<<"liar">>, 1, <<"liar">>), ?T0, holding([genotype(200, 9)]))),
     ?assertMatch([{<<"liar">>, Id, [_]}, {<<"liar">>, Id, []}], Asked),
     ?assertEqual([wrong_difference, not_asked_for],
                  [Reason || #{step := not_delivered, reason := Reason} <- cambrian_exchange:story(Id, X)]),
-    %% three times may be an accident
+    %% three failures may be an accident
     More = [fun(Y) -> conversation(fun wrong_difference/3, 100, cambrian_exchange:heard(claims_of(<<"liar">>, N, <<"liar">>), ?T0, Y)) end
             || N <- lists:seq(2, 10)],
     ?assertMatch({[_, _, _, _, _, _], _}, all_of(More, X)).
 
-%% Whoever answers wrongly has failed, also if another node delivers; and is not asked in place of others.
+%% A wrong answer counts as a failure of the key that gave it, even if another node delivers. The
+%% node then does not ask that key instead of others.
 a_wrong_answer_counts_though_another_node_delivers_test() ->
     {_, There} = conversation(fun(_, _, _) -> {error, gone} end, 100, cambrian_exchange:heard(claims_of(<<"friend">>, 100, <<"friend">>), ?T0, alone(#{}))),
     {_, Alive} = cambrian_exchange:heard(heartbeat_of(<<"friend">>, ?T0), ?T0, There),
@@ -747,8 +773,9 @@ a_wrong_answer_counts_though_another_node_delivers_test() ->
     {Asked, _} = all_of(Lies, Alive),
     ?assertEqual({4, 4}, {length([liar || {<<"liar">>, _, _} <- Asked]), length([friend || {<<"friend">>, _, _} <- Asked])}).
 
-%% Eight nodes that answer wrongly, twice each, hold all places of fresh keys: a ninth is asked as soon as each has been asked.
-wrong_answers_hold_no_places_test() ->
+%% Eight nodes with two wrong answers each hold all places of fresh keys. The node asks a ninth as
+%% soon as it has asked each of them.
+nodes_with_wrong_answers_hold_no_places_test() ->
     Bad = [<<"bad ", N>> || N <- lists:seq($1, $8)],
     Crowd = [hears(heartbeat_of(Who, ?T0), ?T0) || Who <- [<<"honest">> | Bad]]
             ++ [hears(claims_of(Who, 10 * N + Twice, Who), ?T0) || {N, Who} <- lists:enumerate(Bad), Twice <- [1, 2]]
@@ -759,7 +786,7 @@ wrong_answers_hold_no_places_test() ->
     ?assert(length(Asked) > length(Before)).
 
 %% Megabytes that claim to be differences, from forty keys in one second.
-what_is_opened_has_a_budget_test() ->
+opened_answers_have_a_budget_test() ->
     Bad = [<<"bad ", N>> || N <- lists:seq(1, 40)],
     Large = binary:copy(<<0>>, 1_000_000),
     Answer = fun(_, _, Held) -> {ok, cambrian_message:answer({difference, hd(Held ++ [<<7:256>>]), Large, undefined})} end,
@@ -770,8 +797,9 @@ what_is_opened_has_a_budget_test() ->
     Opened = length([Reason || Reason <- Reasons, Reason =/= metered]),
     ?assert(Opened >= 1 andalso Opened =< 10).
 
-%% Whoever signed the envelope bred it, whoever announces and delivers it: the record says the same as the step, and so does a ban.
-who_signed_what_came_is_its_breeder_test() ->
+%% The key that signed the envelope is the breeder, whichever node announced or delivered it. The
+%% record, the step and a ban agree on that.
+the_signer_of_an_envelope_is_its_breeder_test() ->
     G = genotype(2, 7),
     {ok, Announced, _} = cambrian_envelope:read(sealed(<<"a">>, G, 9.0, 1, ?T0)),
     Signed = sealed(<<"b">>, G, 9.0, 1, ?T0),
@@ -779,8 +807,9 @@ who_signed_what_came_is_its_breeder_test() ->
     {_, Taken} = conversation(fun(_, _, _) -> {ok, cambrian_message:answer({whole, Signed, undefined})} end, 10, Heard),
     ?assertEqual([key(<<"b">>)], [Breeder || #{step := received, breeder := Breeder} <- cambrian_exchange:story(id(G), Taken)]).
 
-%% An answer in an earlier schema is the genotype of its canonical bytes: that is offered, or banned, and it is fetched once.
-an_answer_in_an_earlier_schema_is_no_other_name_test() ->
+%% A genotype in the bytes of an earlier schema has its usual id: it is offered or banned under
+%% that id, and fetched once.
+an_answer_in_an_earlier_schema_has_the_usual_id_test() ->
     G = genotype(2, 7),
     Bytes = cambrian_earlier:schema_2(G),
     Sealed = fun(N) ->
@@ -808,7 +837,8 @@ holding(Genotypes) ->
                     Next
                 end, alone(#{}), lists:enumerate(Genotypes)).
 
-%% M8. The first who asks with these bases has four differences made, outside the exchange; whoever asks next gets the same, made once.
+%% M8. The first request with these bases has four differences made, in another process. The next
+%% request gets them from the cache.
 differences_are_made_once_test() ->
     [Target | Bases] = [genotype(200, N) || N <- lists:seq(1, 5)],
     X = holding([Target | Bases]),
@@ -817,16 +847,15 @@ differences_are_made_once_test() ->
     ?assertEqual({id(Target), 4}, {Id, length(Missing)}),
     {Answer, Z} = cambrian_exchange:made(Id, Job, cambrian_delivery:differences(Job), Y),
     ?assertMatch({[], {answer, Answer}, _}, cambrian_exchange:asked(Request, <<"b">>, ?T0, Z)),
-    %% also by others of the same bases
+    %% also for a part of these bases
     Two = cambrian_message:request(id(Target), [id(Base) || Base <- lists:sublist(Bases, 2)]),
     ?assertMatch({[], {answer, _}, _}, cambrian_exchange:asked(Two, <<"b">>, ?T0, Z)),
     {[], {answer, Whole}, _} = cambrian_exchange:asked(cambrian_message:request(Id, []), <<"c">>, ?T0, Z),
     ?assertMatch({ok, {whole, _, undefined}}, cambrian_message:read_answer(Whole)).
 
-%% What is kept of differences is bounded.
-differences_are_kept_within_bounds_test_() -> {timeout, 60, fun differences_are_kept_within_bounds/0}.
+cached_differences_are_bounded_test_() -> {timeout, 60, fun cached_differences_are_bounded/0}.
 
-differences_are_kept_within_bounds() ->
+cached_differences_are_bounded() ->
     Offer = #{genotype => genotype(2, 1), envelope => <<0:4000>>, content => undefined, signed => <<>>},
     X = lists:foldl(fun(N, Y) ->
                         Job = #{offer => Offer, made => [], missing => []},
@@ -842,8 +871,8 @@ binaries(M) when is_map(M) -> lists:append([binaries(V) || V <- maps:values(M)])
 binaries(L) when is_list(L), length(L) >= 0 -> lists:append([binaries(E) || E <- L]);
 binaries(_) -> [].
 
-%% Of one address twenty a second are served, of those where nobody is known to live 500 together; and who asks for what is not here,
-%% or whether anybody is here, has no more.
+%% Twenty requests a second from one address are served, and 500 together from addresses without a
+%% known node. Requests for unknown genotypes and for the node's key count too.
 requests_are_metered_by_address_test() ->
     X = holding([genotype(2, 1)]),
     Served = fun(From, Bytes, Times, Y) ->
@@ -863,21 +892,22 @@ requests_are_metered_by_address_test() ->
      end || Bytes <- [cambrian_message:request(id(genotype(2, 1)), []), cambrian_message:request(<<7:256>>, []), cambrian_message:ping(),
                       cambrian_message:who(<<7:256>>), <<"noise">>]].
 
-%% Where not everybody may publish, not everybody counts as there.
-only_who_may_publish_is_there_test() ->
+%% In a realm with a list of keys, only heartbeats of these keys count.
+only_keys_that_may_publish_are_members_test() ->
     Beat = fun(Who) -> hears(cambrian_message:heartbeat(?REALM, Who, {?T0, ?MINUTE}, identity(Who)), ?T0) end,
     Realm = cambrian_realm:new(#{name => ?REALM, capability => {keys, [key(<<"a">>)]}}),
     {_, X} = all_of([Beat(<<"a">>), Beat(<<"b">>)], alone(#{trust => {fun cambrian_realm:ask/3, Realm}})),
     ?assertEqual([key(<<"a">>)], maps:keys(cambrian_exchange:members(?T0, X))).
 
-%% And only who signed it.
-a_heartbeat_of_another_is_none_test() ->
+%% A heartbeat counts only in the realm for which it was signed.
+a_heartbeat_for_another_realm_is_refused_test() ->
     Bytes = cambrian_message:heartbeat(<<"org.example.other">>, <<"a">>, {?T0, ?MINUTE}, identity(<<"a">>)),
     {Effects, X} = all_of([hears(Bytes, ?T0)], alone(#{})),
     ?assertEqual({#{}, [bad_signature]}, {cambrian_exchange:members(?T0, X), [Reason || {event, rejected, #{reason := Reason}} <- Effects]}).
 
-%% Who broke too many promises silences nobody by saying what is true.
-the_word_of_who_is_ignored_silences_nobody_test() ->
+%% A key with too many broken promises announces a genotype that it has: other announcements are
+%% not held back for it.
+an_announcement_of_an_ignored_key_silences_no_node_test() ->
     G = genotype(2, 1),
     {_, Bred} = cambrian_exchange:bred(?TASK, #{champion => G, fitness => 1.0}, ?T0, alone(#{})),
     Breaks = [fun(X) ->
@@ -896,8 +926,9 @@ the_word_of_who_is_ignored_silences_nobody_test() ->
 
 %%% ---- clocks -----------------------------------------------------------------------------
 
-%% An hour back, or forward: it goes on saying that it is there, with the time as it is then, and who was there still is.
-a_clock_that_is_set_silences_nobody_test() ->
+%% The clock is set an hour back or forward: the node goes on with heartbeats of the new time, and
+%% its members stay.
+a_clock_that_is_set_silences_no_node_test() ->
     [begin
          X = alone(#{now => 1000, clock => ?T0}),
          {_, Heard} = cambrian_exchange:heard(heartbeat_of(<<"a">>, ?T0 + 1000), 1000, X),
@@ -913,16 +944,16 @@ a_clock_that_is_set_silences_nobody_test() ->
          ?assertEqual([key(<<"a">>)], maps:keys(cambrian_exchange:members(20_000, Again)))
      end || Step <- [-60 * ?MINUTE, 60 * ?MINUTE, -365 * 24 * 60 * ?MINUTE]].
 
-%% A little back: others take only what is later than the last.
-a_clock_that_is_set_back_a_little_is_still_heard_test() ->
+%% The clock is set back a little: other nodes accept only a later time than the last.
+after_a_clock_is_set_back_heartbeats_still_have_later_times_test() ->
     {[First | _], X} = new(1000, ?T0),
     {Effects, _} = cambrian_exchange:tick(7000, cambrian_exchange:set_clock(?T0 - ?MINUTE, X)),
     [Before] = time_of(element(2, First)),
     [After] = [Said || {publish, Bytes} <- Effects, Said <- time_of(Bytes)],
     ?assertEqual(Before + 1, After).
 
-%% Numbers of envelopes go on from where they were, and begin where they are told to.
-numbers_do_not_go_back_test() ->
+%% Envelopes continue their sequence numbers, or start at the number given at the start.
+sequence_numbers_never_go_back_test() ->
     Publish = fun(X) -> {{ok, _}, Effects, Next} = cambrian_exchange:publish(?TASK, genotype(2, 1), claims(), 7000, X),
                         [Bytes] = [Bytes || {publish, Bytes} <- Effects],
                         {ok, _, #{sequence := Sequence}} = cambrian_envelope:read(Bytes),
@@ -947,12 +978,13 @@ time_of(Bytes) ->
         _ -> []
     end.
 
-%%% ---- what it costs ----------------------------------------------------------------------
+%%% ---- costs -------------------------------------------------------------------------------
 
 worked(Work, X) -> cambrian_exchange:worked(?TASK, #{work => Work, rests => false, failing => false}, ?T0, X).
 
-%% A population of generations of `Own' units, to which keys send as fast as they may, of costs as `Cost' gives them by
-%% their origin: what it measures of each account until the end. `Outcome' is of those of this cost.
+%% A population whose generations cost `Own' units, while keys send as fast as they may; `Cost'
+%% gives the cost of a genotype by its origin. Returns the units spent on each account. `Outcome'
+%% is the outcome of each evaluation.
 flood(Generations, Own, Origins, Cost, Outcome, X) ->
     Step = fun(G, {Y, Spent}) ->
                Sent = [hears(envelope(Who, G, genotype(2, erlang:phash2({Who, G})), 1.0, ?T0 + 200 * G), ?T0 + 200 * G) || Who <- Origins(G)],
@@ -972,10 +1004,12 @@ measure([_ | Effects], Cost, Outcome, Done) -> measure(Effects, Cost, Outcome, D
 
 part(Spent, Own) -> Spent / (Spent + Own).
 
-%% Costly and true, one key or a thousand: a tenth of all that is evaluated, while others who have earned it have theirs.
-strangers_together_take_a_share_test_() -> {timeout, 300, fun strangers_together_take_a_share/0}.
+%% Costly, honest genotypes under one key or a thousand get a tenth of all evaluation. Keys that
+%% have earned their place get shares of their own.
+all_strangers_together_get_one_share_test_() ->
+    {timeout, 300, fun all_strangers_together_get_one_share/0}.
 
-strangers_together_take_a_share() ->
+all_strangers_together_get_one_share() ->
     Costly = fun(_) -> 5_000 end,
     True = #{outcome => not_better, fitness => 1.0},
     One = fun(_) -> [<<"one">>] end,
@@ -986,13 +1020,13 @@ strangers_together_take_a_share() ->
          ?assert(part(Spent, 201 * 10_000) =< 0.1025),
          ?assert(part(Spent, 201 * 10_000) >= 0.09)
      end || Origins <- [One, Thousand]],
-    %% who has earned an account has a share beside
+    %% a key that has earned a place has its own share
     Known = lists:foldl(fun(Who, R) -> earned(key(Who), R) end, cambrian_realm:new(#{name => ?REALM}), [<<"friend">>]),
     Both = fun(G) -> [<<"friend">> | Thousand(G)] end,
     {_, Spent} = flood(200, 10_000, Both, Costly, True, alone(#{trust => {fun cambrian_realm:ask/3, Known}})),
     ?assertEqual(lists:sort([fresh, key(<<"friend">>)]), lists:sort(maps:keys(Spent))),
     [?assert(part(S, 201 * 10_000) =< 0.1025) || S <- maps:values(Spent)],
-    %% though all accounts together have half as much again
+    %% all accounts together get at most one and a half times the share
     All = part(lists:sum(maps:values(Spent)), 201 * 10_000),
     ?assert(All >= 0.14 andalso All =< 0.155).
 
@@ -1002,8 +1036,9 @@ earned(Key, Realm) ->
     {confirmed, Confirmed} = cambrian_realm:checked(Key, 1.0, 1.0, ?T0, Heard),
     cambrian_realm:accepted(Key, Confirmed).
 
-%% While the populations work, an account has one of its genotypes with them at a time; a rest is anybody's.
-one_of_an_account_at_a_time_test() ->
+%% While the populations evaluate, each account has at most one genotype with them. Idle
+%% populations take any.
+a_working_population_gets_one_genotype_of_an_account_at_a_time_test() ->
     Come = [hears(envelope(<<N>>, 1, genotype(2, N), 1.0, ?T0), ?T0) || N <- lists:seq(1, 6)],
     {_, Working} = worked(0, alone(#{})),
     {Effects, X} = all_of(Come, Working),
@@ -1014,10 +1049,11 @@ one_of_an_account_at_a_time_test() ->
     {Rest, _} = cambrian_exchange:worked(?TASK, #{work => 0, rests => true, failing => false}, ?T0, Z),
     ?assertMatch([_, _, _, _], offers(Rest)).
 
-%% Both have the one account of those who earned nothing: who says that it is there has every other turn of it.
-a_node_has_a_turn_beside_any_number_of_senders_test() ->
+%% Both senders are in the account of the keys without a place. A key that also sends heartbeats
+%% gets every other turn.
+a_node_with_heartbeats_gets_every_other_turn_of_the_strangers_test() ->
     Beat = hears(heartbeat_of(<<"node">>, ?T0), ?T0),
-    %% within what is looked at of strangers in a second
+    %% within the number of strangers' messages that are verified in a second
     Sends = [hears(envelope(<<N:16>>, 1, genotype(2, N), 1.0, ?T0), ?T0) || N <- lists:seq(1, 80)],
     Genotype = genotype(2, 1000),
     Told = hears(envelope(<<"node">>, 1, Genotype, 1.0, ?T0), ?T0),
@@ -1030,8 +1066,9 @@ a_node_has_a_turn_beside_any_number_of_senders_test() ->
     {Last, _} = Judged(Second, Y),
     ?assert(lists:member(id(Genotype), [Second | offers(Last)])).
 
-%% What a population that crashed had is not waited for: nobody's account is held by it for ever.
-a_population_that_is_back_is_offered_others_test() ->
+%% The exchange does not wait for the genotypes that a crashed population had, so no account stays
+%% blocked.
+a_restarted_population_gets_genotypes_again_test() ->
     Come = [hears(envelope(<<N>>, 1, genotype(2, N), 1.0, ?T0), ?T0) || N <- [1, 2]],
     {_, Working} = worked(0, alone(#{})),
     {Effects, X} = all_of(Come, Working),
@@ -1039,8 +1076,9 @@ a_population_that_is_back_is_offered_others_test() ->
     {Back, _} = cambrian_exchange:join(?TASK, ?T0, X),
     ?assertMatch([Second] when Second =/= First, offers(Back)).
 
-%% Whose genotypes cannot be evaluated is banned after five of them, unless the populations' own fail as well.
-what_fails_costs_its_origin_reputation_test() ->
+%% A key is banned after five genotypes that cannot be evaluated, except while evaluations of the
+%% populations' own genotypes fail too.
+a_failed_evaluation_costs_its_origin_reputation_test() ->
     Sends = fun(N) -> hears(envelope(<<"bad">>, N, genotype(2, N), 1.0, ?T0), ?T0) end,
     Fail = fun(N, X) ->
                {Effects, Heard} = (Sends(N))(X),
@@ -1061,8 +1099,8 @@ what_fails_costs_its_origin_reputation_test() ->
     ?assertEqual([0.5], lists:usort(Same)),
     ?assertNot(cambrian_realm:has_earned(key(<<"bad">>), cambrian_exchange:trust(Excused))).
 
-%% What it costs was known before it was let in, and another time it may be in time.
-who_is_late_loses_no_reputation_test() ->
+%% The cost was known before the evaluation, and the genotype may be in time on another day.
+an_evaluation_that_is_late_costs_no_reputation_test() ->
     G = genotype(2, 1),
     {Effects, Heard} = (hears(envelope(<<"slow">>, 1, G, 1.0, ?T0), ?T0))(alone(#{})),
     {X, _} = measure(Effects, fun(_) -> 10 end, #{outcome => late}, {Heard, #{}}),
@@ -1072,8 +1110,9 @@ who_is_late_loses_no_reputation_test() ->
     {Again, _} = (hears(envelope(<<"slow">>, 2, G, 1.0, ?T0 + 1000), ?T0 + 1000))(X),
     ?assertEqual([id(G)], offers(Again)).
 
-%% Said where a user looks, without a word on the origin; and not fetched again until populations may have grown.
-what_is_too_costly_is_refused_by_name_test() ->
+%% A refusal by cost is shown to the user and does not lower the reputation. The genotype is asked
+%% for again only after ten minutes, when populations may have grown.
+a_genotype_that_is_too_costly_is_refused_with_that_reason_test() ->
     G = genotype(200, 1),
     Announced = fun(N, Now) -> hears(announcement(<<"a">>, N, G, 2.0, Now), Now) end,
     {Effects, X} = all_of([hears(envelope(<<"a">>, 1, G, 2.0, ?T0), ?T0)], alone(#{})),
@@ -1101,7 +1140,7 @@ signed(Number, Owners, Signers) ->
                                         Secret(hd(Signers))),
     lists:foldl(fun(N, Bytes) -> {ok, Next} = cambrian_charter:cosign(Bytes, Secret(N)), Next end, Draft, tl(Signers)).
 
-%% Of the realm whose first owner is the first.
+%% A world whose realm belongs to the first identity.
 owned(Names) -> world(Names, #{trust => {fun cambrian_realm:ask/3, owned_realm()}}).
 owned_realm() -> cambrian_realm:new(#{name => ?REALM, capability => {signed_by, owner(1)}}).
 
@@ -1113,21 +1152,21 @@ publish_charter(Name, Charter, #world{now = Now, nodes = Nodes} = World) ->
 
 told_charters(World) -> [Name || {Name, {publish, Bytes}} <- did(publish, World), {charters, _} <- [cambrian_message:kind(Bytes)]].
 
-a_charter_is_told_to_all_test() ->
+a_charter_reaches_all_nodes_test() ->
     Charter = signed(1, [1], [1]),
     {ok, World} = publish_charter(<<"a">>, Charter, owned([<<"a">>, <<"b">>, <<"c">>])),
     ?assertEqual([Charter, Charter, Charter], [charter(Name, World) || Name <- [<<"a">>, <<"b">>, <<"c">>]]),
-    %% and to who comes later, by all of the owners there were
+    %% and a node that joins later, from any of the owners
     {ok, Changed} = publish_charter(<<"b">>, signed(2, [2], [1, 2]), World),
     {ok, Last} = publish_charter(<<"b">>, signed(3, [2], [2]), Changed),
     Joined = later(?MINUTE, add(<<"d">>, #{trust => {fun cambrian_realm:ask/3, owned_realm()}}, Last)),
     ?assertEqual([charter(<<"b">>, Last)], lists:usort([charter(Name, Joined) || Name <- [<<"a">>, <<"b">>, <<"c">>, <<"d">>]])),
-    %% an older one counts nowhere
+    %% an older charter counts on no node
     ?assertMatch({{error, superseded}, _}, publish_charter(<<"c">>, Charter, Joined)),
     ?assertMatch({{error, not_permitted}, _}, publish_charter(<<"c">>, signed(9, [7], [7]), Joined)).
 
-%% Those who missed it say what they know, and are told.
-a_partition_ends_with_the_newest_charter_test() ->
+%% A node that missed a charter announces the version it knows, and gets the newer one.
+after_a_partition_all_nodes_hold_the_newest_charter_test() ->
     Names = [<<"a">>, <<"b">>, <<"c">>],
     {ok, World} = publish_charter(<<"a">>, signed(1, [1], [1]), owned(Names)),
     Cut = World#world{cut = fun(From, To) -> (From =:= <<"c">>) =/= (To =:= <<"c">>) end},
@@ -1136,10 +1175,12 @@ a_partition_ends_with_the_newest_charter_test() ->
     Healed = later(40 * ?MINUTE, (later(10 * ?MINUTE, Apart))#world{cut = fun(_, _) -> false end}),
     ?assertEqual(1, length(lists:usort([charter(Name, Healed) || Name <- Names]))).
 
-%% A realm that agrees is quiet; and an old one that is said again and again is answered by Trickle's pace.
-charters_are_told_seldom_test_() -> {timeout, 60, fun charters_are_told_seldom/0}.
+%% Nodes that agree do not repeat the charter, and a node that repeats an old charter gets answers
+%% at Trickle's pace.
+a_charter_is_sent_seldom_in_a_realm_that_agrees_test_() ->
+    {timeout, 60, fun a_charter_is_sent_seldom_in_a_realm_that_agrees/0}.
 
-charters_are_told_seldom() ->
+a_charter_is_sent_seldom_in_a_realm_that_agrees() ->
     {ok, World} = publish_charter(<<"a">>, signed(1, [1], [1]), owned([<<"a">>, <<"b">>, <<"c">>])),
     Quiet = later(60 * ?MINUTE, World),
     ?assert(length(told_charters(Quiet)) < 20),
@@ -1149,8 +1190,8 @@ charters_are_told_seldom() ->
     Flooded = lists:foldl(fun(_, W) -> later(100, call(<<"b">>, heard, [Old], W)) end, Before, lists:seq(1, 600)),
     ?assert(length(told_charters(Flooded)) - length(told_charters(Before)) =< 3 * 60_000 div 4_000).
 
-%% Given to the trust of a node, not to its bridge.
-a_charter_that_is_trusted_is_told_test() ->
+%% A charter that a user gave to the node's trust, not to its bridge.
+a_charter_given_to_trust_is_sent_to_other_nodes_test() ->
     Charter = signed(1, [1], [1]),
     {ok, Said} = cambrian_charter:peek(Charter),
     {ok, Amended} = cambrian_realm:amend(Charter, Said, ?T0, owned_realm()),
@@ -1159,17 +1200,17 @@ a_charter_that_is_trusted_is_told_test() ->
 
 %%% ---- successions ------------------------------------------------------------------------
 
-%% What it tells others a node does itself: an owner that rotates still may let others in.
-who_rotates_follows_itself_test() ->
+%% A node applies its own succession too: an owner that rotates its key stays an owner.
+an_owner_that_rotates_its_key_stays_an_owner_test() ->
     {#{key := New}, Told} = rotated(<<1>>, identity(<<1>>), owned([<<1>>, <<"b">>])),
     [?assertEqual(#{owners => [New], threshold => 1}, maps:get(owners, cambrian_realm:report(cambrian_exchange:trust(Node))))
      || Node <- maps:values(Told#world.nodes)].
 
-what_is_new_is_told_every_ten_seconds_for_ten_minutes_test() ->
+a_new_succession_is_sent_every_ten_seconds_for_ten_minutes_test() ->
     Minutes = fun(Count, World) -> later(Count * ?MINUTE, World#world{done = []}) end,
     {First, A} = rotated(<<"a">>, identity(<<"a">>), world([<<"a">>])),
     ?assertMatch([6], told(First, Minutes(1, A))),
-    %% it is new as well when the next comes
+    %% an earlier succession of the same identity counts as new again after the next rotation
     {Second, B} = rotated(<<"a">>, First, Minutes(1, A)),
     ?assertEqual([60, 60], told(Second, Minutes(10, B))),
     Quiet = Minutes(2, Minutes(10, B)),
@@ -1178,7 +1219,7 @@ what_is_new_is_told_every_ten_seconds_for_ten_minutes_test() ->
     ?assertEqual([0, 0, 54], told(Third, Minutes(9, C))),
     ?assertEqual([1, 1, 6], told(Third, Minutes(1, Minutes(9, C)))).
 
-%% How often each certificate of an identity was told.
+%% How often each succession of an identity was sent.
 told(#{successions := Certificates}, World) ->
     All = [Bytes || {_, {publish, Bytes}} <- did(publish, World)],
     [length([Bytes || Bytes <- All, Bytes =:= Certificate]) || Certificate <- Certificates].

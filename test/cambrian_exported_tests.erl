@@ -1,9 +1,9 @@
-%% Networks that leave as source text: from Erlang to a compiler's program.
+%% Exported source code: a compiler builds it, and the program runs.
 -module(cambrian_exported_tests).
 -include_lib("eunit/include/eunit.hrl").
 
-%% A network runs in Cambrian for a while; then a program that was made of it goes on from its state.
-a_program_in_c_goes_on_where_cambrian_stopped_test_() ->
+%% A network runs in Cambrian for some steps; then the exported program continues from its state.
+an_exported_program_in_c_continues_from_the_state_of_the_network_test_() ->
     {timeout, 60, fun() ->
         Genotype = learner(),
         Network = cambrian_network:compile(Genotype),
@@ -17,7 +17,7 @@ a_program_in_c_goes_on_where_cambrian_stopped_test_() ->
         ?assertEqual(iolist_to_binary([Outputs, Last]), program(Genotype, [State, Later]))
     end}.
 
-%% Recurrent, with a state of its own and weights that learn from reward.
+%% A recurrent genotype with neurons that keep a state and weights that learn from reward.
 learner() ->
     {ok, First} = cambrian_genotype:new(#{inputs => 2, outputs => 1, output_activation => tanh}, 7),
     {ok, Grown} = cambrian_genotype:mutate(First, add_node, 8),
@@ -61,7 +61,7 @@ program(Genotype, Input) ->
 
 floats(Numbers) -> << <<X:32/float-little>> || X <- Numbers >>.
 
-no_name_can_write_code_test() ->
+a_hostile_name_is_refused_in_exported_code_test() ->
     {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7),
     Hostile = [<<>>, <<"*/ int x; /*">>, <<"a\nb">>, <<"a b">>, <<"a;">>, <<"A">>, <<"1a">>, <<"_a">>, <<"fn">>, <<"a\\">>,
                <<"a", 0>>, <<255>>, <<"é"/utf8>>, binary:copy(<<"a">>, 33), pole, "pole", 1],
@@ -71,8 +71,8 @@ no_name_can_write_code_test() ->
     ?assertEqual(cambrian_genotype:to_c(G), cambrian_genotype:to_c(G, #{})),
     ?assertEqual(cambrian_genotype:to_rust(G), cambrian_genotype:to_rust(G, #{name => <<"cambrian">>})).
 
-%% Of ten thousand connections, which a dirty scheduler writes.
-a_large_network_is_exported_test() ->
+%% A dirty scheduler writes the ten thousand connections.
+a_large_network_is_exported_on_a_dirty_scheduler_test() ->
     {ok, G} = cambrian_genotype:new(#{inputs => 100, outputs => 100}, 7),
     ?assertEqual(dirty, cambrian_nif:genotype_to_c(G, <<"a">>)),
     [?assert(byte_size(Export) > 10_000)

@@ -1,7 +1,7 @@
 -module(cambrian_fair_queue_tests).
 -include_lib("eunit/include/eunit.hrl").
 
-%% An origin with an account of its own, and a genotype of weight 1.
+%% The origin has an account of its own, and the genotype weighs 1.
 in(Origin, Item, Q) -> cambrian_fair_queue:in(Origin, Origin, Item, 1, Q).
 in_all(Items, Q) -> lists:foldl(fun({Origin, N}, Q0) -> element(2, in(Origin, {Origin, N}, Q0)) end, Q, Items).
 
@@ -16,7 +16,7 @@ out(Count, Q, Items) ->
 
 all(Q) -> out(cambrian_fair_queue:size(Q), Q).
 
-what_goes_in_comes_out_once_test() ->
+each_item_comes_out_once_test() ->
     Items = [{Origin, N} || Origin <- [a, b, c], N <- lists:seq(1, 5)],
     Q = in_all(Items, cambrian_fair_queue:new()),
     ?assertEqual(15, cambrian_fair_queue:size(Q)),
@@ -24,12 +24,12 @@ what_goes_in_comes_out_once_test() ->
     ?assertEqual(lists:sort(Items), lists:sort(Out)),
     ?assertEqual({0, empty}, {cambrian_fair_queue:size(Empty), out(Empty)}).
 
-the_newest_of_an_origin_is_first_test() ->
+the_newest_item_of_an_origin_comes_first_test() ->
     {Out, _} = all(in_all([{a, N} || N <- [1, 2, 3]], cambrian_fair_queue:new())),
     ?assertEqual([{a, 3}, {a, 2}, {a, 1}], Out).
 
-%% One sends a hundred for each of the others'.
-a_flood_has_one_turn_for_each_of_the_others_test() ->
+%% One origin sends a hundred items for each item of the others.
+a_flood_gets_one_turn_for_each_turn_of_the_others_test() ->
     Others = [b, c, d, e],
     Round = fun(N, {Q, Turns}) ->
                     Flooded = in_all([{a, {N, Nth}} || Nth <- lists:seq(1, 100)], Q),
@@ -40,8 +40,9 @@ a_flood_has_one_turn_for_each_of_the_others_test() ->
     Count = fun(Origin) -> length([Origin || Turn <- Turns, Turn =:= Origin]) end,
     [?assert(abs(Count(Origin) - 500) =< 25) || Origin <- [a | Others]].
 
-%% What the others lose by it, when more comes than can be tried.
-a_flood_does_not_change_what_the_others_get_test() ->
+%% Compares the turns of the others with and without the flood, when more items come than can be
+%% tried.
+a_flood_changes_no_turns_of_the_others_test() ->
     Run = fun(Flood) ->
                   Round = fun(N, {Q, Turns}) ->
                                   Items = [{a, {N, Nth}} || Nth <- lists:seq(1, Flood)] ++ [{Origin, N} || Origin <- [b, c, d, e]],
@@ -53,21 +54,21 @@ a_flood_does_not_change_what_the_others_get_test() ->
     {Quiet, Flooded} = {Run(1), Run(100)},
     ?assert(Flooded >= 0.95 * Quiet).
 
-it_pushes_out_its_own_test() ->
+a_full_origin_drops_its_own_oldest_item_test() ->
     Q = in_all([{b, 1} | [{a, N} || N <- lists:seq(1, 8)]], cambrian_fair_queue:new()),
     {Dropped, Next} = in(a, {a, 9}, Q),
     ?assertEqual([{a, 1}], Dropped),
     {Out, _} = all(Next),
     ?assert(lists:member({b, 1}, Out)).
 
-when_it_is_full_who_has_most_waiting_loses_test() ->
+a_full_queue_drops_an_item_of_the_origin_with_most_test() ->
     Limits = #{origin => 8, all => 10},
     Q = in_all([{a, N} || N <- lists:seq(1, 8)] ++ [{b, 1}, {c, 1}], cambrian_fair_queue:new(Limits)),
     {Dropped, Next} = in(d, {d, 1}, Q),
     ?assertEqual([{a, 1}], Dropped),
     ?assertEqual(10, cambrian_fair_queue:size(Next)).
 
-it_is_bounded_test() ->
+the_queue_is_bounded_test() ->
     Limits = #{origin => 3, all => 20},
     Step = fun(N, {Q, Rand}) ->
                    {Origin, Next} = rand:uniform_s(100, Rand),
@@ -78,8 +79,8 @@ it_is_bounded_test() ->
            end,
     lists:foldl(Step, {cambrian_fair_queue:new(Limits), rand:seed_s(exsss, 1)}, lists:seq(1, 5000)).
 
-%% Who comes late has not all of the turns that the others had before.
-who_comes_late_waits_no_longer_than_a_while_test() ->
+%% An origin that comes late does not get the turns that the others had before.
+an_origin_that_comes_late_gets_only_its_share_test() ->
     Round = fun(N, {Q, Turns}) ->
                     {[{Origin, _}], Next} = out(1, in_all([{a, N}, {b, N}], Q)),
                     {Next, [Origin | Turns]}
@@ -94,15 +95,16 @@ who_comes_late_waits_no_longer_than_a_while_test() ->
     ?assert(Count(c) >= 10 andalso Count(c) =< 15),
     ?assert(Count(a) >= 7 andalso Count(b) >= 7).
 
-what_is_dropped_is_gone_test() ->
+items_of_a_removed_origin_are_gone_test() ->
     Q = in_all([{a, 1}, {b, 1}, {a, 2}], cambrian_fair_queue:new()),
     {Dropped, Left} = cambrian_fair_queue:without(fun({Origin, _}) -> Origin =:= a end, Q),
     ?assertEqual([{a, 1}, {a, 2}], lists:sort(Dropped)),
     ?assertEqual({[{b, 1}], 1}, {element(1, all(Left)), cambrian_fair_queue:size(Left)}),
     ?assertEqual({[], Left}, cambrian_fair_queue:without(fun({Origin, _}) -> Origin =:= a end, Left)).
 
-%% What is heavy goes first, the oldest of the origin that has most of it; alone, anything may wait.
-weight_is_bounded_test() ->
+%% A full queue drops the oldest item of the origin with the most weight. A single item may have
+%% any weight.
+the_total_weight_of_the_queue_is_bounded_test() ->
     Put = fun({Origin, Name, Weight}, {Gone, Q}) ->
               {Dropped, Next} = cambrian_fair_queue:in(Origin, Origin, Name, Weight, Q),
               {Gone ++ Dropped, Next}
@@ -112,8 +114,8 @@ weight_is_bounded_test() ->
     ?assertEqual([a1, a2, c1, c2], Gone),
     ?assertEqual([b1, a3], lists:sort(fun(A, B) -> A >= B end, element(1, all(Q)))).
 
-%% Who is as keen as the other, and whose genotypes cost ten times as much, has a tenth of the turns.
-turns_are_charged_by_what_they_cost_test() ->
+%% An origin whose genotypes cost ten times as much gets a tenth of the turns.
+turns_are_charged_by_cost_test() ->
     Round = fun(N, {Q, Turns}) ->
                     {{Origin, _}, Next} = out(in_all([{a, N}, {b, N}], Q)),
                     {cambrian_fair_queue:charge(Origin, case Origin of a -> 1000; b -> 100 end, Next), [Origin | Turns]}
@@ -122,8 +124,9 @@ turns_are_charged_by_what_they_cost_test() ->
     Count = length([a || a <- Turns]),
     ?assert(Count >= 90 andalso Count =< 110).
 
-%% A thousand keys of one account have the turns of one origin, and push out nothing of another's.
-many_keys_of_one_account_are_as_one_test() ->
+%% A thousand keys of one account get the turns of one origin, and drop no items of other
+%% accounts.
+many_keys_of_one_account_get_the_turns_of_one_origin_test() ->
     Fresh = fun(N, Q) -> element(2, cambrian_fair_queue:in({key, N}, fresh, {fresh, N}, 1, Q)) end,
     Round = fun(N, {Q, Turns}) ->
                     Flooded = lists:foldl(Fresh, Q, lists:seq(10 * N, 10 * N + 9)),
@@ -137,8 +140,8 @@ many_keys_of_one_account_are_as_one_test() ->
     {Left, _} = all(Q),
     ?assert(length([b || {b, _} <- Left]) >= 6 andalso length([c || {c, _} <- Left]) >= 6).
 
-%% Whose account is in debt waits, and loses nothing by it.
-who_may_not_run_waits_test() ->
+%% An origin whose account is in debt waits and keeps its items.
+an_account_in_debt_waits_and_keeps_its_items_test() ->
     Q = in_all([{a, 1}, {a, 2}, {b, 1}], cambrian_fair_queue:new()),
     NotA = fun(Account) -> Account =/= a end,
     {{b, 1}, Next} = cambrian_fair_queue:out(NotA, Q),

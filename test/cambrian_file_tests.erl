@@ -1,11 +1,12 @@
-%% What is at the place of a file that is to be written or read, and is more than a file.
+%% Files to write or read whose path leads to something else: a pipe, a device, a link, a
+%% directory.
 -module(cambrian_file_tests).
 -include_lib("eunit/include/eunit.hrl").
 -include_lib("kernel/include/file.hrl").
 
 -define(MAGIC, <<"cambrian test 1\n">>).
 
-%% Each way in which this project writes a file for somebody.
+%% Every way in which Cambrian writes a file for a user.
 writers() ->
     {ok, Result, Story} = cambrian:evolve_recorded('xor', #{seed => 42, generations => 1}),
     [{evolve, fun(Path) ->
@@ -28,7 +29,7 @@ info(Path) ->
     {ok, Info} = file:read_link_info(Path),
     Info.
 
-a_pipe_is_written_to_and_stays_test_() ->
+a_pipe_is_written_to_and_not_replaced_test_() ->
     {timeout, 60, fun() ->
         each_writer(fun(Name, Write, Dir) ->
             Pipe = filename:join(Dir, "pipe"),
@@ -42,8 +43,8 @@ a_pipe_is_written_to_and_stays_test_() ->
         end)
     end}.
 
-%% Which only root can make.
-a_device_is_written_to_and_stays_test_() ->
+%% Only root can make a device.
+a_device_is_written_to_and_not_replaced_test_() ->
     {timeout, 60, fun() ->
         each_writer(fun(Name, Write, Dir) ->
             Device = filename:join(Dir, "null"),
@@ -66,7 +67,7 @@ a_link_stays_and_its_target_is_written_test_() ->
             ok = file:make_symlink("../links/link", filename:join([Dir, "files", "second"])),
             ok = file:make_symlink("../files/target", Link),
             Target = filename:join([Dir, "files", "target"]),
-            %% the first time there is nothing behind it
+            %% the first time the target does not exist
             [begin
                  ?assertEqual({Name, ok}, {Name, Write(filename:join([Dir, "files", "second"]))}),
                  ?assertEqual({Name, symlink}, {Name, (info(Link))#file_info.type}),
@@ -76,13 +77,13 @@ a_link_stays_and_its_target_is_written_test_() ->
         end)
     end}.
 
-a_file_keeps_its_mode_its_owner_and_its_other_names_test_() ->
+a_file_keeps_its_mode_its_owner_and_its_hard_links_test_() ->
     {timeout, 60, fun() ->
         each_writer(fun(Name, Write, Dir) ->
             Path = filename:join(Dir, "file"),
             ok = file:write_file(Path, "old"),
             ok = file:change_mode(Path, 8#640),
-            %% which only root can do
+            %% only root can change the owner
             _ = file:change_owner(Path, 12345, 23456),
             #file_info{uid = Owner, gid = Group} = info(Path),
             ?assertEqual({Name, ok}, {Name, Write(Path)}),
@@ -97,8 +98,9 @@ a_file_keeps_its_mode_its_owner_and_its_other_names_test_() ->
         end)
     end}.
 
-%% Of somebody who is not root: a file that is read-only stays; one in a directory that is, is overwritten in place.
-what_is_protected_stays_test_() ->
+%% As a user other than root: a read-only file stays as it is. A file in a read-only directory is
+%% overwritten in place.
+a_read_only_file_stays_as_it_is_test_() ->
     {timeout, 120, fun() ->
         cambrian_temporary:with_dir(fun(Dir) ->
             {As, Owner} = case os:cmd("id -u") of
@@ -126,7 +128,7 @@ what_is_protected_stays_test_() ->
         end)
     end}.
 
-a_directory_is_an_error_and_nothing_is_left_test() ->
+writing_to_a_directory_is_an_error_and_leaves_no_file_test() ->
     each_writer(fun(Name, Write, Dir) ->
         Path = filename:join(Dir, "directory"),
         ok = file:make_dir(Path),
@@ -136,8 +138,8 @@ a_directory_is_an_error_and_nothing_is_left_test() ->
         ?assertEqual({Name, []}, {Name, names(Path)})
     end).
 
-%% A loop of links, and a name as long as names can be.
-odd_places_test() ->
+%% A loop of links, and the longest name that a file can have.
+a_loop_of_links_is_an_error_and_a_longest_name_works_test() ->
     cambrian_temporary:with_dir(fun(Dir) ->
         Loop = filename:join(Dir, "loop"),
         ok = file:make_symlink("loop", Loop),
@@ -153,22 +155,22 @@ odd_places_test() ->
         ?assertEqual({ok, <<"new">>}, file:read_file(Raw))
     end).
 
-%% None of them is waited for, as a pipe would be for ever.
-what_is_no_file_is_not_read_test() ->
+%% A read of a pipe would block for ever.
+a_pipe_or_a_device_is_not_read_test() ->
     cambrian_temporary:with_dir(fun(Dir) ->
         Pipe = filename:join(Dir, "pipe"),
         "" = os:cmd("mkfifo " ++ Pipe),
         ?assertEqual({error, {not_a_file, Pipe}}, cambrian_file:read(Pipe, ?MAGIC)),
         ?assertEqual({error, {not_a_file, Pipe}}, cambrian_file:write(Pipe, ?MAGIC, <<>>)),
         ?assertEqual({error, {eisdir, Dir}}, cambrian_file:read(Dir, ?MAGIC)),
-        %% a file of no content to speak of, but large
+        %% a sparse, very large file
         Large = filename:join(Dir, "large"),
         "" = os:cmd("truncate -s 1T " ++ Large),
         ?assertEqual({error, {efbig, Large}}, cambrian_file:read(Large, ?MAGIC))
     end).
 
-%% Of a VM that was started with umask 0.
-the_umask_gives_nobody_what_is_ours_test_() ->
+%% In a VM that was started with umask 0.
+files_are_private_under_any_umask_test_() ->
     {timeout, 120, fun() ->
         cambrian_temporary:with_dir(fun(Dir) ->
             Program = "ok = cambrian_file:write(\"" ++ Dir ++ "/below/ours\", <<>>, <<1>>), "
@@ -181,8 +183,8 @@ the_umask_gives_nobody_what_is_ours_test_() ->
         end)
     end}.
 
-%% An atom, and 100 MB packed in 100 KB.
-a_term_makes_no_atoms_and_is_no_larger_than_its_file_test() ->
+%% An unknown atom, and 100 MB packed in 100 KB.
+a_read_term_makes_no_atoms_and_is_not_larger_than_its_file_test() ->
     ?assertEqual({ok, #{a => [1, <<2>>]}}, cambrian_file:term(term_to_binary(#{a => [1, <<2>>]}))),
     ?assertEqual(error, cambrian_file:term(<<131, 119, 22, "no_atom_of_this_system">>)),
     ?assertEqual(error, cambrian_file:term(term_to_binary(binary:copy(<<0>>, 100_000_000), [compressed]))),

@@ -1,4 +1,5 @@
-%% A real bridge under what strangers send and ask: what it costs is counted, in bytes, calls and processes.
+%% A real bridge under floods of messages and requests. The tests count bytes, calls and
+%% processes.
 -module(cambrian_flood_SUITE).
 -include_lib("stdlib/include/assert.hrl").
 -import(cambrian_wait, [until/1]).
@@ -7,7 +8,11 @@
 -define(REALM, <<"org.example.test">>).
 -define(MIB, 1_048_576).
 
-all() -> [a_mailbox_in_bytes, what_is_too_large, differences_are_made_elsewhere, a_user_is_answered, work_is_shown].
+all() ->
+    [the_mailbox_of_the_bridge_is_bounded_in_bytes,
+     a_message_that_is_too_large_does_not_reach_the_bridge,
+     differences_are_made_outside_the_bridge, a_user_gets_an_answer_during_a_flood,
+     nodes_that_show_proof_of_work_exchange_champions].
 
 init_per_testcase(_, Config) -> [{nodes, cambrian_peers:start([one, two, three])} | Config].
 
@@ -22,9 +27,9 @@ bridge(Peer, Options) ->
     {ok, _} = peer:call(Peer, cambrian_bridge, start, [Options#{realm => ?REALM}]),
     ok.
 
-%% M11. The bridge does nothing at all while 800 messages of a MiB come from here and from another
-%% node: no more than 8 MiB of them wait for it, the others are counted, and it goes on afterwards.
-a_mailbox_in_bytes(Config) ->
+%% M11. The bridge hangs while 800 messages of a MiB come from this node and from another. At most
+%% 8 MiB of them wait in its mailbox, the others are counted, and then the bridge goes on.
+the_mailbox_of_the_bridge_is_bounded_in_bytes(Config) ->
     [One, Two | _] = nodes_of(Config),
     ok = bridge(One, #{}),
     until(fun() -> peer:call(Two, ?MODULE, listeners, []) =:= 1 end),
@@ -35,13 +40,13 @@ a_mailbox_in_bytes(Config) ->
     ?assert(Waiting =< 8 * ?MIB),
     ?assert(Rest =< 100 * ?MIB),
     #{received := Received, {rejected, overloaded} := Dropped} = peer:call(One, cambrian_bridge, counts, []),
-    %% those of the other node may have got lost on their way
+    %% messages of the other node may have got lost on their way
     ?assert(Received =< 8 andalso Received + Dropped >= 400),
     ?assertMatch(#{connected := true}, peer:call(One, cambrian_bridge, status, [])).
 
 listeners() -> length(pg:get_members(cambrian_transport_dist, {?REALM, {topic, <<"genotype">>}})).
 
-%% Until this is called, in the process that stays.
+%% Hangs until this is called in the bridge's process.
 hang() ->
     Asker = self(),
     Holder = spawn(fun() ->
@@ -74,8 +79,8 @@ flood(Times) ->
     receive {'DOWN', Monitor, process, _, normal} -> ok end,
     ok = cambrian_transport_dist:disconnect(Stranger).
 
-%% Its size is all that is looked at, and all that goes on to the bridge.
-what_is_too_large(Config) ->
+%% The gate checks only the size, and only the size reaches the bridge.
+a_message_that_is_too_large_does_not_reach_the_bridge(Config) ->
     [One | _] = nodes_of(Config),
     ok = bridge(One, #{}),
     ok = peer:call(One, ?MODULE, send_too_large_here, []),
@@ -89,9 +94,9 @@ send_here(Messages) ->
     Gate = cambrian_bridge_registry:whereis_name({gate, ?REALM}),
     lists:foreach(fun(Message) -> Gate ! {cambrian_transport, <<"genotype">>, Message} end, Messages).
 
-%% M8. Fifty callers ask 20 times each for one of five large genotypes, naming the other four as bases. Twenty differences are made,
-%% each once, none of them by the bridge.
-differences_are_made_elsewhere(Config) ->
+%% M8. Fifty callers ask 20 times each for one of five large genotypes and name the other four as
+%% bases. Twenty differences are made, each once, and none by the bridge's process.
+differences_are_made_outside_the_bridge(Config) ->
     [One, Two | _] = nodes_of(Config),
     ok = bridge(One, #{}),
     Ids = peer:call(One, ?MODULE, publish_large, []),
@@ -147,8 +152,9 @@ ask(Stranger, Address, N, Ids) ->
         {error, Reason} -> Reason
     end.
 
-%% However much waits at the gate: before a user's call there are never more than two thousand messages in the bridge's mailbox.
-a_user_is_answered(Config) ->
+%% Whatever waits at the gate, at most two thousand messages are before a user's call in the
+%% bridge's mailbox.
+a_user_gets_an_answer_during_a_flood(Config) ->
     [One | _] = nodes_of(Config),
     ok = bridge(One, #{}),
     {Before, Status} = peer:call(One, ?MODULE, call_in_a_flood, []),
@@ -171,8 +177,9 @@ call_in_a_flood() ->
     true = erlang:resume_process(Bridge),
     receive {status, Status} -> {element(2, Call), Status} end.
 
-%% Two that ask for work, and have done it, share; a third without it is refused.
-work_is_shown(Config) ->
+%% Two nodes that require proof of work and did it exchange champions; a third without it is
+%% refused.
+nodes_that_show_proof_of_work_exchange_champions(Config) ->
     [One, Two, Three] = nodes_of(Config),
     ok = bridge(One, #{capability => {work, 8}}),
     ok = bridge(Two, #{capability => {work, 8}, identity => filename:join(proplists:get_value(priv_dir, Config), "worker")}),
@@ -182,7 +189,7 @@ work_is_shown(Config) ->
     Key = peer:call(Two, cambrian_bridge, identity, []),
     until(fun() -> maps:is_key(Key, maps:get(origins, peer:call(One, cambrian_trust, report, [?REALM]))) end),
     until(fun() -> maps:get(refused, peer:call(One, cambrian_trust, report, [?REALM])) =:= #{not_permitted => 1} end),
-    %% after a rotation it shows work for its new key
+    %% after a rotation the node does the work again for its new key
     {ok, New} = peer:call(Two, cambrian_bridge, rotate, []),
     {ok, _} = peer:call(Two, ?MODULE, publish_here, []),
     until(fun() -> #{origins := Origins} = peer:call(One, cambrian_trust, report, [?REALM]),

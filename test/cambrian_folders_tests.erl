@@ -1,25 +1,26 @@
-%% The folders of `src' stand on each other: a module calls, and takes types of, its own folder and those before it.
+%% The order of the folders of `src': a module uses only modules and types of its own folder and
+%% of those before it.
 -module(cambrian_folders_tests).
 -include_lib("eunit/include/eunit.hrl").
 
 -export([print/0]).
 
-%% From the bottom. The front door and the application are in `src' itself; the command line stands on them.
+%% From the bottom. The front door and the application are in `src' itself; the command line uses
+%% them.
 -define(FOLDERS, ["base", "genome", "picture", "task", "archive", "run", "trust", "transport", "mesh", "watch", "dashboard", "src", "shell"]).
 
-every_folder_has_its_place_test() ->
+every_folder_has_a_place_in_the_order_test() ->
     ?assertEqual([], lists:usort(maps:values(folders())) -- ?FOLDERS).
 
-%% Of two modules with one name the build keeps one, without a word.
-every_module_has_a_name_of_its_own_test() ->
+%% Of two modules with one name the build keeps one and says nothing.
+no_two_modules_have_the_same_name_test() ->
     Names = [filename:basename(File) || File <- filelib:wildcard(cambrian_checkout:path("src/**/*.erl"))],
     ?assertEqual([], Names -- lists:usort(Names)).
 
-no_folder_uses_one_after_it_test() ->
+no_folder_uses_a_folder_after_it_test() ->
     ?assertEqual([], [Use || {From, To, _, _} = Use <- uses(), place(From) < place(To)]).
 
-%% Within a folder, too, modules stand on each other. Two modules that call each other are one module
-%% in two files.
+%% Two modules that call each other are one module in two files.
 no_modules_of_a_folder_call_each_other_in_a_circle_test() ->
     Folders = folders(),
     ?assertEqual([], circles([{Module, Other}
@@ -33,7 +34,7 @@ circles_are_found_test() ->
     ?assertEqual([b, c, d], called(erl_syntax_forms(
         "-import(d, [i/0]). -spec f() -> e:t(). f() -> b:g(fun c:h/0), i()."))).
 
-%% That the test sees calls, types and behaviours at all.
+%% Checks that the test sees calls, types and behaviours at all.
 uses_are_found_test() ->
     Uses = uses(),
     [?assert(lists:member(Use, Uses)) || Use <- [{"run", "base", cambrian_population_telemetry, cambrian_telemetry},
@@ -58,7 +59,7 @@ circles(Calls) ->
     true = digraph:delete(Graph),
     lists:sort(Circles).
 
-%% @doc For `bin/check': each folder with those that it uses.
+%% @doc For `bin/check': each folder and the folders that it uses.
 -spec print() -> ok.
 print() ->
     Uses = lists:usort([{place(From), place(To)} || {From, To, _, _} <- uses(), From =/= To]),
@@ -68,7 +69,7 @@ print() ->
 
 place(Folder) -> length(lists:takewhile(fun(Other) -> Other =/= Folder end, ?FOLDERS)) + 1.
 
-%%% ---- who uses whom ----------------------------------------------------------------------
+%%% ---- uses --------------------------------------------------------------------------------
 
 uses() ->
     Folders = folders(),

@@ -5,7 +5,7 @@ new(Inputs, Outputs) ->
     {ok, G} = cambrian_genotype:new(#{inputs => Inputs, outputs => Outputs, activations => [tanh, sin, relu]}, 1),
     G.
 
-%% Many operators, one after the other; those that do not apply are passed over.
+%% Applies many operators, one after the other, and skips those that do not apply.
 grown(Steps) ->
     Operators = cambrian_genotype:operators(),
     lists:foldl(fun(Seed, G) ->
@@ -16,7 +16,7 @@ grown(Steps) ->
                     end
                 end, new(3, 2), lists:seq(1, Steps)).
 
-a_first_genotype_joins_inputs_to_outputs_test() ->
+a_new_genotype_connects_all_inputs_to_all_outputs_test() ->
     ?assertEqual(#{inputs => 3, outputs => 2, nodes => 5, hidden => 0, connections => 6, recurrent => 0},
                  cambrian_genotype:info(new(3, 2))),
     ?assertMatch({error, {invalid_genotype, _}}, cambrian_genotype:new(#{inputs => 0, outputs => 1}, 1)),
@@ -27,8 +27,8 @@ a_first_genotype_joins_inputs_to_outputs_test() ->
 an_unknown_operator_is_named_test() ->
     ?assertEqual({error, {unknown_operator, grow_wings, #{see => <<"cambrian_genotype:operators/0">>}}}, cambrian_genotype:mutate(new(1, 1), grow_wings, 1)).
 
-%% A genotype that has a place for every operator: an input and an output that are not connected, a loop, a node that
-%% can be bridged, one with dynamics and plasticity.
+%% A genotype that every operator can change: it has an input and an output without a connection,
+%% a loop, a node that can be bridged, and a node with dynamics and plasticity.
 workshop() ->
     {ok, Bare} = cambrian_genotype:new(#{inputs => 3, outputs => 2, initial_connections => 0}, 1),
     #{nodes := Nodes} = Map = cambrian_genotype:to_map(Bare),
@@ -42,7 +42,7 @@ workshop() ->
                      connections := [#{from => F, to => T, weight => W, enabled => true} || {F, T, W} <- Links]}),
     G.
 
-every_operator_does_what_it_says_test_() ->
+every_operator_changes_what_its_name_says_test_() ->
     G = workshop(),
     [{atom_to_list(Operator),
       [fun() ->
@@ -54,7 +54,8 @@ every_operator_does_what_it_says_test_() ->
        end || Seed <- lists:seq(1, 30)]}
      || Operator <- cambrian_genotype:operators()].
 
-%% `{Gone, New, Changed}', the last as pairs of a gene before and after with the names of what differs.
+%% `{Gone, New, Changed}'. The last has pairs of a gene before and after, with the names of the
+%% fields that differ.
 difference(Before, After) ->
     [B, A] = [maps:from_list([{Id, Gene} || #{id := Id} = Gene <- Genes]) || Genes <- [Before, After]],
     Pairs = [{Gene, map_get(Id, A)} || #{id := Id} = Gene <- Before, is_map_key(Id, A)],
@@ -63,7 +64,8 @@ difference(Before, After) ->
       || {Old, New} <- Pairs, Old =/= New]}.
 
 -define(SAME, {[], [], []}).
-%% Of these it is told here what they do; others are told of in Rust, beside their code, and here they do something.
+%% Operators whose change is checked here. The tests in Rust check the others, which must only
+%% change something here.
 -define(TOLD, [perturb_weights, reset_weights, perturb_biases, add_bias, remove_bias, change_activation, change_aggregation,
                change_gain, change_dynamics, change_time_constant, change_plasticity, change_learning, toggle_connection,
                remove_connection, remove_recurrent, remove_node, remove_input, remove_output, add_input, add_output,
@@ -89,7 +91,7 @@ did(change_learning, ?ONE_NODE(_, #{kind := hidden}, Keys), _) -> Keys -- [learn
 did(toggle_connection, ?CONNECTIONS({[], [], [{_, #{enabled := false}, [enabled]}]}), _) -> true;
 did(remove_connection, ?CONNECTIONS({[_], [], []}), _) -> true;
 did(remove_recurrent, ?CONNECTIONS({[#{from := 1, to := 1}], [], []}), _) -> true;
-%% one source is bridged by a new connection, the other has one already
+%% a new connection bridges one source; the other already has one
 did(remove_node, #{nodes := {[#{id := 1}], [], []}, connections := {[_, _, _, _], [#{weight := -4.5}], []}}, _) -> true;
 did(remove_input, ?CONNECTIONS({[#{from := In} | _] = Gone, [], []}), #{connections := Left}) ->
     lists:all(fun(#{from := From}) -> From =:= In end, Gone) andalso not joined(In, Left);
@@ -119,13 +121,13 @@ parameters_narrow_what_an_operator_picks_from_test() ->
          ?assertMatch([_], [N || #{aggregation := median} = N <- maps:get(nodes, cambrian_genotype:to_map(G))])
      end || Seed <- lists:seq(1, 10)].
 
-an_operator_that_finds_nothing_says_so_test() ->
+an_operator_that_finds_nothing_to_change_is_not_applicable_test() ->
     {ok, Bare} = cambrian_genotype:new(#{inputs => 1, outputs => 1, initial_connections => 0}, 1),
     ?assertEqual({error, not_applicable}, cambrian_genotype:mutate(Bare, add_node, 1)),
     ?assertEqual({error, not_applicable}, cambrian_genotype:mutate(new(1, 1), add_connection, 1)).
 
-%% A task that grows: what is computed stays, and the new input and output can be put to use.
-a_resized_genotype_computes_what_it_did_test() ->
+%% A task that grows: the old outputs stay, and the new input and output can be connected.
+a_resized_genotype_keeps_its_outputs_test() ->
     G = grown(100),
     {ok, Larger} = cambrian_genotype:resize(G, #{inputs => 5, outputs => 3, output_activation => tanh}),
     ?assertMatch(#{inputs := 5, outputs := 3}, cambrian_genotype:info(Larger)),
@@ -139,13 +141,13 @@ a_resized_genotype_computes_what_it_did_test() ->
     {ok, Back} = cambrian_genotype:resize(Larger, #{inputs => 3, outputs => 2}),
     ?assertEqual(cambrian_genotype:id(G), cambrian_genotype:id(Back)).
 
-what_goes_takes_its_connections_with_it_test() ->
+a_removed_input_takes_its_connections_with_it_test() ->
     {ok, Smaller} = cambrian_genotype:resize(new(3, 2), #{inputs => 1}),
     ?assertMatch(#{inputs := 1, outputs := 2, connections := 2}, cambrian_genotype:info(Smaller)),
     ?assertMatch({error, {invalid_genotype, _}}, cambrian_genotype:resize(Smaller, #{outputs => 0})),
     ?assertMatch({error, {unknown_parameter, input, #{did_you_mean := inputs}}}, cambrian_genotype:resize(Smaller, #{input => 2})).
 
-maps_and_bytes_give_back_the_same_genotype_test() ->
+a_genotype_survives_the_way_through_a_map_and_through_bytes_test() ->
     G = grown(200),
     {ok, FromMap} = cambrian_genotype:from_map(cambrian_genotype:to_map(G)),
     {ok, FromBytes} = cambrian_genotype:from_binary(cambrian_genotype:to_binary(G)),
@@ -157,7 +159,7 @@ the_id_is_the_hash_of_the_bytes_test() ->
 
 %% DESIGN: sorting by (layer, id) is a topological order, and a connection is recurrent exactly
 %% when its source is not on a lower layer.
-maps_tell_layers_and_recurrence_test() ->
+maps_show_layers_and_recurrence_test() ->
     G = grown(300),
     #{nodes := Nodes, connections := Connections} = cambrian_genotype:to_map(G),
     Layers = maps:from_list([{Id, Layer} || #{id := Id, layer := Layer} <- Nodes]),
@@ -167,7 +169,7 @@ maps_tell_layers_and_recurrence_test() ->
     ?assertEqual([0, 1, 2], lists:sort([I || #{kind := input, index := I, layer := 0} <- Nodes])),
     ?assertEqual([0, 1], lists:sort([I || #{kind := output, index := I, layer := L} <- Nodes, L =:= 1 bsl 63])).
 
-genotypes_bred_apart_align_test() ->
+genotypes_that_were_bred_apart_have_matching_genes_test() ->
     [Here, There] = [begin
                          {ok, G} = cambrian_genotype:new(#{inputs => 1, outputs => 1}, Seed),
                          {ok, Split} = cambrian_genotype:mutate(G, add_node, Seed),
@@ -180,7 +182,7 @@ genotypes_bred_apart_align_test() ->
                  maps:get(connections, cambrian_genotype:info(Child))),
     ?assertEqual({error, incompatible}, cambrian_genotype:crossover(Here, new(2, 1), 3)).
 
-bytes_from_strangers_are_refused_by_name_test() ->
+malformed_bytes_are_refused_with_their_reason_test() ->
     Bytes = cambrian_genotype:to_binary(new(2, 1)),
     <<Head, 3, Rest/binary>> = Bytes,
     ?assertEqual({error, malformed}, cambrian_genotype:from_binary(<<>>)),
@@ -195,7 +197,7 @@ a_map_that_is_no_genotype_is_refused_test() ->
     ?assertMatch({error, {invalid_genotype, _}}, cambrian_genotype:from_map(Map#{connections := [C#{to := 5} | Cs]})),
     ?assertEqual({error, {unsupported_version, 9}}, cambrian_genotype:from_map(Map#{schema := 9})).
 
-genes_that_a_map_lacks_are_those_of_a_plain_neuron_test() ->
+missing_genes_of_a_map_are_those_of_a_plain_neuron_test() ->
     #{nodes := [In, Out]} = Map = cambrian_genotype:to_map(new(1, 1)),
     Old = Map#{schema := 1, nodes := [maps:with([id, layer, activation, bias], Node) || Node <- [In, Out]]},
     {ok, G} = cambrian_genotype:from_map(Old),
@@ -204,7 +206,7 @@ genes_that_a_map_lacks_are_those_of_a_plain_neuron_test() ->
     ?assertMatch([_, #{activation := identity, aggregation := sum, gain := 1.0, bias := +0.0}],
                  maps:get(nodes, cambrian_genotype:to_map(Plainest))).
 
-genes_out_of_range_are_refused_by_name_test_() ->
+genes_out_of_range_are_refused_by_their_names_test_() ->
     #{nodes := [In, Out]} = Map = cambrian_genotype:to_map(new(1, 1)),
     From = fun(Genes) -> cambrian_genotype:from_map(Map#{nodes := [In, maps:merge(Out, Genes)]}) end,
     Invalid = [#{bias => 1.0e7}, #{gain => -1.0e7}, #{time_constant => 0}, #{time_constant => 1001},
@@ -215,7 +217,7 @@ genes_out_of_range_are_refused_by_name_test_() ->
     ++ [?_assertError(badarg, From(Genes)) || Genes <- [#{bias => one}, #{activation => <<"tanh">>}, #{id => -1}]]
     ++ [?_assertMatch({error, {invalid_genotype, _}}, cambrian_genotype:from_map(Map#{nodes := [In#{bias := 1}, Out]}))].
 
-every_choice_is_read_and_shown_test() ->
+every_choice_of_a_gene_survives_the_way_through_maps_and_bytes_test() ->
     #{nodes := [In, Out]} = Map = cambrian_genotype:to_map(new(1, 1)),
     [begin
          {ok, G} = cambrian_genotype:from_map(Map#{nodes := [In, Out#{Gene := Name}]}),

@@ -1,9 +1,12 @@
 -module(cambrian_governor_tests).
 -include_lib("eunit/include/eunit.hrl").
 
--define(GOVERNED, [half_the_time_case, one_thread_case, what_comes_out_is_the_same_case, a_pause_holds_all_up_case,
-                   alarms_case, quiet_hours_case, a_question_that_fails_holds_nothing_up_case, mistakes_case,
-                   timers_are_kept_case]).
+-define(GOVERNED, [a_share_of_the_cpu_bounds_the_time_used_case,
+                   the_number_of_threads_is_bounded_case, the_governor_changes_no_result_case,
+                   a_pause_stops_all_populations_case, an_alarm_pauses_the_populations_case,
+                   quiet_hours_pause_the_populations_case,
+                   a_pause_when_that_fails_does_not_pause_case, wrong_settings_are_refused_case,
+                   a_population_does_not_delay_timers_case]).
 
 governor_test_() ->
     {foreach,
@@ -13,20 +16,20 @@ governor_test_() ->
 
 -compile([export_all, nowarn_export_all]).
 
-%% Runs until it is stopped.
+%% A population that runs until it is stopped.
 endless() ->
     {ok, P} = cambrian_population:start(#{task => double_pole_novel, seed => 3, population => 500, target => 1.0e9}),
     ok = cambrian_population:run(P),
     P.
 
-%% The same for a fun, which works in processes.
+%% The same with a fun as its task, which is evaluated in processes.
 endless_fun() ->
     Busy = fun(Network) -> lists:sum([hd(cambrian_network:activate(Network, [X, 1])) || X <- lists:seq(1, 1000)]) end,
     {ok, P} = cambrian_population:start(#{task => Busy, inputs => 2, outputs => 1, seed => 3}),
     ok = cambrian_population:run(P),
     P.
 
-%% CPU time of the VM for its time by the clock, while a population runs.
+%% CPU time of the VM divided by time on the clock, while a population runs.
 cores_used(Ms, P) ->
     {Cpu, Clock} = {runtime(), erlang:monotonic_time(millisecond)},
     timer:sleep(Ms),
@@ -36,18 +39,18 @@ cores_used(Ms, P) ->
 
 runtime() -> element(1, erlang:statistics(runtime)).
 
-half_the_time_case() ->
+a_share_of_the_cpu_bounds_the_time_used_case() ->
     ok = cambrian_governor:configure(#{cpu => 0.3}),
     #{threads := Threads} = cambrian_governor:status(),
     [begin
-         %% it works, however little a busy machine leaves it
+         %% the population gets some CPU time, even on a busy machine
          Cpu = runtime(),
          P = Start(),
          cambrian_wait:until(fun() -> runtime() - Cpu > 100 * Threads end),
          ?assert(cores_used(1000, P) / Threads < 0.3 * 1.4)
      end || Start <- [fun endless/0, fun endless_fun/0]].
 
-one_thread_case() ->
+the_number_of_threads_is_bounded_case() ->
     ok = cambrian_governor:configure(#{threads => 1}),
     ?assertMatch(#{threads := 1}, cambrian_governor:status()),
     ?assert(cores_used(1000, endless()) < 1.25),
@@ -55,7 +58,7 @@ one_thread_case() ->
     #{threads := Threads} = cambrian_governor:status(),
     ?assertEqual(erlang:system_info(schedulers_online), Threads).
 
-what_comes_out_is_the_same_case() ->
+the_governor_changes_no_result_case() ->
     Evolve = fun() ->
         {ok, #{champion := C}} = cambrian:evolve(double_pole_novel, #{seed => 6, generations => 8, target => 99}),
         cambrian_genotype:id(C)
@@ -64,7 +67,7 @@ what_comes_out_is_the_same_case() ->
     ok = cambrian_governor:configure(#{cpu => 0.5, threads => 1}),
     ?assertEqual(Whole, Evolve()).
 
-a_pause_holds_all_up_case() ->
+a_pause_stops_all_populations_case() ->
     Asked = counters:new(1, []),
     ok = cambrian_governor:configure(#{pause_when => fun() -> counters:get(Asked, 1) =:= 0 end, check_interval => 10}),
     ?assertMatch(#{state := {paused, pause_when}}, cambrian_governor:status()),
@@ -74,14 +77,14 @@ a_pause_holds_all_up_case() ->
     ok = counters:add(Asked, 1, 1),
     receive {cambrian, _, {generation, #{generation := 0}}} -> ok after 300_000 -> error(still_paused) end,
     ?assertMatch(#{state := working}, cambrian_governor:status()),
-    %% and one that is stopped in a pause stops
+    %% a population that is stopped during a pause stops
     ok = counters:sub(Asked, 1, 1),
     wait_for({paused, pause_when}),
     ok = cambrian_population:stop(P).
 
 wait_for(State) -> cambrian_wait:until(fun() -> map_get(state, cambrian_governor:status()) =:= State end).
 
-alarms_case() ->
+an_alarm_pauses_the_populations_case() ->
     {ok, _} = application:ensure_all_started(sasl),
     ok = cambrian_governor:configure(#{check_interval => 10}),
     ok = alarm_handler:set_alarm({thermal, "hot"}),
@@ -93,8 +96,8 @@ alarms_case() ->
     ?assertMatch(#{state := {paused, {alarm, disk_almost_full}}}, cambrian_governor:status()),
     ok = application:stop(sasl).
 
-%% An hour to either side of now, across midnight as well.
-quiet_hours_case() ->
+%% Quiet hours from an hour ago to in an hour, and across midnight as well.
+quiet_hours_pause_the_populations_case() ->
     {_, {Hour, Minute, _}} = calendar:local_time(),
     At = fun(Ahead) -> {(Hour + Ahead + 24) rem 24, Minute} end,
     ok = cambrian_governor:configure(#{quiet_hours => [{At(1), At(3)}, {At(-1), At(1)}]}),
@@ -102,14 +105,14 @@ quiet_hours_case() ->
     ok = cambrian_governor:configure(#{quiet_hours => [{At(1), At(-1)}]}),
     ?assertMatch(#{state := working}, cambrian_governor:status()).
 
-a_question_that_fails_holds_nothing_up_case() ->
+a_pause_when_that_fails_does_not_pause_case() ->
     [begin
          ok = cambrian_governor:configure(#{pause_when => Question, check_interval => 20}),
          ?assertMatch(#{state := working}, cambrian_governor:status())
      end || Question <- [fun() -> exit(on_purpose) end, fun() -> timer:sleep(infinity) end, {nowhere, to_be, [found]},
                          fun() -> perhaps end]].
 
-mistakes_case() ->
+wrong_settings_are_refused_case() ->
     [?assertMatch({error, {bad_option, {Name, Value, _}}}, cambrian_governor:configure(#{Name => Value}))
      || {Name, Values} <- [{cpu, [0, 1.1, half]}, {threads, [0, 1.5]}, {quiet_hours, [22, [{22, 6}], [{{24, 0}, {6, 0}}]]},
                            {alarms, [thermal]}, {pause_when, [fun(_) -> true end, {a, b}]}, {check_interval, [0]}],
@@ -125,11 +128,12 @@ mistakes_case() ->
                                      {data_dir, 42, "bad_option,{data_dir,42,"}, {data_dri, "/data", "unknown_option,data_dri"},
                                      {threads, 0, "bad_option,{threads,0,"}]].
 
-%% The 99th percentile of how late a timer of 1 ms is, in a VM as anybody starts it: that of a build tool may bind and spin
-%% its schedulers otherwise. Where other programs hold up the machine, they do so with an idle VM as well: that much is
-%% not ours. One of ten measurements is enough, so this shows that no population holds up timers all the time, as one that
-%% blocks the schedulers would; it does not show that none ever holds one up.
-timers_are_kept_case() ->
+%% The 99th percentile of the delay of a 1 ms timer, in a VM with default settings, since a build
+%% tool may bind schedulers or make them spin. Other programs also delay an idle VM, so that much
+%% is not ours. One good measurement of ten is enough. So the test shows that no population delays
+%% timers all the time, as one that blocks the schedulers would. It does not show that none ever
+%% delays a timer.
+a_population_does_not_delay_timers_case() ->
     Paths = lists:append([["-pa", filename:dirname(code:which(Module))] || Module <- [cambrian, ?MODULE]]),
     {ok, Peer, _} = peer:start_link(#{connection => standard_io, wait_boot => 300_000, args => Paths}),
     {ok, _} = peer:call(Peer, application, ensure_all_started, [cambrian]),
@@ -148,7 +152,7 @@ lateness() ->
     ok = cambrian_population:stop(P),
     {Late, Idle}.
 
-%% What others do to the machine between two measurements is not ours either.
+%% Load of other programs between two measurements is not ours either.
 one_of(Tries, Measure) ->
     Measured = Measure(),
     case Tries =:= 1 orelse are_kept(Measured) of

@@ -1,40 +1,40 @@
-%% The Erlang in README.md and docs/*.md, run in the order of each document; and that nothing there is left out. See
-%% cambrian_document.
+%% Runs the Erlang in README.md and docs/*.md in the order of each document, and checks that no
+%% block is left out. See cambrian_document.
 -module(cambrian_guides_tests).
 -include_lib("eunit/include/eunit.hrl").
 
-documents_test_() ->
+the_erlang_of_every_document_runs_test_() ->
     [{Document, {setup, fun() -> enter(Document) end, fun leave/1, fun(_) -> [test(Block) || Block <- Blocks] end}}
      || Document <- cambrian_document:all(),
         Blocks <- [cambrian_document:blocks(Document)],
         [] =/= [Block || Block <- Blocks, cambrian_document:runner(Block) =:= eunit]].
 
-%% A block that nobody runs is a mistake, unless it says why.
+%% A block that no test runs is a mistake, unless a mark gives the reason.
 every_block_is_run_test() ->
     Blocks = lists:append([cambrian_document:blocks(Document) || Document <- cambrian_document:all()]),
     ?assertEqual([], [{cambrian_document:title(Block), Kind} || #{kind := Kind} = Block <- Blocks,
                                                                  cambrian_document:runner(Block) =:= unknown]).
 
-%% Nor does one that is said to be no code look like some.
-every_block_of_code_says_so_test() ->
+%% A block without a language does not look like code either.
+every_block_of_code_names_its_language_test() ->
     ?assertEqual([], [cambrian_document:title(Block)
                       || Document <- cambrian_document:all(), #{text := Text} = Block <- cambrian_document:blocks(Document),
                          cambrian_document:runner(Block) =:= no_code,
                          re:run(Text, "^(\\$|iex>|[0-9]+>|-module|defmodule) ?", [multiline]) =/= nomatch]).
 
-%% Who writes a file for nothing else than that it looks as if it was run.
-every_file_is_used_test() ->
+%% A file that no later block uses would only look as if it was tested.
+every_file_of_a_document_is_used_test() ->
     ?assertEqual([], [{cambrian_document:title(Block), File}
                       || Document <- cambrian_document:all(),
                          [#{file := File} = Block | Later] <- tails(cambrian_document:blocks(Document)),
                          cambrian_document:runner(Block) =:= file,
                          not lists:any(fun(Other) -> uses(File, Other) end, Later)]).
 
-every_link_leads_somewhere_test() ->
+every_link_leads_to_a_file_test() ->
     ?assertEqual([], [{Document, Link} || Document <- cambrian_document:all(), Link <- cambrian_document:links(Document),
                                           not filelib:is_file(Link)]).
 
-every_path_is_there_test() ->
+every_path_in_the_text_exists_test() ->
     Paths = [{Document, Path} || Document <- ["CONTRIBUTING.md" | cambrian_document:all()], Path <- cambrian_document:paths(Document)],
     ?assert(length(Paths) >= 50),
     ?assertEqual([], [{Document, Path} || {Document, Path} <- Paths,
@@ -49,7 +49,7 @@ every_anchor_is_that_of_a_heading_test() ->
 tails([]) -> [];
 tails([_ | Rest] = List) -> [List | tails(Rest)].
 
-%% It names the file, or a folder in which it is.
+%% The block names the file, or a folder that contains it.
 uses(File, #{text := Text} = Block) ->
     Names = [filename:rootname(filename:basename(File)) | filename:split(filename:dirname(File))] -- [<<".">>],
     not lists:member(cambrian_document:runner(Block), [not_run, no_code]) andalso binary:match(Text, Names) =/= nomatch.
@@ -99,7 +99,8 @@ modules(Document) ->
                              {match, [Name]} <- [re:run(Text, "^-module\\((\\w+)\\)",
                                                         [multiline, {capture, all_but_first, binary}])]].
 
-%% A sys.config with which the application must start. Where it keeps what it keeps is moved into the scratch folder.
+%% A sys.config with which the application must start. The directories in it are moved into the
+%% scratch folder.
 start(Config) ->
     Environment = proplists:get_value(cambrian, Config, []),
     _ = application:load(cambrian),
@@ -113,6 +114,6 @@ start(Config) ->
     end.
 
 here(data_dir, Dir) -> filename:join(["." | tl(filename:split(filename:absname(Dir)))]);
-%% Another program may have the port.
+%% Another program may use the port.
 here(dashboard, #{port := _} = Options) -> Options#{port := 0};
 here(_, Value) -> Value.

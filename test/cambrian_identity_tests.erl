@@ -7,7 +7,7 @@ in(Dir, Name) -> filename:join(Dir, Name).
 
 %%% ---- files ------------------------------------------------------------------------------
 
-a_file_is_there_whole_or_not_at_all_test() ->
+a_file_is_written_whole_or_not_at_all_test() ->
     cambrian_temporary:with_dir(fun(Dir) ->
         Path = in(Dir, "below/of/it"),
         ?assertEqual({error, not_found}, cambrian_file:read(Path, ?MAGIC)),
@@ -26,7 +26,7 @@ a_file_is_there_whole_or_not_at_all_test() ->
         ?assertEqual({ok, [filename:basename(Aside)]}, file:list_dir(filename:dirname(Path)))
     end).
 
-faults_name_the_file_test() ->
+an_error_of_a_file_names_the_file_test() ->
     cambrian_temporary:with_dir(fun(Dir) ->
         ?assertEqual({error, {eisdir, Dir}}, cambrian_file:read(Dir, ?MAGIC)),
         ok = file:write_file(in(Dir, "file"), <<>>),
@@ -36,8 +36,7 @@ faults_name_the_file_test() ->
         ?assertEqual(ok, cambrian_file:delete(in(Dir, "nothing")))
     end).
 
-%% A binary is a path as well.
-paths_of_both_kinds_test() ->
+a_path_may_be_a_string_or_a_binary_test() ->
     cambrian_temporary:with_dir(fun(Dir) ->
         Path = list_to_binary(in(Dir, "binary")),
         ok = cambrian_file:write(Path, ?MAGIC, <<1>>),
@@ -45,7 +44,7 @@ paths_of_both_kinds_test() ->
         ?assertEqual({ok, <<2>>}, cambrian_file:read_secret(Path, ?MAGIC))
     end).
 
-names_are_harmless_test() ->
+a_file_name_made_of_any_text_is_harmless_test() ->
     Names = [cambrian_file:name(Text) || Text <- [<<>>, <<".">>, <<"..">>, <<"../x">>, <<"a/b">>, <<"a%2Fb">>, <<0, 255>>,
                                                   <<"org.example.lab">>, binary:copy(<<"/">>, 255), binary:copy(<<"x">>, 255)]],
     ?assertEqual(length(Names), length(lists:usort(Names))),
@@ -57,7 +56,7 @@ names_are_harmless_test() ->
 
 %%% ---- secrets ----------------------------------------------------------------------------
 
-a_secret_is_its_owners_test() ->
+the_file_of_a_secret_is_private_test() ->
     cambrian_temporary:with_dir(fun(Dir) ->
         Path = in(Dir, "new/identity"),
         {ok, #{key := Key, secret := Secret}} = cambrian_identity:load_or_new(Path),
@@ -70,15 +69,15 @@ a_secret_is_its_owners_test() ->
         {ok, Names} = file:list_dir(filename:dirname(Path)),
         ?assertEqual(["identity", "identity.copy"], lists:sort(Names)),
         ?assertEqual({8#600, file:read_file(Path)}, {cambrian_temporary:mode(Path ++ ".copy"), file:read_file(Path ++ ".copy")}),
-        %% behind a link, which stays
+        %% the file is behind a link, which stays
         Link = in(Dir, "link"),
         ok = file:make_symlink("new/identity", Link),
         {ok, #{key := Last}} = cambrian_identity:rotate(Link),
         ?assertMatch({{ok, "new/identity"}, {ok, #{key := Last}}}, {file:read_link(Link), cambrian_identity:load(Path)})
     end).
 
-%% A misspelt path never becomes a new key.
-a_missing_file_is_no_identity_test() ->
+%% A misspelt path does not create a new key.
+loading_a_missing_identity_is_an_error_test() ->
     cambrian_temporary:with_dir(fun(Dir) ->
         Path = in(Dir, "new/identtiy"),
         ?assertEqual({error, {enoent, Path}}, cambrian_identity:load(Path)),
@@ -87,8 +86,9 @@ a_missing_file_is_no_identity_test() ->
         ?assertMatch({ok, #{key := Key}}, cambrian_identity:load(Path))
     end).
 
-%% Nothing is in the new directory before only its owner can enter it, and nothing in the file before only he can read it.
-nobody_sees_it_being_written_test() ->
+%% The directory is empty until only its owner may enter it, and the file is empty until only its
+%% owner may read it.
+no_other_user_can_read_an_identity_while_it_is_written_test() ->
     cambrian_temporary:with_dir(fun(Dir) ->
         Path = in(Dir, "identity"),
         Calls = traced(fun() -> cambrian_identity:load_or_new(Path) end),
@@ -101,11 +101,13 @@ written_unseen(Path, Dir, Calls) ->
     Inside = Room ++ "/secret",
     ?assertMatch([{make_dir, [Room]}, {change_mode, [Room, 8#700]}, {write_file, [Inside, <<>>]},
                       {change_mode, [Inside, 8#600]}, {open, [Inside, _]}, {write, _}, {sync, _}, {rename, [Inside, Path]},
-                      %% so that a power cut does not bring the earlier one back
+                      %% the sync of the directory, so that a power cut does not bring the old
+                      %% file back
                       {open, [Dir, _]}, {sync, _}],
                      Calls).
 
-%% Of all ways to damage it, none loses the key; and a VM that was killed between the two files goes on with the old one.
+%% No damage to the file loses the key. A VM that was killed between the writes of the two files
+%% continues with the old key.
 a_damaged_identity_is_restored_from_its_copy_test() ->
     cambrian_temporary:with_dir(fun(Dir) ->
         Path = in(Dir, "identity"),
@@ -130,7 +132,7 @@ a_damaged_identity_is_restored_from_its_copy_test() ->
         ?assertMatch({ok, #{key := Old}}, cambrian_identity:load(Path))
     end).
 
-%% A copy that cannot be read may hold the key: no new one is written over it.
+%% An unreadable copy may hold the key, so no new key is written over it.
 a_copy_that_cannot_be_read_is_kept_test() ->
     cambrian_temporary:with_dir(fun(Dir) ->
         Path = in(Dir, "identity"),
@@ -165,7 +167,7 @@ calls(Pid) ->
     after 0 -> []
     end.
 
-what_others_may_read_is_refused_test() ->
+an_identity_that_others_may_read_is_refused_test() ->
     cambrian_temporary:with_dir(fun(Dir) ->
         Path = in(Dir, "identity"),
         {ok, _} = cambrian_identity:load_or_new(Path),
@@ -178,8 +180,8 @@ what_others_may_read_is_refused_test() ->
         ?assertEqual({ok, Bytes}, file:read_file(Path))
     end).
 
-%% However it is damaged, it has a name and the file stays as it is.
-damage_is_named_test() ->
+%% Every damage has an error, and the file stays as it is.
+a_damaged_identity_is_an_error_with_a_reason_test() ->
     cambrian_temporary:with_dir(fun(Dir) ->
         Path = in(Dir, "identity"),
         {ok, _} = cambrian_identity:load_or_new(Path),
@@ -202,8 +204,8 @@ flipped(At, Bytes) ->
     <<Before:At/binary, Byte, After/binary>> = Bytes,
     <<Before/binary, (Byte bxor 1), After/binary>>.
 
-%% Whole by its hash, but with a chain that does not lead to its key.
-a_wrong_chain_is_no_identity_test() ->
+%% The hash of the file is right, but its chain of successions does not lead to its key.
+an_identity_with_a_wrong_chain_is_refused_test() ->
     cambrian_temporary:with_dir(fun(Dir) ->
         Path = in(Dir, "identity"),
         Chain = cambrian_identity:succession(<<1:256>>, <<2:256>>),
@@ -218,8 +220,8 @@ a_wrong_chain_is_no_identity_test() ->
                             <<2:256, 9:16, 1>>, <<2:256, 3:16, 1, 2, 3>>]]
     end).
 
-%% What a crash left of an unfinished writing is in nobody's way.
-after_a_crash_test() ->
+%% Files that an interrupted write left behind hinder nothing.
+an_identity_can_be_loaded_and_rotated_after_a_crash_test() ->
     cambrian_temporary:with_dir(fun(Dir) ->
         Path = in(Dir, "identity"),
         {ok, #{key := Key}} = cambrian_identity:load_or_new(Path),
@@ -230,15 +232,15 @@ after_a_crash_test() ->
         ?assertMatch({ok, [_, _]}, file:list_dir(Dir))
     end).
 
-the_chain_is_bounded_test() ->
+the_chain_of_successions_is_bounded_test() ->
     Last = lists:foldl(fun(_, Identity) -> {ok, Next} = cambrian_identity:rotate(Identity), Next end,
                        cambrian_identity:from_secret(<<1:256>>), lists:seq(1, 103)),
     #{key := Key, successions := Chain} = Last,
     ?assertEqual(100, length(Chain)),
     ?assertMatch({ok, #{new := Key}}, cambrian_identity:read_succession(lists:last(Chain))).
 
-%% What a crash report would show.
-secrets_do_not_show_test() ->
+%% The identity as a crash report would print it.
+a_printed_identity_does_not_show_its_secret_test() ->
     Secret = cambrian_identity:new(),
     Shown = lists:flatten(io_lib:format("~w", [cambrian_identity:from_secret(Secret)])),
     [Start] = io_lib:format("~w", [binary:bin_to_list(Secret, 0, 6)]),
@@ -248,8 +250,9 @@ secrets_do_not_show_test() ->
                 fun() -> cambrian_identity:succession(Secret, <<1>>) end,
                 fun() -> cambrian_identity:grant(Secret, <<"lab">>, <<1>>, 1) end]].
 
-%% A secret from a file may have a newline, and options may have another shape: the error says what kind of term it was.
-no_wrong_option_shows_a_secret_test() ->
+%% A secret from a file may end in a newline, and options may have any shape: the error names only
+%% the kind of the term.
+no_error_of_an_option_shows_a_secret_test() ->
     Secret = cambrian_identity:new(),
     Token = binary:encode_hex(Secret),
     Realm = #{realm => <<"lab">>},
@@ -270,15 +273,15 @@ no_wrong_option_shows_a_secret_test() ->
                                        <<"32 bytes, a fun that gives them, or a path: one of 32 bytes as a string">>}}},
                  cambrian_bridge:start(Realm#{identity => <<Secret/binary, $\n>>})).
 
-%% The middle of a secret, as it may be printed.
+%% The middle of a secret in every form in which it may be printed.
 forms_of(Secret) ->
     Part = binary:part(Secret, 3, 12),
     Numbers = list_to_binary(lists:join(",", [integer_to_list(Byte) || <<Byte>> <= Part])),
     Hex = binary:encode_hex(Part),
     [Part, Numbers, Hex, string:lowercase(Hex), base64:encode(Part)].
 
-%% The same of the application's environment.
-no_wrong_environment_shows_a_secret_test() ->
+%% Wrong values in the application's environment.
+no_error_of_the_environment_shows_a_secret_test() ->
     Secret = cambrian_identity:new(),
     _ = application:stop(cambrian),
     _ = application:load(cambrian),
@@ -293,12 +296,12 @@ no_wrong_environment_shows_a_secret_test() ->
      after [application:unset_env(cambrian, Key) || {Key, _} <- Environment]
      end || Environment <- Environments].
 
-a_status_of_the_dashboard_shows_no_message_test() ->
+the_status_of_the_dashboard_shows_no_message_test() ->
     Status = #{message => {login, <<"correct-horse-battery">>, #{}}, log => [{in, <<"correct-horse-battery">>}], state => state},
     ?assertEqual(#{message => hidden, log => [], state => state}, cambrian_dashboard_access:format_status(Status)).
 
-%% Whatever is wrong, and wherever the secret went by mistake.
-no_wrong_call_shows_a_secret_test() ->
+%% Wrong arguments of any kind, and a secret passed in the place of another argument.
+no_error_of_a_call_shows_a_secret_test() ->
     Secret = cambrian_identity:new(),
     Long = <<Secret/binary, 1>>,
     Draft = #{realm => <<"lab">>, number => 1, owners => [<<1:256>>]},
@@ -322,7 +325,7 @@ no_wrong_call_shows_a_secret_test() ->
                 fun() -> cambrian_envelope:seal(Claims, G, Long) end, fun() -> cambrian_envelope:seal(Claims, G, Secret, G) end,
                 fun() -> cambrian_envelope:seal(Claims#{fitness := Long}, G, Secret) end,
                 fun() -> cambrian_envelope:seal(Claims#{operators => [mutate | Secret]}, G, Secret) end]],
-    %% and these are answers
+    %% these calls return errors instead of raising
     [?assertEqual({error, {bad_charter, {Field, missing, Expected}}}, cambrian_charter:seal(maps:remove(Field, Draft), Secret))
      || {Field, Expected} <- [{realm, <<"a text of at most 255 bytes">>}, {number, <<"an integer from 1">>},
                               {owners, <<"1 to 6 keys, none twice">>}]],
@@ -342,8 +345,8 @@ shows(Secret, Fun) ->
         binary:match(term_to_binary({Stack, Said}), Secret) =/= nomatch
     end.
 
-%% Which argument, and what it has to be.
-a_wrong_argument_is_named_test() ->
+%% The error says which argument is wrong and what it has to be.
+a_wrong_argument_is_named_with_its_expected_form_test() ->
     Wrong = fun(Fun) -> try Fun() catch error:badarg:Stack -> cambrian_badarg:format_error(badarg, Stack) end end,
     IsSecret = <<"has to be a secret: 32 bytes, a fun that gives them, or an identity">>,
     ?assertEqual(#{1 => IsSecret, 2 => <<"has to be the name of a realm, a binary">>, 3 => <<"has to be a key of 32 bytes">>,
@@ -354,8 +357,8 @@ a_wrong_argument_is_named_test() ->
     ?assertEqual(#{1 => <<"has to be a map">>, 2 => IsSecret}, Wrong(fun() -> cambrian_charter:seal(<<1:256>>, #{}) end)),
     ?assertEqual(#{1 => <<"has to be a charter, a binary from seal/2">>}, Wrong(fun() -> cambrian_charter:read(none) end)).
 
-%% The owner whose key is a file signs with what the file gives.
-an_identity_signs_test() ->
+%% An owner whose key is in a file signs with the identity that was loaded.
+a_loaded_identity_signs_grants_and_charters_test() ->
     cambrian_temporary:with_dir(fun(Dir) ->
         {ok, #{secret := Fun, key := Key} = Owner} = cambrian_identity:load_or_new(in(Dir, "owner")),
         Tomorrow = erlang:system_time(millisecond) + 86_400_000,
@@ -384,8 +387,8 @@ an_identity_signs_test() ->
          end || Holder <- [Owner, Fun, Fun()]]
     end).
 
-%% Nobody would ever take it: seconds for ms, or a date that is past.
-a_grant_ends_later_than_now_test() ->
+%% A grant in seconds instead of ms, or until a past date, would be refused by every node.
+a_grant_that_has_already_ended_cannot_be_made_test() ->
     Now = erlang:system_time(millisecond),
     [?assertEqual({error, {grant_expired, Until}}, cambrian_identity:grant(<<1:256>>, <<"lab">>, <<7:256>>, Until))
      || Until <- [0, Now, Now - 1, Now div 1000 + 86_400]],
@@ -394,7 +397,7 @@ a_grant_ends_later_than_now_test() ->
 
 %%% ---- certificates -----------------------------------------------------------------------
 
-certificates_of_others_are_refused_test() ->
+certificates_of_another_kind_are_refused_test() ->
     Succession = cambrian_identity:succession(<<1:256>>, <<2:256>>),
     {ok, Grant} = cambrian_identity:grant(<<1:256>>, <<"lab">>, <<2:256>>, erlang:system_time(millisecond) + 60_000),
     ?assert(cambrian_identity:is_succession(Succession)),
@@ -405,7 +408,7 @@ certificates_of_others_are_refused_test() ->
     ?assertMatch({error, _}, cambrian_identity:read_grant(Succession)),
     ?assertMatch({error, _}, cambrian_identity:read_succession(Grant)).
 
-an_envelope_is_no_succession_test() ->
+an_envelope_is_not_accepted_as_a_succession_test() ->
     {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 1),
     [begin
          {ok, Bytes} = cambrian_envelope:seal(#{realm => Realm, task => <<"xor">>, fitness => 1.0, generation => 0,
@@ -415,16 +418,16 @@ an_envelope_is_no_succession_test() ->
 
 %%% ---- names ------------------------------------------------------------------------------
 
-%% And few of them the same.
-names_are_words_test() ->
+%% Few of 10,000 names are the same.
+names_of_keys_are_pronounceable_words_test() ->
     Names = [cambrian_identity:name(<<N:256>>) || N <- lists:seq(1, 10_000)],
     ?assertEqual([], [Name || Name <- Names, re:run(Name, "^([bdfghjklmnprstvz][aiou]){2}[bdfghjklmnprstvz]-([bdfghjklmnprstvz][aiou]){2}"
                                                           "[bdfghjklmnprstvz]$") =:= nomatch]),
     ?assert(length(lists:usort(Names)) >= 9_998),
     ?assertEqual(<<"honol-gasar">>, cambrian_identity:name(cambrian_identity:public_key(<<1:256>>))).
 
-%% Each letter stands for its bits, as others read them.
-names_are_proquints_test() ->
+%% Each letter encodes bits as the proquint specification says.
+names_of_keys_are_proquints_test() ->
     Digit = fun(Letter, Letters) -> {match, [{At, 1}]} = re:run(Letters, [Letter]), At end,
     [begin
          <<A, B, C, D, E, $-, F, G, H, I, J>> = cambrian_identity:name(Key),

@@ -1,4 +1,5 @@
-%% Who owns a realm, who may publish there and who succeeds whom, as real bytes that come in any order. The clock is ours.
+%% The owners of a realm, the keys that may publish there, and successions, as signed bytes that
+%% arrive in any order. The test sets the clock.
 -module(cambrian_keyring_tests).
 -include_lib("eunit/include/eunit.hrl").
 
@@ -15,7 +16,8 @@ realm(Capability, Options) -> cambrian_realm:new(Options#{name => ?REALM, capabi
 
 owned(Threshold, Owners) -> realm({signed_by, #{owners => lists:map(fun key/1, Owners), threshold => Threshold}}).
 
-%% What {@link cambrian_admission} makes of bytes at a time, and how many signatures it looked at.
+%% The answer of {@link cambrian_admission} to these bytes at a time. Some tests also count the
+%% verified signatures.
 ask(Now) -> fun(Request, Realm) -> cambrian_realm:ask(Request, Now, Realm) end.
 
 counting() ->
@@ -35,7 +37,7 @@ amended(Charter, Now, Realm) ->
     {ok, Next} = amend(Charter, Now, Realm),
     Next.
 
-%% Signed by all of these.
+%% A charter that all of these keys signed.
 charter(Number, Owners, Threshold, Revoked, [First | Others]) ->
     {ok, Draft} = cambrian_charter:seal(#{realm => ?REALM, number => Number, owners => lists:map(fun key/1, Owners),
                                           threshold => Threshold, revoked => Revoked}, secret(First)),
@@ -49,7 +51,8 @@ grant_id(Grant) ->
     {ok, #{id := Id}} = cambrian_identity:read_grant(Grant),
     Id.
 
-%% An envelope of this key with this grant: `ok' or why not, and the realm that has seen it.
+%% The answer to an envelope of this key with this grant, `ok' or the reason, and the realm after
+%% it.
 arrives(N, Grant, Now, Realm) -> arrives(N, Grant, fun cambrian_admission:every_time/2, Now, Realm).
 arrives(N, Grant, Once, Now, Realm) ->
     {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7),
@@ -66,9 +69,9 @@ restarted(Realm) ->
     {ok, Restored} = cambrian_realm:restore(binary_to_term(term_to_binary(cambrian_realm:save(Realm)))),
     Restored.
 
-%%% ---- an owner rotates (M3) --------------------------------------------------------------
+%%% ---- an owner rotates its key (M3) -------------------------------------------------------
 
-an_owner_takes_its_realm_along_test() ->
+a_realm_follows_its_owner_to_the_new_key_test() ->
     Now = now_ms(),
     Realm = realm({signed_by, key(1)}),
     Old = grant([1], 12, Now + ?DAY),
@@ -76,7 +79,7 @@ an_owner_takes_its_realm_along_test() ->
     [begin
          ?assertEqual(ok, refusal(2, undefined, Now, Moved)),
          ?assertEqual(retired_key, refusal(1, undefined, Now, Moved)),
-         %% what the retired key signs, and what it signed, lets in nobody
+         %% a grant of the retired key admits no key, whether it was signed before or after
          ?assertEqual(retired_owner, refusal(12, Old, Now, Moved)),
          ?assertEqual(retired_owner, refusal(13, grant([1], 13, Now + ?DAY), Now, Moved)),
          {ok, Again} = cambrian_identity:reissue(secret(2), Old),
@@ -85,20 +88,20 @@ an_owner_takes_its_realm_along_test() ->
      end || Before <- [Realm, Heard], Followed <- [followed(1, 2, Now, Before)],
             Moved <- [Followed, restarted(Followed), cambrian_realm:change(#{capability => {signed_by, key(1)}}, Followed)]].
 
-a_banned_owner_grants_nothing_test() ->
+a_grant_of_a_banned_owner_is_refused_test() ->
     Now = now_ms(),
     Grant = grant([1], 12, Now + ?DAY),
     {ok, Heard} = arrives(12, Grant, Now, realm({signed_by, key(1)})),
     {ok, Banned} = cambrian_realm:ban({key, key(1)}, <<>>, Now, Heard),
     ?assertEqual([banned_owner, banned_owner], [refusal(12, Shown, Now, Banned) || Shown <- [undefined, Grant]]),
     ?assertEqual(ok, refusal(12, Grant, Now, cambrian_realm:unban({key, key(1)}, Banned))),
-    %% where more than one may sign, the others go on
+    %% if several owners may sign, the other owners still can
     {ok, One} = cambrian_realm:ban({key, key(1)}, <<>>, Now, owned(1, [1, 2])),
     ?assertEqual([banned_owner, ok], [refusal(12, grant([Owner], 12, Now + ?DAY), Now, One) || Owner <- [1, 2]]).
 
 %%% ---- grants -----------------------------------------------------------------------------
 
-a_grant_has_its_time_test() ->
+a_grant_is_valid_only_in_its_time_test() ->
     Now = now_ms(),
     Realm = realm({signed_by, key(1)}),
     Sealed = fun(Issued, Until) ->
@@ -112,8 +115,9 @@ a_grant_has_its_time_test() ->
     ?assertEqual(grant_too_long, refusal(12, Sealed(0, 1 bsl 63), Now, Realm)),
     ?assertMatch({error, {grant_too_long, ?YEAR}}, cambrian_identity:grant(secret(1), ?REALM, key(12), 1 bsl 60)).
 
-%% Of the first version, none lives on after the year in which they were no longer written.
-earlier_grants_end_test() ->
+%% A grant of the first version ends at the latest with the year in which the last of them was
+%% written.
+grants_of_the_first_version_end_test() ->
     Now = 1_800_000_000_000,
     Earlier = fun(Until) ->
                   Body = iolist_to_binary(cambrian_msgpack:encode([1, {text, ?REALM}, key(1), key(12), Until])),
@@ -129,7 +133,7 @@ earlier_grants_end_test() ->
     ?assertEqual(grant_expired, refusal(12, undefined, End, Heard)),
     ?assertEqual({error, {unsupported_version, 1}}, cambrian_identity:cosign(secret(2), Earlier(Now))).
 
-as_many_owners_as_the_threshold_says_test() ->
+a_grant_needs_as_many_owners_as_the_threshold_test() ->
     Now = now_ms(),
     Realm = owned(2, [1, 2, 3]),
     Answer = fun(Owners, R) -> refusal(12, grant(Owners, 12, Now + ?DAY), Now, R) end,
@@ -138,12 +142,13 @@ as_many_owners_as_the_threshold_says_test() ->
     {ok, Banned} = cambrian_realm:ban({key, key(2)}, <<>>, Now, followed(1, 4, Now, Realm)),
     ?assertEqual([retired_owner, retired_owner, banned_owner, ok],
                  [Answer(Owners, Banned) || Owners <- [[1, 2], [1, 3], [2, 3], [4, 3]]]),
-    %% two owners that become one are one
+    %% two owners that rotate to the same key count as one
     Two = followed(2, 4, Now, followed(1, 4, Now, owned(2, [1, 2]))),
     ?assertEqual(too_few_owners, Answer([4], Two)).
 
-%% What is not signed costs its sender nothing that is another's, and this node no signature, where it can be helped.
-grants_of_forgers_test() ->
+%% A forged grant changes nothing for any key, and the node verifies its signature only if the
+%% cheap checks pass.
+forged_grants_change_nothing_and_are_seldom_verified_test() ->
     Now = now_ms(),
     Realm = owned(2, [1, 2]),
     {Once, Count} = counting(),
@@ -160,7 +165,7 @@ grants_of_forgers_test() ->
 
 %%% ---- charters ---------------------------------------------------------------------------
 
-a_charter_revokes_test() ->
+a_charter_revokes_a_grant_test() ->
     Now = now_ms(),
     [Kept, Gone, Regranted] = Grants = [grant([1], N, Now + ?DAY) || N <- [11, 12, 13]],
     Heard = lists:foldl(fun({N, Grant}, R) -> {ok, Next} = arrives(N, Grant, Now, R), Next end, realm({signed_by, key(1)}),
@@ -171,13 +176,13 @@ a_charter_revokes_test() ->
                   [refusal(N, Grant, Now, R)
                    || {N, Grant} <- [{11, Kept}, {12, Gone}, {12, grant([1], 12, Now + ?YEAR)}, {13, Regranted}, {13, Anew}]])
      || R <- [Amended, restarted(Amended)]],
-    %% each is complete
+    %% each charter is complete and replaces the one before
     Later = amended(charter(2, [1], 1, [key(11)], [1]), Now, Amended),
     ?assertEqual([grant_revoked, ok], [refusal(N, Grant, Now, Later) || {N, Grant} <- [{11, Kept}, {12, Gone}]]),
     ?assertMatch({older, _}, amend(charter(1, [1], 1, [], [1]), Now, Later)),
     ?assertMatch({same, _}, amend(maps:get(charter, cambrian_realm:report(Later)), Now, Later)).
 
-both_the_old_and_the_new_owners_sign_test() ->
+a_change_of_owners_needs_signatures_of_old_and_new_owners_test() ->
     Now = now_ms(),
     Realm = owned(2, [1, 2, 3]),
     Answer = fun(Signers) -> element(1, amend(charter(1, [3, 4, 5], 2, [], Signers), Now, Realm)) end,
@@ -187,7 +192,7 @@ both_the_old_and_the_new_owners_sign_test() ->
     ?assertEqual([not_permitted, ok], [refusal(12, grant(Owners, 12, Now + ?DAY), Now, Next) || Owners <- [[1, 2], [4, 5]]]),
     ?assertEqual({error, not_permitted}, element(1, amend(charter(2, [1, 2], 1, [], [1, 2]), Now, Next))).
 
-charters_of_forgers_are_refused_by_name_test() ->
+a_forged_charter_is_refused_with_its_reason_test() ->
     Now = now_ms(),
     Realm = amended(charter(3, [1, 2], 1, [], [1]), Now, owned(1, [1, 2])),
     Good = charter(4, [1, 2], 1, [key(9)], [1]),
@@ -204,8 +209,9 @@ charters_of_forgers_are_refused_by_name_test() ->
     ?assertEqual(ok, Answer(Good)),
     ?assertEqual({error, not_permitted}, element(1, amend(Good, Now, realm(open)))).
 
-%% However many name the owners, few signatures are looked at in a second, and the true one is taken in the next.
-charters_are_metered_test() ->
+%% A realm verifies few signatures a second, however many charters name its owners, and accepts
+%% the genuine charter in the next second.
+the_verification_of_charters_is_metered_test() ->
     Now = now_ms() div 1000 * 1000,
     {Once, Count} = counting(),
     Good = charter(1, [1], 1, [], [1]),
@@ -223,12 +229,13 @@ charters_are_metered_test() ->
     ?assertEqual(20, Count()),
     ?assertMatch(#{refused := #{bad_signature := 20, rate_limited := 179}}, cambrian_realm:report(Flooded)),
     ?assertMatch({ok, _}, amend(Good, Now + 1000, Flooded)),
-    %% the last for which there is time counts
+    %% the last signature within the budget counts
     Almost = lists:foldl(fun(Bytes, R) -> element(2, amend(Bytes, Now, R)) end, realm({signed_by, key(1)}), lists:sublist(Forged, 19)),
     ?assertMatch({ok, _}, amend(Good, Now, Almost)).
 
-%% By the charters that are told, who knows only the first owners finds the last, and after so many changes not.
-a_chain_of_owners_test() ->
+%% A node that knows only the first owners finds the last ones by the charters that others repeat,
+%% up to so many changes.
+a_late_node_follows_eight_changes_of_owners_test() ->
     Now = now_ms(),
     Change = fun(N) -> charter(2 * N, [N + 1], 1, [], [N, N + 1]) end,
     Revoke = fun(N) -> charter(2 * N + 1, [N + 1], 1, [key(99)], [N + 1]) end,
@@ -246,8 +253,8 @@ a_chain_of_owners_test() ->
          ?assert(Changes > 8 orelse Told(Late) =:= Charters andalso Told(restarted(Late)) =:= Charters)
      end || Changes <- [1, 3, 8, 9]].
 
-%% Of two with the same number all nodes keep the same, in whatever order they come.
-owners_who_do_not_agree_test() ->
+%% Of two charters with the same number all nodes keep the same one, in any order of arrival.
+all_nodes_keep_the_same_of_two_conflicting_charters_test() ->
     Now = now_ms(),
     Realm = amended(charter(1, [1, 2], 1, [], [1]), Now, owned(1, [1, 2])),
     [A, B] = [charter(2, [1, 2], 1, [key(20 + N)], [N]) || N <- [1, 2]],
@@ -256,11 +263,11 @@ owners_who_do_not_agree_test() ->
            end,
     ?assertEqual(Last([A, B]), Last([B, A])),
     ?assert(lists:member(Last([A, B]), [A, B])),
-    %% and neither is kept for those who come later, as it changed no owners
+    %% neither charter is kept for late nodes, since neither changed the owners
     Next = charter(3, [1, 2], 1, [], [2]),
     ?assertEqual(Next, Last([B, Next, A])).
 
-%% Other options are another beginning; the same ones are not.
+%% Other options restart the history of owners, the same options do not.
 options_name_the_first_owners_test() ->
     Now = now_ms(),
     Realm = amended(charter(1, [2], 1, [], [1, 2]), Now, realm({signed_by, key(1)})),
@@ -270,7 +277,7 @@ options_name_the_first_owners_test() ->
                  [Owners(Options) || Options <- [#{}, #{capability => {signed_by, key(1)}}, #{capability => {signed_by, One(1)}},
                                                  #{capability => {signed_by, key(3)}}, #{capability => open}]]).
 
-capabilities_test() ->
+capabilities_are_checked_test() ->
     Is = fun cambrian_keyring:is_capability/1,
     [?assert(Is(C)) || C <- [open, {keys, [key(1)]}, {invited, [key(1)]}, {work, 24}, {signed_by, key(1)}, {signed_by, #{owners => [key(1)], threshold => 1}},
                              {signed_by, #{owners => [key(N) || N <- lists:seq(1, 6)], threshold => 6}}]],
@@ -280,8 +287,7 @@ capabilities_test() ->
                                 {signed_by, #{owners => [a | b], threshold => 1}},
                                 {signed_by, #{owners => [key(N) || N <- lists:seq(1, 7)], threshold => 1}}]].
 
-%% The part that is wrong, of the form that was given.
-a_wrong_capability_says_what_is_wrong_test() ->
+a_wrong_capability_names_its_wrong_part_test() ->
     Of = fun(Owners, Threshold) -> {signed_by, #{owners => Owners, threshold => Threshold}} end,
     Two = [key(1), key(2)],
     Owners = <<"1 to 6 owners, none twice">>,
@@ -301,24 +307,24 @@ a_wrong_capability_says_what_is_wrong_test() ->
               [closed, {key, Two}, {keys, Two, 1}, 7]}],
         Wrong <- Wrongs].
 
-%% What an earlier release kept is still read.
-a_realm_of_no_keys_is_restored_test() ->
+%% An earlier release could save such a realm.
+a_realm_without_keys_is_restored_test() ->
     Saved = cambrian_realm:save(realm({keys, []})),
     {ok, Realm} = cambrian_realm:restore(Saved),
     ?assertMatch(#{capability := {keys, []}}, cambrian_realm:report(Realm)).
 
 %%% ---- successions (M6) -------------------------------------------------------------------
 
-%% Of keys that nobody knows, as many as a flood brings: few are verified, none takes the place of the one that was heard, and
-%% whoever has delivered something still may rotate.
-a_flood_of_successions_test_() ->
+%% A flood of successions of unknown keys: few are verified, none replaces the remembered
+%% succession, and a key that has delivered a genotype can still rotate.
+a_flood_of_successions_replaces_none_and_is_seldom_verified_test_() ->
     {timeout, 120, fun() ->
         Now = now_ms() div 1000 * 1000,
         {confirmed, Earned} = cambrian_realm:checked(key(3), 1.0, 1.0, Now, element(2, {ok, _} = arrives(3, undefined, Now, realm(open)))),
         Realm = followed(1, 2, Now, cambrian_realm:accepted(key(3), Earned)),
         ?assertEqual(retired_key, refusal(1, undefined, Now, Realm)),
         Flood = [cambrian_identity:succession(secret(1000 + N), secret(20_000 + N)) || N <- lists:seq(1, 10_400)],
-        %% ten seconds of it; and then what it would take to fill the room, at a second for ten
+        %% ten seconds of the flood, and then enough seconds with ten each to fill the room
         {Once, Count} = counting(),
         {_, Flooded} = lists:foldl(fun(Bytes, {At, R}) -> {At + 1, element(2, follow(Bytes, Once, At, R))} end, {Now, Realm}, Flood),
         ?assert(Count() =< 10 * 11),
@@ -331,7 +337,7 @@ a_flood_of_successions_test_() ->
              ?assertEqual(retired_key, refusal(1, undefined, Later, R)),
              ?assertEqual(retired_key, refusal(3, undefined, Later, followed(3, 4, Later, R)))
          end || R <- [Full, restarted(Full)]],
-        %% to look for room has its budget as well
+        %% the search for room has a budget as well
         [Less, More] = [reductions(fun() -> lists:foldl(fun(Bytes, R) -> element(2, follow(Bytes, Later, R)) end, Start, lists:sublist(Flood, 1000)) end)
                         || Start <- [Realm, Full]],
         ?assertEqual({Less, More, true}, {Less, More, More < 2 * Less}),
@@ -339,8 +345,8 @@ a_flood_of_successions_test_() ->
         ?assertMatch({ok, _}, follow(cambrian_identity:succession(secret(5), secret(6)), Later + 31 * ?DAY, Full))
     end}.
 
-%% In the same second as a flood, who has a budget of its own is heard.
-known_keys_have_their_own_budget_test() ->
+%% In the second of a flood, a key with a budget of its own is still heard.
+a_known_key_has_its_own_budget_of_successions_test() ->
     Now = now_ms() div 1000 * 1000,
     {confirmed, Heard} = cambrian_realm:checked(key(3), 1.0, 1.0, Now, element(2, {ok, _} = arrives(3, undefined, Now, realm(open)))),
     Known = cambrian_realm:accepted(key(3), Heard),
@@ -349,8 +355,9 @@ known_keys_have_their_own_budget_test() ->
     ?assertMatch(#{refused := #{rate_limited := 20}}, cambrian_realm:report(Flooded)),
     ?assertEqual(key(4), cambrian_realm:heir(key(3), followed(3, 4, Now, Flooded))).
 
-%% Nor is a signature looked at of who may not publish, of what is known, or of what could not be.
-what_cannot_count_is_not_verified_test() ->
+%% No signature is verified of a key that may not publish, of a known succession, or of an
+%% impossible one.
+a_succession_that_cannot_count_is_not_verified_test() ->
     Now = now_ms(),
     {Once, Count} = counting(),
     Answer = fun(Old, New, Realm) ->
@@ -363,14 +370,15 @@ what_cannot_count_is_not_verified_test() ->
     {ok, Banned} = cambrian_realm:ban({key, key(5)}, <<>>, Now, realm(open)),
     ?assertEqual([{error, banned_key}, {error, banned_key}], [Answer(Old, New, Banned) || {Old, New} <- [{5, 6}, {6, 5}]]),
     ?assertEqual(0, Count()),
-    %% the members of a closed realm are those that it lists, their heirs, its owners, and whoever has shown a grant
+    %% the members of a closed realm are the listed keys, their successors, the owners, and every
+    %% key that has shown a grant
     {ok, Granted} = arrives(12, grant([1], 12, Now + ?DAY), Now, realm({signed_by, key(1)})),
     ?assertEqual([ok, ok, ok], [Answer(Old, New, R) || {Old, New, R} <- [{2, 3, Listed}, {1, 2, Granted}, {12, 14, Granted}]]),
     Heir = followed(12, 14, Now, Granted),
     ?assertEqual(ok, refusal(14, grant([1], 12, Now + ?DAY), Now, Heir)).
 
-%% However long the chain, and whichever end of it came first.
-an_heir_is_one_look_test() ->
+%% The chain may be long, and its links may arrive in any order.
+finding_the_last_successor_costs_the_same_in_any_chain_test() ->
     Links = [{N, N + 1} || N <- lists:seq(1, 100)],
     [begin
          Chain = lists:foldl(fun({Old, New}, R) -> {ok, Next} = cambrian_realm:succeed(#{old => <<Old:256>>, new => <<New:256>>}, 0, R), Next end,
@@ -391,8 +399,8 @@ reductions(Fun) ->
     {reductions, After} = process_info(self(), reductions),
     After - Before.
 
-%% A chain forgets its own oldest; a key that the options name stays retired.
-a_long_chain_forgets_its_own_oldest_test() ->
+%% A long chain forgets its oldest keys, but a key that the options name stays retired.
+a_long_chain_forgets_its_oldest_keys_test() ->
     Chain = fun(Realm) ->
                 lists:foldl(fun(N, R) ->
                                 {ok, Next} = cambrian_realm:succeed(#{old => <<N:256>>, new => <<(N + 1):256>>}, N, R),
@@ -403,14 +411,14 @@ a_long_chain_forgets_its_own_oldest_test() ->
          #{retired := Retired} = cambrian_realm:report(Realm),
          ?assertEqual(100, map_size(Retired)),
          ?assertEqual(Kept, is_map_key(<<1:256>>, Retired)),
-         %% whom it forgets may not publish again where that takes leave
+         %% a forgotten key may not publish in a realm that requires permission
          ?assertEqual([not Kept, true], [cambrian_realm:is_heard(<<N:256>>, 0, Realm) || N <- [120, 251]]),
          [?assertEqual(<<251:256>>, cambrian_realm:heir(<<N:256>>, R)) || R <- [Realm, restarted(Realm)], N <- lists:seq(200, 251) ++ [1 || Kept]]
      end || {Realm, Kept} <- [{Chain(realm(open)), false}, {Chain(realm({keys, [<<1:256>>]})), true}, {Chain(realm({signed_by, <<1:256>>})), true}]].
 
 %%% ---- files of earlier releases ----------------------------------------------------------
 
-earlier_files_are_read_test() ->
+realms_of_earlier_releases_are_read_test() ->
     Now = now_ms(),
     Saved = cambrian_realm:save(followed(1, 2, Now, element(2, {ok, _} = arrives(12, grant([1], 12, Now + ?DAY), Now, realm({signed_by, key(1)}))))),
     #{origins := Origins} = Saved,
@@ -420,7 +428,7 @@ earlier_files_are_read_test() ->
     ?assertEqual([ok, not_permitted, ok], [refusal(2, undefined, Now, Restored), refusal(12, undefined, Now, Restored),
                                           refusal(12, grant([2], 12, Now + ?DAY), Now, Restored)]).
 
-damaged_charters_are_no_realm_test() ->
+a_realm_with_a_damaged_charter_is_refused_test() ->
     Now = now_ms(),
     #{charters := [Charter]} = Saved = cambrian_realm:save(amended(charter(1, [1, 2], 2, [], [1, 2]), Now, owned(1, [1, 2]))),
     ?assertMatch({ok, _}, cambrian_realm:restore(Saved)),
@@ -433,14 +441,14 @@ damaged_charters_are_no_realm_test() ->
 
 %%% ---- in any order -----------------------------------------------------------------------
 
-%% Whatever owners and members do, and however it is told: when all has been told and the owners have signed anew, two nodes
-%% answer the same.
-nodes_agree_test_() ->
+%% Random actions of owners and members, told to two nodes in different orders: once all messages
+%% have arrived and the owners have signed again, the nodes give the same answers.
+two_nodes_agree_whatever_the_order_of_messages_test_() ->
     {timeout, 300, fun() ->
         First = erlang:system_time(microsecond),
         [begin
              _ = rand:seed(exsss, Seed),
-             try nodes_agree()
+             try two_nodes_agree_whatever_the_order_of_messages()
              catch Class:Reason:Stack -> erlang:raise(Class, {seed, Seed, Reason}, Stack)
              end
          end || Seed <- lists:seq(First, First + 24)]
@@ -449,11 +457,12 @@ nodes_agree_test_() ->
 -record(story, {speaks = #{} :: #{pos_integer() => pos_integer()},  %% the key that each owner or member has now
                 owners = [1, 2, 3], banned = [], number = 0, next = 100, grants = [], told = [], bans = []}).
 
-nodes_agree() ->
+two_nodes_agree_whatever_the_order_of_messages() ->
     Now = now_ms(),
     Beginning = granted(Now, #story{speaks = maps:from_list([{N, N} || N <- [1, 2, 3, 4, 11, 12, 13]])}),
     Lived = lists:foldl(fun(_, Story) -> lives(rand:uniform(5), Now, Story) end, Beginning, lists:seq(1, 12)),
-    %% what retired keys signed convinces nobody who hears of it later, so the owners sign anew
+    %% a node that hears late of a retired key does not accept its signatures, so the owners sign
+    %% again
     #story{told = Told, grants = Grants} = End = granted(Now, revises(Lived)),
     [A, B] = [told_all(shuffled(Told), Now, owned(2, [1, 2, 3])) || _ <- [1, 2]],
     [A1, B1] = [banned_here(End, Now, R) || R <- [A, B]],
@@ -464,16 +473,17 @@ nodes_agree() ->
     Owners = fun(R) -> maps:with([owners, charter], cambrian_realm:report(R)) end,
     ?assertEqual(Owners(Exchanged), Owners(Other)),
     ?assertEqual(Answers(Exchanged), Answers(restarted(Exchanged))),
-    %% and somebody may publish
+    %% at least one key may publish
     ?assert(lists:any(fun({_, Answer}) -> Answer end, Answers(Exchanged))).
 
 shuffled(List) -> [X || {_, X} <- lists:sort([{rand:uniform(), X} || X <- List])].
 
-%% The signature of the owners that are good.
+%% The secrets of the owners that are not banned.
 good(#story{speaks = Speaks, owners = Owners, banned = Banned}) -> [maps:get(Owner, Speaks) || Owner <- Owners -- Banned].
 
 granted(Now, #story{speaks = Speaks, grants = Grants, told = Told} = Story) ->
-    %% Two grants of one millisecond that ended together would be the same bytes, and revoked together.
+    %% Two grants of the same millisecond with the same end would be the same bytes, and be
+    %% revoked together.
     Until = Now + ?DAY + length(Grants),
     New = [{Key, grant(good(Story), Key, Until)} || Member <- [11, 12, 13], Key <- [maps:get(Member, Speaks)]],
     Story#story{grants = New ++ Grants, told = [{shown, Key, Grant} || {Key, Grant} <- New] ++ Told}.
@@ -482,13 +492,13 @@ lives(1, _Now, Story) -> rotates(11 + rand:uniform(3) - 1, Story);
 lives(2, _Now, #story{owners = Owners} = Story) -> rotates(lists:nth(rand:uniform(length(Owners)), Owners), Story);
 lives(3, _Now, Story) -> revises(Story);
 lives(4, Now, Story) -> granted(Now, Story);
-%% One owner, once; it is no longer one whom the others need.
+%% Bans one owner, once; the other owners reach the threshold without it.
 lives(5, _Now, #story{banned = [], bans = Bans, speaks = Speaks} = Story) ->
     Story#story{banned = [2], bans = [maps:get(2, Speaks) | Bans]};
 lives(5, _Now, #story{owners = [1, 2, 3]} = Story) -> revises(Story#story{owners = [1, 2, 3, 4]});
 lives(5, _Now, Story) -> Story.
 
-%% Who is banned does not.
+%% A banned owner does not rotate.
 rotates(Who, #story{banned = Banned, speaks = Speaks, next = Next, told = Told} = Story) ->
     case lists:member(Who, Banned) of
         true -> Story;
@@ -505,7 +515,8 @@ revises(#story{number = Number, owners = Owners, speaks = Speaks, grants = Grant
 banned_here(#story{bans = Bans}, Now, Realm) ->
     lists:foldl(fun(N, R) -> {ok, Next} = cambrian_realm:ban({key, key(N)}, <<>>, Now, R), Next end, Realm, Bans).
 
-%% All of it, again and again until nothing changes: each second as much as may be verified in one.
+%% Delivers all messages again until nothing changes, each second as many as may be verified in
+%% one.
 told_all(Told, Now, Realm) ->
     Next = element(2, lists:foldl(fun(Message, {At, R}) -> {At + 1, told(Message, At, R)} end, {Now, Realm}, Told)),
     case known(Next) =:= known(Realm) of

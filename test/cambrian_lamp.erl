@@ -1,4 +1,5 @@
-%% A small environment, and what one can do wrong. An observation of 1 means that the lamp is on: say so.
+%% A small environment, and the mistakes that an environment can make. An observation of 1 means
+%% that the lamp is on; the network shall repeat it.
 -module(cambrian_lamp).
 -behaviour(cambrian_environment).
 -export([init/1, reset/2, step/2]).

@@ -4,8 +4,8 @@
 
 -define(REALM, <<"org.example.lab">>).
 
-%% A run leaves the line of its champion, in which each is a parent of the one before.
-a_champion_has_a_line_back_to_the_first_generation_test() ->
+%% The lineage of a run's champion: each entry is a parent of the one before.
+the_lineage_of_a_champion_goes_back_to_the_first_generation_test() ->
     {ok, #{champion := Champion}} = cambrian:evolve('xor', #{seed => 7}),
     {ok, [#{id := Id} | _] = Line} = cambrian:lineage(Champion),
     ?assertEqual(cambrian_genotype:id(Champion), Id),
@@ -14,8 +14,8 @@ a_champion_has_a_line_back_to_the_first_generation_test() ->
     ?assertMatch(#{generation := 0, parents := [], operators := []}, lists:last(Line)),
     ?assertEqual({ok, Line}, cambrian:lineage(Id)).
 
-%% Two networks that others signed, and one that they were made of.
-what_others_signed_is_walked_and_its_signatures_are_checked_test() ->
+%% Two genotypes that other keys signed, and a parent of them.
+records_of_other_keys_are_followed_and_their_signatures_checked_test() ->
     {ok, _} = application:ensure_all_started(cambrian),
     [Grandparent, Parent, Child] = family(3, 100),
     signed(Grandparent, [], <<1:256>>),
@@ -27,7 +27,7 @@ what_others_signed_is_walked_and_its_signatures_are_checked_test() ->
                  [Origin || #{origin := Origin} <- Entries]),
     ?assertEqual({error, unknown}, cambrian:lineage(<<5:256>>)).
 
-a_forged_link_is_an_error_that_names_it_test() ->
+a_forged_record_is_an_error_that_names_its_genotype_test() ->
     {ok, _} = application:ensure_all_started(cambrian),
     [Parent, Child] = family(2, 200),
     Record = record(Parent, [], <<1:256>>),
@@ -38,8 +38,9 @@ a_forged_link_is_an_error_that_names_it_test() ->
     signed(Child, [Parent], <<2:256>>),
     ?assertEqual({error, {bad_signature, Id}}, cambrian:lineage(Child)).
 
-%% Nobody can be their own ancestor: an id is a hash of what it names. The claim that closes a circle is left out.
-a_circle_of_parents_is_left_out_test() ->
+%% An id is a hash of its genotype's bytes, so no genotype is its own ancestor. The record that
+%% closes a circle is left out.
+a_record_that_closes_a_circle_is_left_out_test() ->
     {ok, _} = application:ensure_all_started(cambrian),
     [A, B, C] = family(3, 300),
     [IdA, IdB, IdC] = lists:map(fun cambrian_genotype:id/1, [A, B, C]),
@@ -50,8 +51,8 @@ a_circle_of_parents_is_left_out_test() ->
                  cambrian:lineage(C)),
     ?assertEqual({error, {bad_claim, parents}}, cambrian_envelope:seal(claims([A]), A, <<1:256>>)).
 
-%% One record that names a child as its parent's parent.
-a_thief_of_an_honest_line_test() ->
+%% The attacker signs one record that names a genotype as a parent of its own parent.
+a_circle_that_an_attacker_signs_does_not_break_an_honest_lineage_test() ->
     {ok, _} = application:ensure_all_started(cambrian),
     [Parent, Child] = family(2, 700),
     [Mother, Id] = lists:map(fun cambrian_genotype:id/1, [Parent, Child]),
@@ -61,9 +62,9 @@ a_thief_of_an_honest_line_test() ->
     ?assertMatch({ok, [#{id := Id, parents := [Mother]}, #{id := Mother, parents := [], circular := [Id], origin := Thief}]},
                  cambrian:lineage(Child)).
 
-%% What was bred here stays as it was bred, whatever others sign of its ancestors: some of them came from elsewhere, and some
-%% claims name descendants as parents.
-a_line_of_ours_is_never_changed_test_() ->
+%% The lineage of genotypes that were bred here does not change, whatever records other keys sign
+%% for ancestors that came from elsewhere. Some of these records name descendants as parents.
+records_of_other_keys_never_change_an_own_lineage_test_() ->
     {timeout, 120, fun() ->
         {ok, _} = application:ensure_all_started(cambrian),
         lists:foreach(fun(Seed) ->
@@ -71,7 +72,7 @@ a_line_of_ours_is_never_changed_test_() ->
                           All = family(24, 10_000 * Seed),
                           Numbered = lists:zip(lists:seq(1, 24), All),
                           {Foreign, Own} = lists:partition(fun({N, _}) -> N rem 4 =:= 0 end, Numbered),
-                          %% each descends from two that came before it
+                          %% each descends from two genotypes before it
                           Line = [{cambrian_genotype:id(G), [cambrian_genotype:id(lists:nth(rand:uniform(N - 1), All))
                                                             || N > 1, _ <- [1, 2]], [add_node], N} || {N, G} <- Own],
                           ok = cambrian_lineage:bred('xor', lists:reverse(Line)),
@@ -101,8 +102,8 @@ is_acyclic(Entries) ->
     true = digraph:delete(Graph),
     not lists:any(fun(Edge) -> is_tuple(Edge) end, Added).
 
-%% Whoever signs first is not the breeder for that.
-several_who_say_that_they_bred_it_test() ->
+%% The first signer is not always the breeder.
+several_keys_that_claim_to_have_bred_a_genotype_are_all_shown_test() ->
     {ok, _} = application:ensure_all_started(cambrian),
     [Own, Mother, Stolen] = family(3, 900),
     [Thief, Breeder] = lists:map(fun cambrian_identity:public_key/1, [<<2:256>>, <<1:256>>]),
@@ -115,25 +116,25 @@ several_who_say_that_they_bred_it_test() ->
     ?assertMatch([#{origin := Breeder, time := 100}, #{origin := Thief, time := 200, parents := []}], Breeders),
     ?assertEqual([cambrian_genotype:id(Mother)], Parents),
     ?assertNot(is_map_key(measured, Entry)),
-    %% this node had it of one of them before the other was heard of
+    %% this node got the genotype from one of them before it heard of the other
     ok = cambrian_lineage:measured(Id, Breeder),
     ok = cambrian_lineage:measured(Id, Thief),
     ?assertMatch({ok, [#{origin := conflicting, measured := Breeder}]}, cambrian:lineage(Stolen)),
     {ok, Record} = cambrian_lineage:signed(Id),
     ?assertMatch({ok, #{origin := Breeder}}, cambrian_envelope:read_record(Record)),
-    %% who took it in and sends it on does not say that it is its own
+    %% a key that only took the genotype in and sends it on does not claim to have bred it
     {ok, Bytes} = cambrian_envelope:seal((claims([]))#{operators => [injection]}, Mother, <<3:256>>),
     {ok, Envelope, _} = cambrian_envelope:read(Bytes),
     ok = cambrian_lineage:received(cambrian_genotype:id(Mother), cambrian_envelope:record(Envelope)),
     ok = cambrian_lineage:received(cambrian_genotype:id(Mother), record(Mother, [], <<1:256>>)),
     ?assertMatch({ok, [#{origin := Breeder}]}, cambrian:lineage(Mother)),
-    %% the same key once more is no conflict
+    %% a second record of the same key is no conflict
     ok = cambrian_lineage:received(cambrian_genotype:id(Own), record(Own, [], 1, <<1:256>>)),
     ok = cambrian_lineage:received(cambrian_genotype:id(Own), record(Own, [Mother], 2, <<1:256>>)),
     ?assertMatch({ok, [#{origin := Breeder, parents := [], time := 1}]}, cambrian:lineage(Own)).
 
-%% Two that share all their parents are no circle.
-relatives_may_meet_again_test() ->
+%% Two genotypes with the same parents make no circle.
+relatives_may_have_common_descendants_test() ->
     {ok, _} = application:ensure_all_started(cambrian),
     [Eve, Left, Right, Child] = family(4, 400),
     signed(Eve, [], <<1:256>>),
@@ -143,12 +144,13 @@ relatives_may_meet_again_test() ->
     {ok, Entries} = cambrian:lineage(Child),
     ?assertEqual(4, length(Entries)).
 
-what_was_bred_here_is_not_overwritten_by_strangers_test() ->
+a_record_of_another_key_does_not_replace_an_own_birth_test() ->
     {ok, #{champion := Champion}} = cambrian:evolve('xor', #{seed => 8}),
     signed(Champion, [], <<1:256>>),
     ?assertMatch({ok, [#{origin := own} | _]}, cambrian:lineage(Champion)).
 
-%% A newcomer that breeds: the line goes from what was bred here over to what was signed elsewhere.
+%% A newcomer that has offspring: its lineage goes from births on this node to records of another
+%% key.
 a_newcomer_keeps_its_own_origin_test() ->
     {ok, #{champion := Newcomer}} = cambrian:evolve('xor', #{seed => 10, target => 3.5}),
     [Father] = family(1, 600),
@@ -165,19 +167,19 @@ a_newcomer_keeps_its_own_origin_test() ->
     ?assertMatch([#{origin := Key, id := Id}], [Entry || #{origin := Origin} = Entry <- Line, Origin =/= own]),
     ?assertNotEqual(Id, cambrian_genotype:id(Champion)).
 
-%% One that this node has not bred: another node's, with a node more than the one that is known here.
+%% A genotype that this node did not breed: it has a node more.
 alien(Genotype) ->
     {ok, Grown} = cambrian_genotype:mutate(Genotype, add_node, 5),
     Grown.
 
-%% No network is perfect, so that every champion can be beaten.
+%% No network is perfect at this task, so every champion can be beaten.
 double_xor() ->
     fun(Network) ->
         -lists:sum([abs(hd(cambrian_network:activate(Network, [A, B])) - float(A bxor B)) || A <- [0, 1], B <- [0, 1]])
     end.
 
-%% What others sign is bounded for each of them, and takes no room of ours or of each other.
-a_flood_from_elsewhere_washes_nothing_away_test_() ->
+%% The records of each key are bounded, and take no room of own births or of other keys.
+a_flood_of_records_removes_no_other_entries_test_() ->
     {timeout, 120, fun() ->
         {ok, #{champion := Champion}} = cambrian:evolve('xor', #{seed => 12}),
         {ok, Before} = cambrian:lineage(Champion),
@@ -194,7 +196,7 @@ a_flood_from_elsewhere_washes_nothing_away_test_() ->
         ?assertEqual({error, unknown}, cambrian:lineage(<<5:256>>))
     end}.
 
-it_is_known_after_a_restart_test() ->
+a_lineage_is_known_after_a_restart_test() ->
     Dir = filename:join(["_build", "test", "lineage-" ++ integer_to_list(erlang:unique_integer([positive]))]),
     restarted(Dir),
     try
@@ -209,8 +211,9 @@ it_is_known_after_a_restart_test() ->
         file:del_dir_r(Dir)
     end.
 
-%% While the lineage is away, nobody who tells or asks it crashes, and the next line has the births of that time.
-a_restart_crashes_no_caller_test() ->
+%% While the lineage process restarts, its callers do not crash, and the births of that time are
+%% recorded afterwards.
+a_restart_of_the_lineage_process_crashes_no_caller_test() ->
     {ok, _} = application:ensure_all_started(cambrian),
     [Mother, Child] = [<<N:256>> || N <- [4001, 4002]],
     First = {Mother, [], [add_node], 0},
@@ -231,8 +234,9 @@ a_restart_crashes_no_caller_test() ->
     ok = cambrian_births:notify('xor', [Second, First]),
     ?assertMatch({ok, [#{id := Child}, #{id := Mother}]}, cambrian_lineage:walk(Child)).
 
-%% What is no entry is left out, which the log says, and all else is there; of earlier releases, too, which wrote no hashes.
-a_log_with_other_terms_in_it_is_read_test() ->
+%% Terms that are no entry are left out, with a line in the log. Logs of earlier releases, which
+%% have no hashes, are read too.
+other_terms_in_the_log_of_births_are_left_out_test() ->
     cambrian_temporary:with_data_dir(fun(Dir) ->
         {ok, #{champion := Champion}} = cambrian:evolve('xor', #{seed => 9}),
         {ok, Before} = cambrian:lineage(Champion),
@@ -254,8 +258,8 @@ a_log_with_other_terms_in_it_is_read_test() ->
         ?assertEqual(8#700, Mode band 8#777)
     end).
 
-%% Of the files that a disk_log makes later, too: the first has 4 MiB.
-nobody_else_may_read_what_is_kept_test_() ->
+%% Also the later files of a disk_log: the first has 4 MiB.
+the_files_of_the_lineage_are_private_test_() ->
     {timeout, 600, fun() ->
         cambrian_temporary:with_data_dir(fun(Dir) ->
             Lineage = filename:join(Dir, "lineage"),
@@ -290,8 +294,7 @@ in_log(Dir, Kind, Terms) ->
     ok = disk_log:log_terms(Log, Terms),
     ok = disk_log:close(Log).
 
-%% A flipped bit costs its entry.
-a_flipped_bit_in_the_log_test() ->
+a_flipped_bit_in_the_log_costs_one_entry_test() ->
     cambrian_temporary:with_data_dir(fun(Dir) ->
         {ok, #{champion := Champion}} = cambrian:evolve('xor', #{seed => 9}),
         {ok, Before} = cambrian:lineage(Champion),
@@ -309,9 +312,9 @@ a_flipped_bit_in_the_log_test() ->
         ?assert(length(After) < length(Before))
     end).
 
-%% After each truncation of a small log, and each changed byte of it and of its index, the lineage starts with some of its
-%% entries, and what is bred then is there after the next start.
-no_damage_of_the_log_hinders_the_start_test_() ->
+%% After each truncation of a small log, and each changed byte of the log and of its index, the
+%% lineage starts with some of its entries, and a new birth is there after the next start.
+a_damaged_log_does_not_prevent_the_start_test_() ->
     {timeout, 600, fun() ->
         with_small_log(fun(Dir, Small) ->
             Names = [Name || Name <- lists:sort(maps:keys(Small)), lists:prefix("bred", Name)],
@@ -323,13 +326,13 @@ no_damage_of_the_log_hinders_the_start_test_() ->
                         ?assertEqual({Name, Damaged, []}, {Name, Damaged, After -- Whole}),
                         length(After)
                     end || Name <- Names, Damaged <- damaged(maps:get(Name, Small))],
-            %% a changed byte costs one entry of two, and a cut what follows it
+            %% a changed byte costs one of the two entries, and a cut costs what follows it
             ?assertEqual([0, 1, 2], lists:usort(Some))
         end)
     end}.
 
-%% What comes before and after a damaged entry is read.
-what_is_whole_of_a_damaged_log_is_kept_test() ->
+%% Entries before and after a damaged one are read.
+whole_entries_of_a_damaged_log_are_kept_test() ->
     with_small_log(fun(Dir, #{"bred.1" := Bytes} = Small) ->
         [{First, _}, {Second, _} | _] = binary:matches(Bytes, <<"bWLA">>),
         ?assert(Second > First),
@@ -341,8 +344,8 @@ what_is_whole_of_a_damaged_log_is_kept_test() ->
 
 torn(Dir) -> lists:sort(filelib:wildcard("*.torn", filename:join(Dir, "lineage"))).
 
-%% A pipe would keep whoever opens it waiting for ever.
-what_is_no_file_is_set_aside_test_() ->
+%% Opening a pipe would block for ever.
+a_pipe_in_place_of_a_log_file_is_set_aside_test_() ->
     {timeout, 60, fun() ->
         with_small_log(fun(Dir, Small) ->
             [begin
@@ -355,7 +358,8 @@ what_is_no_file_is_set_aside_test_() ->
         end)
     end}.
 
-%% Starts with damaged files, breeds one more, and starts again: what was there, without the new one.
+%% Starts with damaged files, adds a birth, and starts again. Returns the entries of the first
+%% start.
 started(Dir, Files) ->
     files(Dir, Files),
     After = try_start(),
@@ -365,7 +369,7 @@ started(Dir, Files) ->
 
 new() -> {<<99:256>>, {own, <<"xor">>, {<<99:256>>, [], [add_node], 9}}}.
 
-%% The entries after a start. In the end one more is bred.
+%% The entries after a start. At the end it adds a birth.
 try_start() ->
     {ok, Pid} = cambrian_lineage:start_link(),
     All = ets:tab2list(cambrian_lineage),

@@ -1,4 +1,4 @@
-%% What is logged, kept for tests.
+%% Keeps what is logged, for tests.
 -module(cambrian_log).
 -export([start/0, said/0, stop/0, log/2]).
 
@@ -11,7 +11,7 @@ stop() ->
     true = ets:delete(?MODULE),
     ok.
 
-%% `{Level, Text}', the first one first.
+%% `{Level, Text}' of each message, in order.
 said() -> [Said || {_, Said} <- ets:tab2list(?MODULE)].
 
 log(#{level := Level} = Event, _Config) ->

@@ -1,12 +1,12 @@
 -module(cambrian_memory_tests).
 -include_lib("eunit/include/eunit.hrl").
--export([extremes/1, limited/1, a_population_outgrows_its_memory/0]).
+-export([extremes/1, limited/1, a_population_that_outgrows_its_memory_ends_its_run/0]).
 
-%% Sizes that are each within what is documented, and whose product no machine has. The VM that is asked for them has little
-%% address space, so that it would end where memory is taken before it is asked for.
+%% Sizes that are each within their documented range, but whose product fits in no machine. The VM
+%% that gets them has a small address space, so it would die if memory was taken before the check.
 -define(KIB, 2_200_000).
 
-%% How a call in another VM ends.
+%% The exit status and the output of a call in another VM.
 in_another_vm(Call) ->
     Erl = filename:join([code:root_dir(), "bin", "erl"]),
     Ebins = lists:append([["-pa", filename:dirname(code:which(Module))] || Module <- [cambrian, ?MODULE]]),
@@ -22,20 +22,21 @@ ended(Port, Said) ->
         {Port, {exit_status, Status}} -> {Status, unicode:characters_to_binary(Said)}
     end.
 
-the_vm_survives_test_() ->
+a_vm_survives_calls_that_ask_for_too_much_memory_test_() ->
     case os:type() of
-        {unix, linux} -> {timeout, 300, fun the_vm_survives/0};
+        {unix, linux} -> {timeout, 300, fun a_vm_survives_calls_that_ask_for_too_much_memory/0};
         _ -> {"skipped: no limit of the address space", []}
     end.
 
-%% What one call may take there is half of what bounds the VM, as half of the machine bounds it here.
-the_vm_survives() ->
+%% One call may take half of the limit of the VM, as it may take half of the machine's memory
+%% elsewhere.
+a_vm_survives_calls_that_ask_for_too_much_memory() ->
     Limit = min(?KIB * 1024 div 2, cambrian_nif:memory_limit()),
     Call = io_lib:format("cambrian_memory_tests:extremes(~b)", [Limit]),
     ?assertEqual({0, <<"all answered">>}, in_another_vm(Call)).
 
-%% Each is refused with its bytes, or takes little of what it seems to want. The test that fails
-%% shows what is said otherwise.
+%% Each call is refused with the number of bytes, or needs much less than it seems. Prints the
+%% calls with other answers.
 extremes(Limit) ->
     {ok, _} = application:ensure_all_started(cambrian),
     Limit = cambrian_nif:memory_limit(),
@@ -84,14 +85,14 @@ calls() ->
           Data = #{inputs => {1, <<0:(32 * 30_000)>>}, targets => Classes, kind => classification},
           cambrian_task:evaluate({dataset, Data}, Wide, #{timeout => infinity})
       end, fun is_ok/1},
-     %% the last, as it leaves no memory
+     %% the last call, since it leaves no memory
      {substrates, fun() -> substrates([]) end, fun is_refused/1}].
 
 network(Options) ->
     {ok, Genotype} = cambrian_genotype:new(Options, 1),
     cambrian_network:compile(Genotype).
 
-%% Nodes that remember 64 numbers each.
+%% A network of nodes that each remember 64 numbers.
 delayed(Count) ->
     {ok, Genotype} = cambrian_genotype:new(#{inputs => 1, outputs => 1}, 1),
     #{nodes := Nodes, connections := Connections} = Map = cambrian_genotype:to_map(Genotype),
@@ -104,7 +105,7 @@ delayed(Count) ->
 population(Options) ->
     cambrian:evolve(fun(_) -> 1.0 end, maps:merge(#{seed => 1, generations => 1}, Options)).
 
-%% As many as there is memory for.
+%% Makes substrates until memory is used up.
 substrates(Kept) when length(Kept) < 100 ->
     Points = cambrian_substrate:grid([55, 55]),
     case cambrian_substrate:new(#{inputs => Points, outputs => Points}) of
@@ -129,10 +130,11 @@ is_too_large({error, {invalid_genotype, Text}}) ->
     Text =:= <<"20000 nodes and 100000000 connections; expected at most 100000 and 1000000">>;
 is_too_large(_) -> false.
 
-%% Unless the application says otherwise, it is half of what bounds the process.
-the_limit_is_the_applications_test_() -> {timeout, 120, fun the_limit_is_the_applications/0}.
+%% Unless the application sets it, the limit is half of the limit of the process.
+the_application_can_set_the_memory_limit_test_() ->
+    {timeout, 120, fun the_application_can_set_the_memory_limit/0}.
 
-the_limit_is_the_applications() ->
+the_application_can_set_the_memory_limit() ->
     Wanted = 2 * 4 * 10_001 * 100_000,
     Expected = io_lib:format("1000000000 {error,{not_enough_memory,~b,1000000000}}", [Wanted]),
     ?assertEqual({0, iolist_to_binary(Expected)},
@@ -149,10 +151,11 @@ limited(Bytes) ->
     Answer = cambrian_network:activate_batch(Wide, <<0:(32 * 100_000)>>),
     io:format("~b ~0p", [cambrian_nif:memory_limit(), Answer]).
 
-%% A population that outgrows what is allowed ends its run with the reason, and the VM goes on.
-a_population_outgrows_its_memory_test_() -> {timeout, 120, fun a_population_outgrows_its_memory/0}.
+%% The run of a population that outgrows its limit ends with that reason, and the VM goes on.
+a_population_that_outgrows_its_memory_ends_its_run_test_() ->
+    {timeout, 120, fun a_population_that_outgrows_its_memory_ends_its_run/0}.
 
-a_population_outgrows_its_memory() ->
+a_population_that_outgrows_its_memory_ends_its_run() ->
     {ok, _} = application:ensure_all_started(cambrian),
     Found = cambrian_nif:memory_limit(),
     {ok, P} = cambrian_population:start(#{task => 'xor', population => 5000, seed => 1, target => 99}),

@@ -1,4 +1,4 @@
-%% Three real nodes that share champions, and what they do with lies.
+%% Three real nodes that exchange champions and refuse lies.
 -module(cambrian_mesh_SUITE).
 -include_lib("stdlib/include/assert.hrl").
 -import(cambrian_wait, [until/1]).
@@ -6,15 +6,30 @@
 
 -define(REALM, <<"org.example.test">>).
 
-%% Those that need no other nodes.
--define(ALONE, [a_name_that_is_wrong, a_nameless_population_comes_back, a_mesh_that_hangs,
-                the_secret_stays_secret, options_are_checked, a_grant_is_checked, who_may_not_publish_sees_it,
-                a_key_without_a_file_is_not_rotated, a_costly_champion, stalling_champions]).
+%% Cases that need no other nodes.
+-define(ALONE, [a_misspelt_population_is_reported_as_missing,
+                a_population_without_a_name_takes_part_again_after_a_crash,
+                a_transport_that_hangs_does_not_block_the_bridge,
+                the_status_of_a_bridge_does_not_show_its_secret, options_are_checked,
+                a_grant_is_checked_when_the_bridge_starts, a_node_that_may_not_publish_says_so,
+                a_key_without_a_file_is_not_rotated,
+                a_costly_champion_is_refused_before_its_evaluation,
+                genotypes_that_stall_cost_their_origin_reputation]).
 
-all() -> [champions_travel, lies_are_refused, realms_do_not_meet, isolated_populations_repeat,
-          a_population_that_crashed_is_joined_again, a_key_hands_over, the_owners_revoke_a_grant,
-          a_forger_hurts_nobody, only_with_leave, a_ban_stays, an_identity_stays, bombardment, sizes_and_differences, large_ones,
-          partitions_heal, by_environment, two_realms, a_clock_that_is_set, policies, on_a_ring, the_nearest | ?ALONE].
+all() ->
+    [a_champion_reaches_all_nodes, wrong_envelopes_are_refused_with_their_reasons,
+     realms_are_apart, the_same_seed_gives_the_same_champion_on_another_node,
+     a_population_that_crashed_takes_part_again, a_rotated_key_keeps_its_standing,
+     owners_revoke_a_grant_by_a_charter, forged_messages_do_not_harm_the_forged_key,
+     only_a_node_with_a_grant_is_heard, a_ban_of_a_genotype_survives_a_restart,
+     an_identity_survives_a_restart, the_bridge_survives_random_messages,
+     small_champions_are_sent_and_larger_ones_asked_for,
+     a_very_large_champion_is_fetched_as_a_blob,
+     after_a_partition_all_nodes_hold_the_better_champion,
+     bridges_start_by_the_environment_of_the_application, a_node_may_be_in_two_realms,
+     a_node_is_heard_again_once_its_clock_is_right, a_policy_publishes_migrants,
+     a_node_of_a_ring_takes_only_from_the_node_before_it, a_node_takes_from_the_nearest_node
+     | ?ALONE].
 
 init_per_testcase(Case, Config) ->
     case lists:member(Case, ?ALONE) of
@@ -51,7 +66,7 @@ publish(Peer, Seed) ->
     {ok, Id} = peer:call(Peer, ?MODULE, publish_here, [Seed]),
     Id.
 
-%% On the node itself: a genotype does not travel but in an envelope.
+%% Publishes on the node itself, since a genotype leaves a node only in an envelope.
 publish_here(Seed) ->
     {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, Seed),
     cambrian_bridge:publish_genotype(G, #{task => 'xor', fitness => 0.0}).
@@ -64,14 +79,13 @@ received(Peer, Origin, Realm) ->
         _ -> 0
     end.
 
-%% `Probe' until it answers something else than false.
-%% The first node solves XOR; the two others, who stand still at generation 0, take its champion in.
-champions_travel(Config) ->
+%% The first node solves XOR; the other two stay idle at generation 0 and take its champion in.
+a_champion_reaches_all_nodes(Config) ->
     [One | Others] = Peers = nodes_of(Config),
     Recorders = [population(Peer, #{seed => Seed}) || {Peer, Seed} <- lists:zip(Peers, [42, 43, 44])],
     _ = [bridge(Peer, ?REALM) || Peer <- Peers],
     meet(One, 3),
-    %% who rests after a generation tries newcomers at once
+    %% an idle population measures newcomers at once, but only after its first generation
     _ = [{ok, _} = peer:call(Peer, cambrian_population, step, [shared, 1]) || Peer <- Others],
     ok = peer:call(One, cambrian_population, run, [shared]),
     {ok, #{fitness := Fitness}} = peer:call(One, cambrian_population, await, [shared, 20_000]),
@@ -83,9 +97,9 @@ champions_travel(Config) ->
                           [Known || #{origin := From} = Known <- peer:call(Peer, cambrian_bridge, list_nodes, []), From =:= Origin]),
              ?assertMatch(#{<<"xor">> := #{fitness := Fitness, origin := Origin}},
                           peer:call(Peer, cambrian_bridge, global_best, [])),
-             %% its word was good
+             %% the claimed fitness was true
              ?assert(trust(Peer, reputation, [Origin]) > 0.5),
-             %% and whom it came of is known there as well
+             %% the other nodes know its parents too
              [#{parents := Parents, operators := Operators} | _] = peer:call(One, ?MODULE, lineage_of_best, []),
              [#{origin := Signer, parents := Parents, operators := Names} | _] = peer:call(Peer, ?MODULE, lineage_of_best, []),
              ?assertEqual({Origin, lists:map(fun atom_to_binary/1, Operators)}, {Signer, Names})
@@ -96,13 +110,13 @@ lineage_of_best() ->
     {ok, Lineage} = cambrian:lineage(Best),
     Lineage.
 
-%% One generation; then the best that this node measured of what came from there.
+%% Steps one generation; then the best fitness that this node measured of genotypes of the origin.
 best_from(Origin, Peer, Recorder) ->
     #{received := Received} = peer:call(Peer, cambrian_recorder, read, [Recorder]),
     lists:max([0.0 | [Fitness || #{from := From, fitness := Fitness} <- Received, From =:= Origin]]).
 
-%% Every envelope that is not as it should be is counted under its reason, and nothing gets in.
-lies_are_refused(Config) ->
+%% Every wrong envelope is counted under its reason, and no genotype in them gets in.
+wrong_envelopes_are_refused_with_their_reasons(Config) ->
     [One | _] = nodes_of(Config),
     Recorder = population(One, #{seed => 1}),
     bridge(One, ?REALM),
@@ -126,7 +140,7 @@ lies_are_refused(Config) ->
                    {rejected, wrong_realm} => 1, {rejected, too_old} => 1, {rejected, from_the_future} => 1,
                    {rejected, too_large} => 1, {rejected, replay} => 1},
                  maps:without([bytes_received, bytes_published, published, announced], peer:call(One, cambrian_bridge, counts, []))),
-    %% the one that is genuine claims 4.0; it is worth what it is measured here
+    %% the genuine envelope claims 4.0, but the fitness measured here counts
     {ok, _} = peer:call(One, cambrian_population, step, [shared, 1]),
     until(fun() -> maps:get(received, peer:call(One, cambrian_recorder, read, [Recorder])) =/= [] end),
     #{received := [#{fitness := Measured}]} = peer:call(One, cambrian_recorder, read, [Recorder]),
@@ -134,7 +148,7 @@ lies_are_refused(Config) ->
     until(fun() -> trust(One, reputation, [cambrian_identity:public_key(Secret)]) =:= 0.35 end),
     ?assertMatch([#{reason := replay}, #{reason := too_large, detail := 2097152} | _], trust(One, refusals, [])).
 
-realms_do_not_meet(Config) ->
+realms_are_apart(Config) ->
     [One, Two, Three] = nodes_of(Config),
     _ = [population(Peer, #{seed => 42}) || Peer <- [One, Two, Three]],
     bridge(One, ?REALM),
@@ -146,8 +160,7 @@ realms_do_not_meet(Config) ->
     until(fun() -> maps:is_key(received, peer:call(Two, cambrian_bridge, counts, [])) end),
     ?assertNot(maps:is_key(received, peer:call(Three, cambrian_bridge, counts, []))).
 
-%% On another node, the same seed gives the same champion to the bit.
-isolated_populations_repeat(Config) ->
+the_same_seed_gives_the_same_champion_on_another_node(Config) ->
     Peers = [Peer || {Peer, _} <- proplists:get_value(nodes, Config)],
     Options = #{task => double_pole_novel, seed => 5, generations => 15, target => 99},
     Champions = [begin
@@ -159,7 +172,7 @@ isolated_populations_repeat(Config) ->
                  end || Peer <- Peers],
     ?assertMatch([_], lists:usort(Champions)).
 
-a_population_that_crashed_is_joined_again(Config) ->
+a_population_that_crashed_takes_part_again(Config) ->
     [One, Two | _] = nodes_of(Config),
     _ = [population(Peer, #{seed => 42}) || Peer <- [One, Two]],
     _ = [bridge(Peer, ?REALM) || Peer <- [One, Two]],
@@ -171,8 +184,8 @@ a_population_that_crashed_is_joined_again(Config) ->
     until(fun() -> maps:is_key(published, peer:call(One, cambrian_bridge, counts, [])) end),
     until(fun() -> maps:is_key(received, peer:call(Two, cambrian_bridge, counts, [])) end).
 
-%% A peer follows the new key, with all that it knew of the old one, which is good for nothing from then on.
-a_key_hands_over(Config) ->
+%% Another node moves all that it knew of the old key to the new key. The old key is then refused.
+a_rotated_key_keeps_its_standing(Config) ->
     [One, Two, Three] = nodes_of(Config),
     {File, Secret} = kept(Config, "handed_over"),
     bridge(One, ?REALM, #{identity => File}),
@@ -190,15 +203,16 @@ a_key_hands_over(Config) ->
     until(fun() -> received(Two, New) =:= 2 end),
     ?assertEqual(Reputation, trust(Two, reputation, [New])),
     ?assertEqual(0, received(Two, Old)),
-    %% somebody else with the old secret
+    %% another node publishes under the old secret
     bridge(Three, ?REALM, #{identity => Secret}),
     meet(Three, 3),
     _ = publish(Three),
     until(fun() -> maps:is_key(retired_key, refused(Two)) end),
     ?assertEqual(2, received(Two, New)).
 
-%% A charter that two owners signed is published at one node and holds at another, also for what that has seen before.
-the_owners_revoke_a_grant(Config) ->
+%% A charter with signatures of two owners is published on one node and applied on another, also
+%% to grants that this has seen before.
+owners_revoke_a_grant_by_a_charter(Config) ->
     [One, Two, Three] = nodes_of(Config),
     [A, B, Member] = [cambrian_identity:new() || _ <- [1, 2, 3]],
     [KeyA, KeyB, Key] = [cambrian_identity:public_key(Secret) || Secret <- [A, B, Member]],
@@ -217,8 +231,8 @@ the_owners_revoke_a_grant(Config) ->
     until(fun() -> trust(Two, charter, []) =:= Charter end),
     until(fun() -> publish(Three), maps:is_key(grant_revoked, refused(Two)) end).
 
-%% Whatever a stranger sends in the name of another.
-a_forger_hurts_nobody(Config) ->
+%% A stranger sends all kinds of messages in the name of another key.
+forged_messages_do_not_harm_the_forged_key(Config) ->
     [One, Two, _] = nodes_of(Config),
     bridge(One, ?REALM, #{}),
     bridge(Two, ?REALM, #{}),
@@ -232,7 +246,7 @@ a_forger_hurts_nobody(Config) ->
     _ = publish(One, 2),
     until(fun() -> received(Two, Victim) =:= 2 end).
 
-%% Envelopes that another signed, with the victim's key written over that.
+%% Envelopes that another key signed, with the victim's key written over that key.
 forge_here(Victim) ->
     {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 3),
     Forger = cambrian_identity:new(),
@@ -245,13 +259,13 @@ forge_here(Victim) ->
     #{{rejected, bad_signature} := 200} = cambrian_bridge:counts(),
     ok.
 
-%% On the node itself, as if it had come from the mesh.
+%% Delivers bytes on the node itself, as if the mesh had sent them.
 hear(Bytes) ->
     cambrian_bridge_registry:whereis_name({gate, ?REALM}) ! {cambrian_transport, <<"genotype">>, Bytes},
     ok.
 
-%% One node asks for a grant of the realm's owner; only one of the others has one.
-only_with_leave(Config) ->
+%% One node requires grants of the realm's owner; only one of the others has a grant.
+only_a_node_with_a_grant_is_heard(Config) ->
     [One, Two, Three] = nodes_of(Config),
     Owner = cambrian_identity:new(),
     {File, Member} = kept(Config, "member"),
@@ -264,22 +278,22 @@ only_with_leave(Config) ->
     _ = [publish(Peer) || Peer <- [Two, Three]],
     until(fun() -> received(One, Key) =:= 1 end),
     until(fun() -> refused(One) =:= #{not_permitted => 1} end),
-    %% the grant is good for the member's next key
+    %% the grant also holds for the member's next key
     {ok, Next} = peer:call(Two, cambrian_bridge, rotate, []),
     _ = publish(Two, 2),
     until(fun() -> received(One, Next) =:= 2 end),
-    %% and it starts with it again
+    %% a bridge of that key starts with the old grant
     ok = peer:call(Two, cambrian_bridge, stop, []),
     bridge(Two, ?REALM, #{identity => File, grant => Grant}).
 
-%% A secret in a file, which can be rotated.
+%% A secret in a file, whose key can be rotated.
 kept(Config, Name) ->
     File = filename:join(proplists:get_value(priv_dir, Config), Name),
     {ok, #{secret := Secret}} = cambrian_identity:load_or_new(File),
     {File, Secret()}.
 
-%% A kill switch: after a restart of the application, the genotype still comes in from nobody.
-a_ban_stays(Config) ->
+%% A ban of a genotype: after a restart of the application it is refused from every node.
+a_ban_of_a_genotype_survives_a_restart(Config) ->
     [One, Two, _] = nodes_of(Config),
     ok = peer:call(Two, application, set_env, [cambrian, data_dir, data_dir(Config)]),
     bridge(One, ?REALM, #{}),
@@ -292,7 +306,7 @@ a_ban_stays(Config) ->
     {ok, _} = peer:call(Two, application, ensure_all_started, [cambrian]),
     bridge(Two, ?REALM, #{}),
     meet(One, 2),
-    %% the first may miss a node that has just come back
+    %% the node has just come back and may miss the first message
     until(fun() -> Id = publish(One), maps:is_key(banned_genotype, refused(Two)) end),
     Origin = peer:call(One, cambrian_bridge, identity, []),
     ?assertEqual(1, received(Two, Origin)),
@@ -301,8 +315,9 @@ a_ban_stays(Config) ->
 
 data_dir(Config) -> filename:join(proplists:get_value(priv_dir, Config), "data").
 
-%% In the data directory, for its owner only, under the same key after a restart, and rotated there too.
-an_identity_stays(Config) ->
+%% The identity is in the data directory, private, with the same key after a restart, and rotation
+%% changes it there.
+an_identity_survives_a_restart(Config) ->
     [One | _] = nodes_of(Config),
     Dir = data_dir(Config),
     ok = peer:call(One, application, set_env, [cambrian, data_dir, Dir]),
@@ -324,13 +339,12 @@ an_identity_stays(Config) ->
                  peer:call(One, cambrian_bridge, start, [#{realm => ?REALM, identity => File}])),
     ok = file:delete(File).
 
-%% The bridge, what it trusts by and the node live through it.
-bombardment(Config) ->
+the_bridge_survives_random_messages(Config) ->
     [One | _] = nodes_of(Config),
     bridge(One, ?REALM, #{}),
     Pids = living(One),
     Shells = peer:call(One, ?MODULE, bombard_here, [5000]),
-    %% each is refused for what it is, or dropped as there are too many at once
+    %% each message is refused with its reason, or dropped because too many came at once
     #{received := Received} = Counts = peer:call(One, cambrian_bridge, counts, []),
     ?assertEqual(Shells, Received + maps:get({rejected, overloaded}, Counts, 0)),
     ?assertEqual(Shells, lists:sum([N || {{rejected, _}, N} <- maps:to_list(Counts)])),
@@ -357,9 +371,9 @@ damaged(Bytes) ->
     <<Before:At/binary, Byte, After/binary>> = Bytes,
     <<Before/binary, (Byte bxor (1 bsl (rand:uniform(8) - 1))), After/binary>>.
 
-%% What is small goes to all at once; what is larger is announced, and asked for by those who lack it: a difference, if they
-%% have something like it, or else the whole.
-sizes_and_differences(Config) ->
+%% A small champion is sent to all nodes at once. A larger one is announced, and nodes that lack
+%% it ask for a difference if they hold a similar genotype, and otherwise for the whole.
+small_champions_are_sent_and_larger_ones_asked_for(Config) ->
     [One, Two, _] = nodes_of(Config),
     _ = [takes_in(3, 1, Seed, Peer) || {Seed, Peer} <- [{1, One}, {2, Two}]],
     meet(One, 2),
@@ -374,8 +388,8 @@ sizes_and_differences(Config) ->
     ?assert(Grown < GrownWhole div 2),
     ?assertMatch([#{outcome := _, origin := _, claimed := 1.0}, _, _], peer:call(Two, cambrian_bridge, migrations, [])).
 
-%% A very large one is fetched as a blob, by who has nothing like it.
-large_ones(Config) ->
+%% A node that holds no similar genotype fetches a very large one as a blob.
+a_very_large_champion_is_fetched_as_a_blob(Config) ->
     [One, Two, _] = nodes_of(Config),
     takes_in(150, 100, 1, One),
     bridge(Two, ?REALM, #{}),
@@ -397,14 +411,14 @@ takes_in(Inputs, Outputs, Seed, Peer) ->
     ok = peer:call(Peer, ?MODULE, takes_in_here, [Inputs, Outputs, Seed]),
     bridge(Peer, ?REALM, #{populations => [taking], cost_bound => 1.0e9}).
 
-%% Idle, and one generation old.
+%% An idle population after one generation.
 takes_in_here(Inputs, Outputs, Seed) ->
     {ok, _} = cambrian_population:start(#{task => fun(_) -> 1.0 end, name => taking, inputs => Inputs, outputs => Outputs,
                                           population => 5, seed => Seed}),
     {ok, _} = cambrian_population:step(taking, 1),
     ok.
 
-%% The size of its envelope, and what happened to it on the second node.
+%% The size of its envelope, and its story on the second node.
 publish_sized(Genotype, One, Two) ->
     {Id, Size} = peer:call(One, ?MODULE, publish_sized_here, [cambrian_genotype:to_binary(Genotype)]),
     {Size, until(fun() -> judged(Two, Id) end)}.
@@ -425,8 +439,9 @@ grown(Nodes) ->
     {ok, G} = cambrian_genotype:new(#{inputs => 3, outputs => 1}, 1),
     lists:foldl(fun(N, Before) -> {ok, After} = cambrian_genotype:mutate(Before, add_node, N), After end, G, lists:seq(1, Nodes)).
 
-%% Both sides of a partition find something, and once it is over both have the better one; who comes late has it as well.
-partitions_heal(Config) ->
+%% Both sides of a partition find a champion. After it, both hold the better one, and so does a
+%% node that joins late.
+after_a_partition_all_nodes_hold_the_better_champion(Config) ->
     [{One, NodeOne}, {Two, NodeTwo}, {Three, NodeThree}] = proplists:get_value(nodes, Config),
     _ = [begin population(Peer, #{seed => Seed}), bridge(Peer, ?REALM) end || {Peer, Seed} <- [{One, 42}, {Two, 7}]],
     Best = [begin
@@ -444,7 +459,7 @@ partitions_heal(Config) ->
     pong = peer:call(Three, net_adm, ping, [NodeOne]),
     until(fun() -> best_fitness(Three) =:= High end),
     until(fun() -> length([there || #{alive := true} <- peer:call(Three, cambrian_bridge, list_nodes, [])]) =:= 2 end),
-    %% and it is in its population
+    %% its population has taken the champion in
     ?assertMatch({ok, #{fitness := High}}, peer:call(Three, cambrian_population, best, [shared])),
     ?assertNotEqual(NodeThree, NodeOne).
 
@@ -454,8 +469,8 @@ best_fitness(Peer) ->
         _ -> none
     end.
 
-%% From the start, by the application's environment alone; one realm is only listened to.
-by_environment(Config) ->
+%% The environment of the application starts the bridges. In one realm the node only listens.
+bridges_start_by_the_environment_of_the_application(Config) ->
     [One, Two | _] = nodes_of(Config),
     Environment = [{mesh_enabled, true}, {mesh_realm, "org.example.test"}, {subscribe_to_realms, [<<"org.example.other">>, ?REALM]},
                    {publish_best_fitness_threshold, 0.5}, {mesh_options, #{publish_interval => 10}}],
@@ -470,9 +485,9 @@ by_environment(Config) ->
     ok = peer:call(One, cambrian_population, run, [shared]),
     until(fun() -> lists:usort([Realm || #{received := N, realm := Realm} <- peer:call(Two, cambrian_bridge, list_nodes, []), N > 0]) =:= [?REALM] end),
     {ok, _} = peer:call(One, cambrian_population, await, [shared, 30_000]),
-    %% where it only listens, it says nothing
+    %% in the realm where it only listens, it publishes nothing
     ?assertEqual([?REALM], until(fun() -> published_in(One) end)),
-    %% what cannot be is told at once
+    %% impossible settings are refused at the start
     ok = peer:call(One, application, stop, [cambrian]),
     _ = [begin
              Before = peer:call(One, application, get_env, [cambrian, Key, none]),
@@ -490,8 +505,8 @@ published_in(Peer) ->
 
 self_there(Peer) -> peer:call(Peer, erlang, whereis, [cambrian_realms]).
 
-%% Of two realms, each has its own.
-two_realms(Config) ->
+%% Each of two realms has its own champions, keys and counts.
+a_node_may_be_in_two_realms(Config) ->
     [One, Two, Three] = nodes_of(Config),
     Other = <<"org.example.other">>,
     _ = [bridge(One, Realm, #{}) || Realm <- [?REALM, Other]],
@@ -503,13 +518,14 @@ two_realms(Config) ->
     _ = until(fun() -> [] =/= [O || #{received := 1, origin := O} <- peer:call(Three, cambrian_bridge, list_nodes, [])] end),
     ?assertEqual([], [O || #{received := N, origin := O} <- peer:call(Two, cambrian_bridge, list_nodes, []), N > 0]),
     ?assertMatch([#{step := published, realm := Other}], peer:call(One, cambrian_bridge, why, [G])),
-    %% with a key for each, none is the one to rotate; with one for both, both go on under the next
+    %% with two identities the caller must name the realm to rotate; with one identity both realms
+    %% rotate
     ?assertError({which_realm, [Other, ?REALM]}, peer:call(One, cambrian_bridge, rotate, [])),
     ok = peer:call(One, cambrian_bridge, stop, [Other]),
     ?assertEqual([?REALM], peer:call(One, cambrian_bridge, realms, [])),
     ok = peer:call(One, cambrian_bridge, stop, []),
     {File, Secret} = kept(Config, "of_both"),
-    %% what could not be kept is not made
+    %% a key that could not be saved is not rotated
     bridge(One, ?REALM, #{identity => Secret}),
     bridge(One, Other, #{identity => File}),
     ?assertEqual({error, {no_identity_file, [?REALM]}}, peer:call(One, cambrian_bridge, rotate, [])),
@@ -525,9 +541,10 @@ in_realm(Realm) ->
     ?assertError({which_realm, [_, _]}, cambrian_bridge:publish_genotype(G, #{task => 'xor', fitness => 0})),
     cambrian_bridge:publish_genotype(G, #{task => 'xor', fitness => 0, realm => Realm}).
 
-%% The clock of one is an hour ahead, as others see by its heartbeats, and then put right; an hour back, and put right again.
-%% What it says when it is right is heard within a few of its heartbeats, also by others who go on.
-a_clock_that_is_set(Config) ->
+%% One node's clock is an hour ahead, which the others see by its heartbeats; then it is put
+%% right, set an hour back, and put right again. Each time it is right, nodes hear it again within
+%% a few of its heartbeats.
+a_node_is_heard_again_once_its_clock_is_right(Config) ->
     [One | _] = nodes_of(Config),
     case wrong_clock(proplists:get_value(priv_dir, Config)) of
         {ok, Environment, Set} ->
@@ -565,8 +582,9 @@ wrong_clock(Dir) ->
         _ -> {skip, "no LD_PRELOAD on this system"}
     end.
 
-%% It is told of once, shown as long as it is so, and taken in when it comes.
-a_name_that_is_wrong(_Config) ->
+%% A warning names the missing population once, the status shows it while it is missing, and it
+%% takes part when it starts.
+a_misspelt_population_is_reported_as_missing(_Config) ->
     {ok, _} = application:ensure_all_started(cambrian),
     ok = cambrian_log:start(),
     try
@@ -588,8 +606,8 @@ a_name_that_is_wrong(_Config) ->
     after cambrian_log:stop()
     end.
 
-%% One without a registered name has another pid when it comes back from a crash, and takes part again.
-a_nameless_population_comes_back(_Config) ->
+%% A population without a registered name has another pid after a crash, and takes part again.
+a_population_without_a_name_takes_part_again_after_a_crash(_Config) ->
     {ok, _} = application:ensure_all_started(cambrian),
     {ok, P} = cambrian_population:start(#{task => 'xor'}),
     {ok, _} = cambrian_bridge:start(#{realm => ?REALM, populations => [P]}),
@@ -601,8 +619,8 @@ a_nameless_population_comes_back(_Config) ->
     until(fun() -> maps:get(populations, cambrian_bridge:status()) =:= [] end),
     ok = cambrian_bridge:stop().
 
-%% One of the population that is not its champion goes out every 50 ms, as the policy chooses.
-policies(Config) ->
+%% Every 50 ms the policy picks a genotype other than the champion and publishes it.
+a_policy_publishes_migrants(Config) ->
     [One, Two | _] = nodes_of(Config),
     _ = [population(Peer, #{seed => Seed}) || {Peer, Seed} <- [{One, 42}, {Two, 43}]],
     {ok, _} = peer:call(One, cambrian_population, step, [shared, 3]),
@@ -620,8 +638,7 @@ best_id() ->
     {ok, #{champion := Champion} = Best} = cambrian_population:best(shared),
     {ok, Best#{champion := cambrian_genotype:id(Champion)}}.
 
-%% On a ring, a node takes only from the one before it.
-on_a_ring(Config) ->
+a_node_of_a_ring_takes_only_from_the_node_before_it(Config) ->
     Peers = nodes_of(Config),
     _ = [begin
              population(Peer, #{seed => 42}),
@@ -636,8 +653,8 @@ on_a_ring(Config) ->
     until(fun() -> judged(Second, Id) end),
     ?assertMatch([received, not_a_source], [Step || #{step := Step} <- until(fun() -> received_here(Third, Id) end)]).
 
-%% Who chooses by distance measures it.
-the_nearest(Config) ->
+%% A node with the topology nearest measures distances.
+a_node_takes_from_the_nearest_node(Config) ->
     [One, Two | _] = nodes_of(Config),
     _ = [bridge(Peer, ?REALM, #{topology => {nearest, 1}}) || Peer <- [One, Two]],
     [Trip] = until(fun() ->
@@ -652,8 +669,8 @@ received_here(Peer, Id) ->
         _ -> false
     end.
 
-%% It holds up nobody who asks, and costs no more than what was to be said.
-a_mesh_that_hangs(_Config) ->
+%% The transport hangs: callers do not wait, and only the messages above a bound are lost.
+a_transport_that_hangs_does_not_block_the_bridge(_Config) ->
     {ok, _} = application:ensure_all_started(cambrian),
     {ok, Bridge} = cambrian_bridge:start(#{realm => <<"stuck">>, transport => cambrian_stuck_transport}),
     {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 1),
@@ -665,8 +682,7 @@ a_mesh_that_hangs(_Config) ->
     ok = cambrian_bridge:stop(),
     ?assertNot(is_process_alive(Bridge)).
 
-%% What a crash report shows of a bridge does not hold its secret.
-the_secret_stays_secret(_Config) ->
+the_status_of_a_bridge_does_not_show_its_secret(_Config) ->
     Secret = cambrian_identity:new(),
     {ok, _} = application:ensure_all_started(cambrian),
     {ok, Bridge} = cambrian_bridge:start_link(#{realm => <<"x">>, identity => fun() -> Secret end}),
@@ -678,7 +694,8 @@ the_secret_stays_secret(_Config) ->
     ?assertMatch(<<_:32/binary>>, cambrian_bridge:identity()),
     ok = cambrian_bridge:stop().
 
-%% There is no file to keep a new one in: nothing changes, and nobody is told of another key.
+%% Without a file the new key could not be kept: nothing changes, and no node hears of another
+%% key.
 a_key_without_a_file_is_not_rotated(_Config) ->
     _ = application:stop(cambrian),
     _ = [begin
@@ -689,8 +706,8 @@ a_key_without_a_file_is_not_rotated(_Config) ->
              ok = cambrian_bridge:stop()
          end || Identity <- [#{identity => <<1:256>>}, #{identity => fun() -> <<1:256>> end}, #{}]].
 
-%% One that nobody would take is refused at the start.
-a_grant_is_checked(_Config) ->
+%% A grant that all nodes would refuse is an error at the start.
+a_grant_is_checked_when_the_bridge_starts(_Config) ->
     Owner = <<9:256>>,
     Now = erlang:system_time(millisecond),
     Sealed = fun(Realm, Key, Times) -> {ok, Bytes} = cambrian_nif:identity_grant(Owner, Realm, Key, Times), Bytes end,
@@ -714,8 +731,9 @@ a_grant_is_checked(_Config) ->
     {ok, _} = Start(Good),
     ok = cambrian_bridge:stop().
 
-%% By what this node asks of others itself; with a warning, where it is to publish.
-who_may_not_publish_sees_it(_Config) ->
+%% The status shows it, by the realm's options on this node. A node that is to publish logs a
+%% warning too.
+a_node_that_may_not_publish_says_so(_Config) ->
     Owner = <<9:256>>,
     Owned = #{realm => ?REALM, identity => <<1:256>>, capability => {signed_by, cambrian_identity:public_key(Owner)}},
     Grant = fun(Until) ->
@@ -732,12 +750,12 @@ who_may_not_publish_sees_it(_Config) ->
                  {Owned#{capability => {invited, [cambrian_identity:public_key(Owner)]}, grant => Grant(Later)}, Silent, 0},
                  {Owned#{capability => {keys, [<<7:256>>]}}, Shows, Warns},
                  {Owned#{capability => {work, 4}}, Silent, 0}, {Owned#{capability => open}, Silent, 0}]],
-    %% one that ends while the bridge runs, whatever this node asks of others
+    %% a grant that ends while the bridge runs, whatever the realm's options on this node
     _ = [begin
              Soon = erlang:system_time(millisecond) + 2000,
              {ok, _} = cambrian_bridge:start(Owned#{capability => Capability, grant => Grant(Soon)}),
              true = cambrian_wait:until(fun() -> maps:with([may_publish], cambrian_bridge:status()) =:= Shows end),
-             %% and it starts anew, if it has to, and goes on taking in
+             %% after a crash the bridge starts again and still takes genotypes in
              Bridge = cambrian_bridge_registry:whereis_name(?REALM),
              exit(Bridge, kill),
              true = cambrian_wait:until(fun() -> is_pid(cambrian_bridge_registry:whereis_name(?REALM))
@@ -764,7 +782,7 @@ options_are_checked(_Config) ->
     _ = [?assertMatch({error, {bad_option, {identity, Kind, _}}}, cambrian_bridge:start_link(#{realm => <<"x">>, identity => Value}))
          || {Kind, Value} <- [{<<"a binary of 0 bytes">>, <<>>}, {<<"a binary of 31 bytes">>, <<1:248>>}, {<<"an integer">>, 1},
                               {<<"a fun of arity 1">>, fun(_) -> <<1:256>> end},
-                              %% a path, or a secret?
+                              %% it may be a path or a secret
                               {<<"a binary of 32 bytes">>, <<"/var/lib/cambrian/keys/identity_">>}]],
     {ok, G} = cambrian_genotype:new(#{inputs => 1, outputs => 1}, 1),
     Claims = #{task => 'xor', fitness => 1},
@@ -779,9 +797,9 @@ options_are_checked(_Config) ->
     ?assertEqual({error, {transport_unavailable, no_such_transport}},
                  cambrian_bridge:start_link(#{realm => <<"x">>, transport => no_such_transport})).
 
-%%% ---- what strangers cost ----------------------------------------------------------------
+%%% ---- costs of strangers -----------------------------------------------------------------
 
-%% In one VM: a population, its bridge, and a stranger's connection.
+%% A population, its bridge and a stranger's connection in one VM.
 besieged(Options, Bridge) ->
     _ = application:stop(cambrian),
     {ok, _} = application:ensure_all_started(cambrian),
@@ -810,9 +828,9 @@ received_of(Id) ->
     after 300_000 -> error({nothing_received, cambrian_bridge:why(Id)})
     end.
 
-%% A champion that is as good as it says, with 20,000 neurons that do nothing: it is never run, and everybody who looks is
-%% told why.
-a_costly_champion(_) ->
+%% A champion with the claimed fitness and 20,000 neurons that do nothing: no node evaluates it,
+%% and the user sees the reason.
+a_costly_champion_is_refused_before_its_evaluation(_) ->
     {ok, #{champion := Champion, fitness := Fitness}} = cambrian:evolve(double_pole_novel, #{seed => 42, generations => 60}),
     Stranger = besieged(#{task => double_pole_novel, seed => 4, population => 50}, #{}),
     Bloated = cambrian_population_SUITE:bloated(Champion, 20_000),
@@ -826,7 +844,7 @@ a_costly_champion(_) ->
     ?assertMatch(#{{rejected, too_costly} := 1}, cambrian_bridge:counts()),
     ?assertMatch([#{reason := too_costly, genotype := Id}], cambrian_trust:refusals(?REALM)),
     ?assertEqual(0.5, cambrian_trust:reputation(?REALM, cambrian_identity:public_key(<<1:256>>))),
-    %% the champion by itself is let in, while the population runs
+    %% the same champion without these neurons is taken in while the population runs
     sends(Stranger, <<1:256>>, Champion, #{fitness => Fitness}),
     ?assertMatch(#{outcome := accepted, fitness := Fitness, work := _}, received_of(cambrian_genotype:id(Champion))),
     relieved(Stranger).
@@ -837,8 +855,9 @@ judged_here(Id) ->
         [] -> false
     end.
 
-%% What cannot be measured here costs who sent it: reputation, and the key in the end. The population goes on meanwhile.
-stalling_champions(_) ->
+%% Genotypes that cannot be measured here cost their origin reputation, and the fifth bans its
+%% key. The population goes on meanwhile.
+genotypes_that_stall_cost_their_origin_reputation(_) ->
     Task = fun(Network) ->
                case cambrian_network:info(Network) of
                    #{connections := Connections} when Connections > 5 -> receive never -> 1.0 end;
@@ -863,7 +882,7 @@ stalling_champions(_) ->
     until(fun() -> maps:get(generation, element(2, cambrian_population:stats(besieged))) > Generation end),
     relieved(Stranger).
 
-%% Two inputs and an output by way of hidden neurons.
+%% A genotype with so many connections, from two inputs over hidden nodes to an output.
 with_connections(Wanted, Seed) ->
     {ok, First} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, Seed),
     Grow = fun Grow(Genotype, N) ->

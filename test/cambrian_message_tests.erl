@@ -16,9 +16,9 @@ record() ->
     {ok, Envelope, _} = cambrian_envelope:read(Bytes),
     {Bytes, cambrian_envelope:record(Envelope)}.
 
-%%% ---- there and back ---------------------------------------------------------------------
+%%% ---- encode and decode -------------------------------------------------------------------
 
-each_is_told_from_the_others_test() ->
+each_message_has_its_kind_test() ->
     {Envelope, Record} = record(),
     Succession = cambrian_identity:succession(<<1:256>>, <<2:256>>),
     ?assertEqual({envelope, Envelope}, cambrian_message:kind(Envelope)),
@@ -28,11 +28,11 @@ each_is_told_from_the_others_test() ->
      || Urgency <- [news, best], Address <- [<<>>, <<"node@host/1f">>, binary:copy(<<255>>, 255)]],
     ?assertMatch({heartbeat, _, _}, cambrian_message:kind(heartbeat())).
 
-what_is_no_message_is_read_as_an_envelope_and_what_is_no_binary_as_nothing_test() ->
+unknown_bytes_are_read_as_an_envelope_and_other_terms_as_malformed_test() ->
     [?assertEqual({envelope, Bytes}, cambrian_message:kind(Bytes)) || Bytes <- [<<>>, <<"noise">>, <<16#92, 1, 2>>]],
     [?assertEqual(malformed, cambrian_message:kind(Term)) || Term <- [noise, "noise", 7, <<1:3>>, {envelope, <<>>}]].
 
-a_heartbeat_says_who_and_where_test() ->
+a_heartbeat_has_its_key_its_address_and_its_interval_test() ->
     {heartbeat, Body, Signature} = cambrian_message:kind(heartbeat()),
     #{key := Key} = identity(),
     ?assertEqual({ok, #{key => Key, address => <<"node@host/1f">>, time => 1_800_000_000_000, interval => 8500}},
@@ -42,28 +42,29 @@ a_heartbeat_says_who_and_where_test() ->
     ?assertNot(cambrian_message:is_genuine(?REALM, {Body, Signature}, cambrian_identity:public_key(<<8:256>>))),
     ?assertNot(cambrian_message:is_genuine(?REALM, {Body, Signature}, <<"no key">>)).
 
-%% The end of a realm's name must not be the beginning of a body.
-what_is_signed_has_one_reading_test() ->
+%% A byte must not move from the end of a realm's name to the start of a body.
+a_signature_holds_for_one_realm_and_one_body_test() ->
     {heartbeat, Body, Signature} = cambrian_message:kind(heartbeat()),
     #{key := Key} = identity(),
     {Long, Short} = {<<?REALM/binary, (binary:first(Body))>>, binary:part(Body, 1, byte_size(Body) - 1)},
     ?assertNot(cambrian_message:is_genuine(Long, {Short, Signature}, Key)).
 
-an_interval_has_its_longest_test() ->
+an_interval_has_a_maximum_test() ->
     {heartbeat, Body, _} = cambrian_message:kind(heartbeat()),
     ?assertMatch({ok, #{interval := 60}}, cambrian_message:read_heartbeat(Body, 60)).
 
-%% As many bytes as the intervals reckon with.
-a_heartbeat_is_small_test() -> ?assert(byte_size(heartbeat(?REALM, binary:copy(<<"a">>, 40))) =< 170).
+%% The interval of heartbeats is computed with this number of bytes.
+a_heartbeat_has_at_most_170_bytes_test() ->
+    ?assert(byte_size(heartbeat(?REALM, binary:copy(<<"a">>, 40))) =< 170).
 
-a_request_names_one_and_what_is_held_test() ->
+a_request_names_a_genotype_and_the_bases_held_test() ->
     Ids = [<<N:256>> || N <- lists:seq(1, 20)],
     ?assertEqual({ok, {<<1:256>>, []}}, cambrian_message:read_request(cambrian_message:request(<<1:256>>, []))),
     ?assertEqual({ok, {<<1:256>>, lists:sublist(tl(Ids), 4)}}, cambrian_message:read_request(cambrian_message:request(<<1:256>>, tl(Ids)))),
     ?assertEqual({ok, ping}, cambrian_message:read_request(cambrian_message:ping())).
 
-%% Of this realm, this address, these bytes and this key, and no other; in the one spelling that there is.
-who_lives_where_is_signed_test() ->
+%% The proof holds for this realm, address, nonce and key only, and has one encoding.
+a_proof_of_address_is_signed_test() ->
     Nonce = crypto:hash(sha256, <<"nonce">>),
     #{key := Key} = identity(),
     Question = cambrian_message:who(Nonce),
@@ -80,8 +81,9 @@ who_lives_where_is_signed_test() ->
      || Other <- [<<>>, no_bytes, cambrian_message:answer(none), <<Answer/binary, 0>>, binary:copy(<<0>>, 1 bsl 20)]],
     [?assertEqual({error, malformed}, cambrian_message:read_request(pack(Request))) || Request <- [[0], [0, <<1:248>>], [1, Nonce], [0, Nonce, Nonce]]].
 
-%% To tell what something is costs as much for a large one as for a small one: nothing in it is decoded.
-what_it_is_is_told_without_decoding_test() ->
+%% The kind of a large message costs as much as that of a small one, because nothing in it is
+%% decoded.
+the_kind_of_a_message_is_found_without_decoding_test() ->
     Nested = binary:copy(<<16#91>>, 16_000),
     Count = fun(Bytes) ->
                 {reductions, Before} = process_info(self(), reductions),
@@ -97,14 +99,14 @@ answers() ->
                          Answer <- [{whole, <<"an envelope">>, Breeder}, {difference, <<1:256>>, <<"a difference">>, Breeder},
                                     {elsewhere, <<2:256>>, Breeder}]].
 
-an_answer_is_read_as_it_was_given_test() ->
+an_answer_is_read_as_it_was_written_test() ->
     [?assertEqual({ok, Answer}, cambrian_message:read_answer(cambrian_message:answer(Answer))) || Answer <- answers()].
 
 %%% ---- bounds -----------------------------------------------------------------------------
 
 pack(Term) -> iolist_to_binary(cambrian_msgpack:encode(Term)).
 
-beyond_its_bounds_it_is_malformed_test() ->
+a_message_beyond_its_bounds_is_malformed_test() ->
     Key = <<1:256>>,
     Large = cambrian_message:announcement(best, binary:copy(<<1>>, 16_384), <<"a node">>),
     ?assertEqual({{envelope, Large}, {error, malformed}}, {cambrian_message:kind(Large), cambrian_envelope:read(Large)}),
@@ -121,8 +123,9 @@ beyond_its_bounds_it_is_malformed_test() ->
      || Answer <- [[0], [1, 7, nil], [1, <<>>], [1, <<>>, nil, nil], [2, <<1:248>>, <<>>, nil], [3, <<1:264>>, nil], [4, Key, nil],
                    [1, <<>>, 7], [1, <<>>, binary:copy(<<1>>, 16_385)], nil, 7]].
 
-%% Each value has one spelling: a `str' is no `bin', a number is as short as it can be, and nothing stands behind it.
-another_spelling_is_malformed_test() ->
+%% Each value has one encoding: a `str' is no `bin', a number is as short as possible, and no byte
+%% follows.
+another_encoding_of_a_message_is_malformed_test() ->
     Record = binary:copy(<<7>>, 300),
     Size = byte_size(Record),
     ?assertMatch({announcement, _, _, _}, cambrian_message:kind(<<16#93, 1, 16#c5, Size:16, Record/binary, 16#c4, 1, $a>>)),
@@ -134,9 +137,9 @@ another_spelling_is_malformed_test() ->
      || Bytes <- [<<16#dc, 0, 0>>, <<16#90, 0>>, <<16#91, 16#c5, 32:16, 1:256>>, <<16#91, 16#d9, 32, 1:256>>]],
     [?assertEqual({error, malformed}, cambrian_message:read_answer(Bytes)) || Bytes <- [<<16#dd, 0:32>>, <<16#93, 16#cc, 1, 16#c4, 0, 16#c0>>]].
 
-%%% ---- whatever comes ---------------------------------------------------------------------
+%%% ---- any bytes ---------------------------------------------------------------------------
 
-%% Twenty thousand, of noise and of damaged messages: each is read as something or refused.
+%% Twenty thousand messages of noise and of damaged bytes: each is read or refused.
 no_bytes_crash_a_reader_test_() ->
     {timeout, 120, fun() ->
         Good = messages(),
@@ -200,7 +203,6 @@ read_heartbeat(Body, Signature) ->
         {error, malformed} -> ok
     end.
 
-%% A changed byte is seen, whichever it is.
 a_damaged_heartbeat_is_not_genuine_test() ->
     Bytes = heartbeat(),
     [?assertNot(is_whole(<<Before/binary, (Byte bxor Mask), After/binary>>))

@@ -3,7 +3,7 @@
 
 new() -> cambrian_meter:new(rand:seed_s(exsss, 1)).
 
-%% How many of so many in one lane are taken, spread over a second.
+%% The number taken of so many items in one lane, spread over a second.
 taken(Lane, Budget, Count, Second, Meter) ->
     lists:foldl(fun(N, {Taken, M}) ->
                     case cambrian_meter:take(Lane, Budget, 1000 * Second + 1000 * N div (Count + 1), M) of
@@ -12,22 +12,22 @@ taken(Lane, Budget, Count, Second, Meter) ->
                     end
                 end, {0, Meter}, lists:seq(1, Count)).
 
-within_its_budget_all_is_taken_test() ->
+within_its_budget_a_lane_takes_all_test() ->
     lists:foldl(fun(Second, Meter) ->
                     {50, Next} = taken(lane, 50, 50, Second, Meter),
                     Next
                 end, new(), lists:seq(1, 100)).
 
-%% From the second second on, and in the first 50 (1 + ln 20) on the average.
-above_it_about_as_much_as_it_says_test() ->
+%% This holds from the second second on; the first second takes 50 (1 + ln 20) on average.
+above_its_budget_a_lane_takes_about_the_budget_test() ->
     {First, Meter} = taken(lane, 50, 1000, 1, new()),
     ?assert(First > 120 andalso First < 300),
     {Then, _} = lists:foldl(fun(Second, {All, M}) -> {N, Next} = taken(lane, 50, 1000, Second, M), {All + N, Next} end, {0, Meter},
                             lists:seq(2, 41)),
     ?assert(abs(Then / 40 - 50) < 6).
 
-%% Whether it comes first or last in the second, in a flood that is always the same: each has the same chance.
-nobody_is_served_for_being_first_test() ->
+%% In a constant flood each item has the same chance, at the start or the end of the second.
+no_item_has_a_better_chance_because_it_is_first_test() ->
     {Counts, _} = lists:foldl(fun(Second, {Counts, M}) ->
                       lists:foldl(fun(N, {C, Y}) ->
                                       case cambrian_meter:take(lane, 10, 1000 * Second + N, Y) of
@@ -38,12 +38,11 @@ nobody_is_served_for_being_first_test() ->
                   end, {#{}, new()}, lists:seq(1, 1000)),
     [?assert(abs(maps:get(N, Counts, 0) - 100) < 50) || N <- lists:seq(10, 99)].
 
-%% The budgets of others are their own.
-lanes_are_apart_test() ->
+a_lane_takes_no_budget_of_another_test() ->
     {_, Meter} = taken({heartbeats, fresh}, 50, 10_000, 1, new()),
     ?assertMatch({40, _}, taken({heartbeats, known}, 50, 40, 1, Meter)).
 
-what_weighs_more_leaves_room_for_less_test() ->
+a_heavier_item_leaves_room_for_fewer_test() ->
     Take = fun(Weight) ->
                lists:foldl(fun(_, {Taken, M}) ->
                                case cambrian_meter:take(lane, Weight, 100, 0, M) of
@@ -56,19 +55,20 @@ what_weighs_more_leaves_room_for_less_test() ->
     {Few, _} = Take(100),
     ?assert(Few >= 1 andalso Few < 20).
 
-%% A name costs its lane two seconds: as many names as anybody likes cost no more memory than a thousand.
-lanes_are_bounded_test() ->
+%% A lane is forgotten after two seconds, and any number of lanes takes no more memory than a
+%% thousand.
+the_number_of_lanes_is_bounded_test() ->
     {_, Meter} = lists:foldl(fun(N, {_, M}) -> cambrian_meter:take({caller, N}, 20, 5, M) end, {true, new()}, lists:seq(1, 100_000)),
     ?assert(erts_debug:flat_size(Meter) < 30_000),
-    %% whoever had a lane keeps it; whoever comes then shares one with all the others, and has its
-    %% own in the next second
+    %% existing lanes stay; new ones share a single lane with all others, and have their own in
+    %% the next second
     ?assertMatch({19, _}, taken({caller, 1}, 20, 19, 0, Meter)),
     ?assertMatch({0, _}, taken({caller, new}, 20, 20, 0, Meter)),
     ?assertMatch({20, _}, taken({caller, new}, 20, 20, 1, Meter)).
 
-the_same_seed_takes_the_same_test() ->
+the_same_seed_takes_the_same_items_test() ->
     ?assertEqual(taken(lane, 5, 1000, 1, new()), taken(lane, 5, 1000, 1, new())).
 
-a_clock_that_goes_back_stops_nothing_test() ->
+a_clock_that_goes_back_stops_no_lane_test() ->
     {_, Meter} = taken(lane, 5, 1000, 1000, new()),
     ?assertMatch({5, _}, taken(lane, 5, 5, 1, Meter)).

@@ -10,19 +10,20 @@ values() ->
      lists:seq(1, 70_000), #{}, #{1 => #{2 => 3}}, maps:from_list([{N, N} || N <- lists:seq(1, 16)]),
      maps:from_list([{N, -N} || N <- lists:seq(1, 70_000)])].
 
-what_goes_out_comes_back_test() ->
+every_value_survives_encoding_and_decoding_test() ->
     [?assertEqual({ok, Value}, cambrian_msgpack:decode(encoded(Value))) || Value <- values()],
     [?assertEqual({ok, Text}, cambrian_msgpack:decode(encoded({text, Text})))
      || Size <- [0, 31, 32, 255, 256, 70_000], Text <- [binary:copy(<<"x">>, Size)]],
     ?assertEqual({ok, #{<<"do">> => <<"step">>}}, cambrian_msgpack:decode(encoded(#{do => step}))),
     ?assertEqual({ok, 0.5}, cambrian_msgpack:decode(<<16#ca, 0.5:32/float>>)).
 
-%% From the specification.
-bytes_are_those_of_the_format_test() ->
+%% An example of the specification.
+the_bytes_are_those_of_the_specification_test() ->
     ?assertEqual(<<16#82, 16#a7, "compact", 16#c3, 16#a6, "schema", 0>>, encoded(#{compact => true, schema => 0})).
 
-%% Cut short, with something after it, with a byte changed: an answer, no crash and no atom.
-what_is_damaged_is_malformed_test() ->
+%% Bytes cut short, bytes after the end, or a changed byte: the decoder returns, does not crash
+%% and makes no atom.
+damaged_bytes_are_malformed_test() ->
     Bytes = encoded(#{a => [1, 2.5, <<"xyz">>, nil, true], b => #{c => -70_000, d => 1 bsl 40}}),
     Atoms = erlang:system_info(atom_count),
     [?assertEqual({error, malformed}, cambrian_msgpack:decode(binary:part(Bytes, 0, Size)))
@@ -37,7 +38,7 @@ what_is_damaged_is_malformed_test() ->
      end || At <- lists:seq(0, byte_size(Bytes) - 1), Byte <- lists:seq(0, 255)],
     ?assertEqual(Atoms, erlang:system_info(atom_count)).
 
-what_is_too_much_is_malformed_test() ->
+values_beyond_the_bounds_are_malformed_test() ->
     Deep = fun(Depth) -> iolist_to_binary([lists:duplicate(Depth, 16#91), 0]) end,
     ?assertMatch({ok, [[_]]}, cambrian_msgpack:decode(Deep(15))),
     [?assertEqual({error, malformed}, cambrian_msgpack:decode(Bytes))
@@ -45,8 +46,9 @@ what_is_too_much_is_malformed_test() ->
                   <<16#dd, -1:32, 0>>, <<16#df, -1:32, 0>>, <<16#c6, -1:32, 0>>,
                   <<16#dd, 2_000_000:32, 0:16_000_000>>, <<16#dd, 2_000_000:32, (binary:copy(<<16#90>>, 2_000_000))/binary>>]].
 
-%% Every message that docs/programs.md shows, and of ours the bytes.
-the_documented_messages_are_such_test() ->
+%% Decodes every message of docs/programs.md, and compares the bytes of those that Cambrian
+%% writes.
+the_documented_messages_are_valid_test() ->
     Messages = messages(),
     ?assertEqual(5, length(Messages)),
     Read = [begin {ok, #{} = Value} = cambrian_msgpack:decode(Bytes), Value end
@@ -64,5 +66,5 @@ messages() ->
     {match, Blocks} = re:run(Shown, "```\\n(.*?)```", [global, dotall, {capture, [1], list}]),
     [binary:decode_hex(list_to_binary(lists:append([hex(Line) || Line <- string:split(Block, "\n", all)]))) || [Block] <- Blocks].
 
-%% The left half of a line.
+%% The hexadecimal digits, which are the left half of a line.
 hex(Line) -> [C || C <- lists:sublist(Line, 51), C =/= $\s].

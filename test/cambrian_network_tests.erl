@@ -1,7 +1,8 @@
 -module(cambrian_network_tests).
 -include_lib("eunit/include/eunit.hrl").
 
-%% One input, one output, every gene chosen: Links are {From, To, Weight} of in, out and hidden ids.
+%% A network with one input and one output and the given genes: Links are {From, To, Weight} of
+%% in, out and hidden ids.
 network(Hidden, Links) ->
     {ok, Start} = cambrian_genotype:new(#{inputs => 1, outputs => 1, output_activation => identity}, 1),
     #{nodes := [#{id := In} = First, #{id := Out} = Last]} = Map = cambrian_genotype:to_map(Start),
@@ -12,7 +13,7 @@ network(Hidden, Links) ->
                                      || {From, To, W} <- Links]}),
     cambrian_network:compile(G).
 
-a_leaky_sum_remembers_test() ->
+a_loop_keeps_a_decaying_sum_test() ->
     Network = network([], [{in, out, 1.0}, {out, out, 0.5}]),
     ?assertMatch(#{memory := 1, connections := 2}, cambrian_network:info(Network)),
     {Outputs, State} = lists:mapfoldl(fun(X, S) -> cambrian_network:step(Network, S, [X]) end,
@@ -21,20 +22,20 @@ a_leaky_sum_remembers_test() ->
     ?assertEqual(<<4.125:32/float-little>>, State),
     ?assertEqual([3.0], cambrian_network:activate(Network, [3])).
 
-%% A network's memory is a value: the same state gives the same step, whoever takes it.
-state_is_a_value_test() ->
+%% The memory of a network is a value: every process gets the same step from the same state.
+the_same_state_gives_the_same_step_in_any_process_test() ->
     Network = network([], [{in, out, 1.0}, {out, out, 0.5}]),
     {_, State} = cambrian_network:step(Network, cambrian_network:initial_state(Network), [8]),
     Steps = [begin Self = self(), spawn(fun() -> Self ! {step, cambrian_network:step(Network, State, [0])} end),
                    receive {step, Step} -> Step end end || _ <- [1, 2, 3]],
     ?assertMatch([{[4.0], S}, {[4.0], S}, {[4.0], S}], Steps).
 
-depth_takes_no_time_test() ->
+a_chain_of_nodes_is_computed_in_one_step_test() ->
     Network = network([{1, 10, relu, 1.0}, {2, 5, identity, 0.5}], [{in, 2, 2.0}, {2, 1, 3.0}, {1, out, 1.0}]),
     ?assertEqual([8.5], cambrian_network:activate(Network, [1])),
     ?assertEqual([0.0], cambrian_network:activate(Network, [-1])).
 
-what_goes_in_as_a_binary_comes_out_as_one_test() ->
+binary_inputs_give_binary_outputs_test() ->
     Network = network([], [{in, out, 2.0}]),
     ?assertEqual(<<3.0:32/float-little>>, cambrian_network:activate(Network, <<1.5:32/float-little>>)),
     Batch = << <<X:32/float-little>> || X <- [1, 2, 3] >>,
@@ -44,7 +45,7 @@ what_goes_in_as_a_binary_comes_out_as_one_test() ->
     ?assertEqual([[2.0], <<4.0:32/float-little>>],
                  cambrian_network:activate_many([Network, Network], [[1], <<2.0:32/float-little>>])).
 
-%% The published curve of each activation, through a whole network.
+%% Compares each activation, computed by a whole network, with its published formula.
 activations_follow_their_formulas_test_() ->
     Formulas = #{identity => fun(X) -> X end, tanh => fun math:tanh/1,
                  sigmoid => fun(X) -> 1 / (1 + math:exp(-X)) end,
@@ -60,8 +61,9 @@ activations_follow_their_formulas_test_() ->
            end || I <- lists:seq(-160, 160), X <- [I / 32]]
       end} || {Name, Formula} <- maps:to_list(Formulas)].
 
-%% Whatever the genes and however large the inputs: outputs are finite, and the state that a step gives the next takes.
-any_network_takes_its_own_state_test_() ->
+%% With any genes and any inputs, outputs are finite, and the next step accepts the state of the
+%% last.
+any_network_accepts_its_own_state_test_() ->
     {timeout, 60, fun() ->
         Operators = cambrian_genotype:operators(),
         {ok, Start} = cambrian_genotype:new(#{inputs => 2, outputs => 2, output_activation => identity}, 1),
@@ -81,14 +83,14 @@ any_network_takes_its_own_state_test_() ->
          || G <- Grown, Network <- [cambrian_network:compile(G)]]
     end}.
 
-%% One input, one output, a weight of 1, and these genes.
+%% A genotype with one input, one output, a weight of 1, and these genes.
 learner(Genes) ->
     {ok, Start} = cambrian_genotype:new(#{inputs => 1, outputs => 1, output_activation => identity}, 1),
     #{nodes := [In, Out], connections := [C]} = Map = cambrian_genotype:to_map(Start),
     {ok, G} = cambrian_genotype:from_map(Map#{nodes := [In, maps:merge(Out, Genes)], connections := [C#{weight := 1.0}]}),
     G.
 
-what_is_learnt_is_in_the_state_and_not_in_the_genotype_test() ->
+learning_changes_the_state_and_not_the_genotype_test() ->
     G = learner(#{plasticity => hebbian, learning_rate => 0.5}),
     {Id, Network} = {cambrian_genotype:id(G), cambrian_network:compile(G)},
     {Outputs, State} = lists:mapfoldl(fun(X, S) -> cambrian_network:step(Network, S, [X]) end,
@@ -98,7 +100,7 @@ what_is_learnt_is_in_the_state_and_not_in_the_genotype_test() ->
     ?assertEqual([1.0], cambrian_network:activate(Network, [1])),
     ?assertEqual(Id, cambrian_genotype:id(G)).
 
-reward_turns_a_trace_into_learning_test() ->
+a_reward_turns_a_trace_into_learning_test() ->
     Network = cambrian_network:compile(learner(#{plasticity => reward, learning_rate => 0.5, decay => 0.0})),
     Last = fun(Rewards) ->
                State = lists:foldl(fun(Reward, State) ->
@@ -114,8 +116,7 @@ reward_turns_a_trace_into_learning_test() ->
     ?assertEqual({error, {out_of_range, reward}}, cambrian_network:reward(Network, AtRest, 1.0e13)),
     ?assertMatch({error, {wrong_size, memory, _, 0}}, cambrian_network:reward(Network, <<>>, 1)).
 
-%% Binaries need not start at an address that is a multiple of four.
-where_a_binary_starts_makes_no_difference_test() ->
+a_binary_need_not_be_aligned_test() ->
     Network = network([], [{in, out, 2.0}]),
     [begin
          <<_:Offset/binary, Inputs/binary>> = <<0:(8 * Offset), 1.5:32/float-little, 2.5:32/float-little>>,
@@ -123,8 +124,8 @@ where_a_binary_starts_makes_no_difference_test() ->
          ?assertEqual(<<3.0:32/float-little>>, cambrian_network:activate(Network, binary:part(Inputs, 0, 4)))
      end || Offset <- lists:seq(0, 8)].
 
-%% As many networks as states and inputs, each as if it were alone.
-many_networks_step_side_by_side_test() ->
+%% There are as many networks as states and inputs.
+many_networks_step_as_each_does_alone_test() ->
     Networks = [network([], [{in, out, 1.0}, {out, out, W}]) || W <- [0.0, 0.5, 1.0]] ++ [network([], [{in, out, 3.0}])],
     Start = [cambrian_network:initial_state(N) || N <- Networks],
     Inputs = [[1], <<2.0:32/float-little>>, [3.0], [4]],
@@ -136,8 +137,8 @@ many_networks_step_side_by_side_test() ->
     ?assertEqual({error, {wrong_size, memory, 4, 3}}, cambrian_network:step_many(Networks, tl(Start), Inputs)),
     ?assertEqual({error, {wrong_size, inputs, 4, 3}}, cambrian_network:step_many(Networks, Start, tl(Inputs))).
 
-%% Samples side by side in vectors give what each gives alone.
-a_batch_is_its_samples_test() ->
+%% Vectors compute several samples at a time.
+a_batch_gives_the_outputs_of_its_single_samples_test() ->
     {ok, Start} = cambrian_genotype:new(#{inputs => 3, outputs => 2}, 5),
     Operators = cambrian_genotype:operators(),
     G = lists:foldl(fun(Seed, G) ->
@@ -157,7 +158,7 @@ a_batch_is_its_samples_test() ->
     ?assertEqual({error, {wrong_size, inputs, 3, 4}}, cambrian_network:activate_batch(Network, <<0:128>>)),
     ?assertEqual({error, {wrong_size, inputs, 3, 0}}, cambrian_network:activate_batch(Network, [[1, 2, 3], []])).
 
-wrong_sizes_and_numbers_are_answered_test() ->
+wrong_sizes_and_numbers_are_errors_test() ->
     Network = network([], [{in, out, 2.0}, {out, out, 0.5}]),
     ?assertEqual({error, {wrong_size, inputs, 1, 2}}, cambrian_network:activate(Network, [1, 2])),
     ?assertEqual({error, {wrong_size, memory, 1, 0}}, cambrian_network:step(Network, <<>>, [1])),
@@ -169,8 +170,8 @@ wrong_sizes_and_numbers_are_answered_test() ->
     ?assertError(badarg, cambrian_network:activate(Network, <<1, 2, 3>>)),
     ?assertError(badarg, cambrian_network:activate(make_ref(), [1])).
 
-%% The exception stays badarg, and who shows it gets it in words (EEP 54).
-what_is_no_network_is_named_test_() ->
+%% The exception is badarg, and its formatted error describes the argument (EEP 54).
+an_argument_that_is_no_network_is_named_test_() ->
     {ok, Genotype} = cambrian_genotype:new(#{inputs => 1, outputs => 1}, 7),
     Network = cambrian_network:compile(Genotype),
     {ok, Substrate} = cambrian_substrate:new(#{inputs => [[0]], outputs => [[1]]}),

@@ -12,8 +12,8 @@ add_all(All, Queue) -> lists:foldl(fun add/2, Queue, All).
 
 who(Measured) -> [From || {#{from := From}, _} <- Measured].
 
-%% Newcomers that arrive during a measurement are in the next one.
-they_are_measured_in_the_order_of_arrival_test() ->
+%% Newcomers that arrive during a measurement wait for the next one.
+newcomers_are_measured_in_order_of_arrival_test() ->
     All = [#{genotype := A}, #{genotype := B}, _, _] = [newcomer(From) || From <- [a, b, c, d]],
     {[A, B, _, _], Measuring} = cambrian_newcomer_queue:start_measuring(add_all(All, cambrian_newcomer_queue:new())),
     More = add(newcomer(e), Measuring),
@@ -24,7 +24,7 @@ they_are_measured_in_the_order_of_arrival_test() ->
     {[{#{from := e}, 4.0}], None} = cambrian_newcomer_queue:measured([4.0], Last),
     ?assertMatch({[], _}, cambrian_newcomer_queue:start_measuring(None)).
 
-a_full_queue_is_busy_test() ->
+a_full_queue_refuses_newcomers_as_busy_test() ->
     Full = add_all([newcomer(N) || N <- lists:seq(1, 64)], cambrian_newcomer_queue:new()),
     ?assertEqual({error, busy}, cambrian_newcomer_queue:add(newcomer(last), Full)),
     {_, Measuring} = cambrian_newcomer_queue:start_measuring(Full),
@@ -34,9 +34,9 @@ a_full_queue_is_busy_test() ->
     Two = add_all([newcomer(a, 1_000_000), newcomer(b, 1_000_000)], cambrian_newcomer_queue:new()),
     ?assertEqual({error, busy}, cambrian_newcomer_queue:add(newcomer(c), Two)).
 
-%% After a crash the admitted newcomers come first, marked as told; those that the next generation
-%% contains do not come again.
-they_wait_again_in_the_same_order_test() ->
+%% After a crash the admitted newcomers come first, marked as reported. Newcomers that are already
+%% in the next generation do not come again.
+requeued_newcomers_keep_their_order_test() ->
     Ask = fun(From, Queue) ->
               {[_], Measuring} = cambrian_newcomer_queue:start_measuring(add(newcomer(From), Queue)),
               {[{Newcomer, _}], Left} = cambrian_newcomer_queue:measured([1.0], Measuring),
@@ -50,7 +50,7 @@ they_wait_again_in_the_same_order_test() ->
     ?assertEqual([a, b, c, d], who(Measured)),
     ?assertEqual([true, true, false, false], [Told || {#{told := Told}, _} <- Measured]).
 
-%% However many genotypes a user injects into a resting population.
+%% A user may inject any number of genotypes into an idle population.
 admitted_newcomers_are_bounded_test() ->
     Many = lists:foldl(fun(N, All) -> cambrian_newcomer_queue:admitted(newcomer(N), All) end, cambrian_newcomer_queue:new(), lists:seq(1, 200)),
     {Genotypes, _} = cambrian_newcomer_queue:start_measuring(cambrian_newcomer_queue:requeue(Many)),

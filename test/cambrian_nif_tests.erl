@@ -1,8 +1,9 @@
 -module(cambrian_nif_tests).
 -include_lib("eunit/include/eunit.hrl").
 
-%% Random terms to every function of the library: it answers, or raises badarg; no panic, no crash, and no atom is
-%% made. Of an argument the stub's variable says what it should be; most are that, so that the others get far.
+%% Calls every function of the library with random terms: it returns or raises badarg, without a
+%% panic, a crash or a new atom. The variable names of the stubs tell what an argument should be;
+%% most arguments are right, so that the wrong ones are reached.
 no_argument_harms_the_vm_test_() ->
     {timeout, 300, fun() ->
         Seed = case os:getenv("SEED") of false -> erlang:system_time(); Set -> list_to_integer(Set) end,
@@ -19,13 +20,13 @@ no_argument_harms_the_vm_test_() ->
         ok = cambrian_nif:memory_set_limit(Limit)
     end}.
 
-%% Each function so many times.
+%% Calls each function so many times.
 throw_terms(World, Rounds) ->
     Signatures = signatures(),
     _ = [call(F, [argument(Kind, World) || Kind <- Kinds]) || _ <- lists:seq(1, Rounds), {F, Kinds} <- Signatures],
     ok.
 
-%% Exported functions with the names of their variables, from the module itself.
+%% The exported functions and the names of their variables, from the module's source.
 signatures() ->
     {ok, {_, [{abstract_code, {_, Forms}}]}} = beam_lib:chunks(code:which(cambrian_nif), [abstract_code]),
     Exports = cambrian_nif:module_info(exports),
@@ -38,7 +39,7 @@ call(F, Arguments) ->
         error:badarg -> badarg;
         Class:Reason -> error({F, Arguments, Class, Reason})
     end,
-    %% work that rests would hold the others up
+    %% a duty below 1 would delay all other calls
     ok = cambrian_nif:governor_set_duty(1.0),
     ok = cambrian_nif:memory_set_limit(1 bsl 30),
     receive {_, {error, panicked}} -> error({F, Arguments, panicked})
@@ -50,7 +51,7 @@ forget_messages() ->
     after 0 -> ok
     end.
 
-%% One of each kind of thing that the library makes, and what else is right in places.
+%% A resource of each kind that the library makes, and other valid arguments.
 world() ->
     {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 1),
     {ok, Grown} = cambrian_genotype:mutate(G, #{add_node => 1, add_recurrent => 1, change_plasticity => 1}, 1),
@@ -163,7 +164,7 @@ numbers(Count) ->
     List = [rand:normal() || _ <- lists:seq(1, Count)],
     pick([List, << <<X:32/float-little>> || X <- List >>]).
 
-%% Whole or with one byte changed.
+%% The bytes, whole or with one byte changed.
 damaged(Bytes) ->
     At = rand:uniform(byte_size(Bytes)) - 1,
     <<Head:At/binary, Byte, Tail/binary>> = Bytes,
@@ -186,7 +187,7 @@ pick(List) -> lists:nth(rand:uniform(length(List)), List).
 
 some(List) -> [pick(List) || _ <- lists:seq(1, rand:uniform(4) - 1)].
 
-%% What is long for a normal scheduler is not done on one, and is done all the same.
+%% Work that is too long for a normal scheduler moves to a dirty one and gives its result.
 long_work_goes_to_a_dirty_scheduler_test() ->
     {ok, Small} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 1),
     {ok, Large} = cambrian_genotype:new(#{inputs => 400, outputs => 300}, 1),
@@ -209,12 +210,12 @@ long_work_goes_to_a_dirty_scheduler_test() ->
     {ok, Copy} = cambrian_genotype:from_binary(cambrian_genotype:to_binary(Large)),
     ?assertEqual(cambrian_genotype:id(Large), cambrian_genotype:id(Copy)).
 
-%% Refused before it is built.
-a_genotype_beyond_all_bounds_is_refused_at_once_test() ->
+%% The size is checked before the genotype is built.
+a_genotype_beyond_the_bounds_is_refused_at_once_test() ->
     ?assertMatch({error, {invalid_genotype, _}}, cambrian_genotype:new(#{inputs => 10_000, outputs => 10_000}, 1)).
 
-%% A VM that lacks the library stays up and says why.
-a_missing_library_is_named_and_the_vm_stays_up_test_() ->
+%% A VM without the library goes on and names the reason.
+a_missing_library_is_an_error_and_the_vm_goes_on_test_() ->
     {timeout, 120, fun() ->
         Dir = filename:join(code:lib_dir(cambrian), "without_library"),
         Ebin = filename:join([Dir, "cambrian", "ebin"]),
@@ -228,9 +229,10 @@ a_missing_library_is_named_and_the_vm_stays_up_test_() ->
         ok = file:del_dir_r(Dir)
     end}.
 
-%% A second load is refused; a working one stays, and so does what it has made. One that was deleted says so until it is
-%% loaded again. The library is never unloaded, as its threads run it.
-a_reload_ends_nothing_test_() ->
+%% A second load is refused, and the loaded library stays with all its resources. A module that
+%% was deleted reports that until it is loaded again. The library is never unloaded, because its
+%% threads run its code.
+a_reload_of_the_library_harms_no_resource_test_() ->
     {timeout, 120, fun() ->
         Ebin = filename:dirname(code:which(cambrian_nif)),
         {ok, Peer, _} = peer:start(#{connection => standard_io, args => ["-pa", Ebin, "-kernel", "logger_level", "none"]}),

@@ -4,8 +4,8 @@
 
 -define(SEARCHES, [novelty, dominated_novelty, local_competition]).
 
-%% The same task in Rust and in Erlang, which gives the same behaviours, has the same champion.
-a_task_in_erlang_searches_as_one_in_rust_test_() ->
+%% Both tasks return the same behaviours.
+a_task_in_erlang_finds_the_champion_of_the_task_in_rust_test_() ->
     {ok, Own} = cambrian:parameters(maze_medium),
     Given = #{inputs => 10, outputs => 2, params => maps:without([population, search], Own)},
     [{timeout, 120, ?_assertEqual(id(maze_medium, #{}, Search), id(cambrian_searches_tests:maze(), Given, Search))}
@@ -16,13 +16,13 @@ id(Task, Size, Search) ->
     {ok, #{champion := Champion, evaluations := Evaluations}} = cambrian:evolve(Task, Options),
     {Evaluations, cambrian_genotype:id(Champion)}.
 
-%% Without a behaviour of its own a task has that of the probes, in Rust and in Erlang.
-a_task_without_a_behaviour_is_probed_test() ->
+%% A task without a behaviour gets one from probes, in Rust and in Erlang.
+a_task_without_a_behaviour_gets_that_of_the_probes_test() ->
     Fun = fun(Network) -> {ok, Fitness} = cambrian_task:evaluate('xor', Network), Fitness end,
     [?assertEqual(id('xor', #{}, Search), id(Fun, #{inputs => 2, outputs => 1}, Search)) || Search <- ?SEARCHES],
     ?assertNotEqual(id('xor', #{}, novelty), id('xor', #{}, neat)).
 
-search_is_also_a_parameter_test() ->
+search_is_an_option_and_a_parameter_test() ->
     Options = #{seed => 3, population => 40, generations => 6, target => 1000},
     {ok, #{champion := Champion}} = cambrian:evolve(maze_medium, Options#{params => #{search => novelty}}),
     ?assertEqual(element(2, id(maze_medium, #{}, novelty)), cambrian_genotype:id(Champion)),
@@ -31,8 +31,8 @@ search_is_also_a_parameter_test() ->
     ?assertMatch({error, {bad_parameter, {search, novel, <<"one of neat, novelty", _/binary>>}}},
                  cambrian:evolve(maze_medium, Options#{search => novel})).
 
-%% The second network of a generation gives one number more than the first.
-a_behaviour_of_another_length_is_said_test() ->
+%% Every second network returns one number more.
+a_behaviour_of_another_length_is_an_error_test() ->
     Calls = counters:new(1, []),
     Odd = fun(_) ->
               ok = counters:add(Calls, 1, 1),
@@ -50,7 +50,7 @@ a_behaviour_of_another_length_is_said_test() ->
     end,
     ok = cambrian_population:stop(Population).
 
-a_population_too_large_to_be_compared_is_refused_test() ->
+a_population_too_large_to_compare_behaviours_is_refused_test() ->
     [?assertMatch({error, {bad_parameter, {population, 10_001, <<"at most 10000 with a search", _/binary>>}}},
                   cambrian:evolve(maze_hard, #{search => Search, population => 10_001})) || Search <- ?SEARCHES].
 
@@ -75,7 +75,7 @@ best_to(Self) -> fun(#{best := Best}) -> Self ! {best, Best} end.
 
 bests() -> receive {best, Best} -> [Best | bests()] after 0 -> [] end.
 
-what_is_no_score_is_said_test_() ->
+a_score_with_a_bad_behaviour_is_a_fault_test_() ->
     [{lists:flatten(io_lib:format("~0p", [Score])), ?_assertEqual(Fault, fault(Score))}
      || {Score, Fault} <- [{#{fitness => 1, behaviour => nan}, {behaviour, nan, <<"a list of finite numbers">>}},
                            {#{fitness => 1, behaviour => [1, a]}, {behaviour, [1, a], <<"a list of finite numbers">>}},
@@ -89,7 +89,7 @@ fault(Score) ->
     ?assertNotEqual(nomatch, binary:match(Text, element(3, Fault))),
     Fault.
 
-too_long_a_behaviour_is_said_test() ->
+a_behaviour_that_is_too_long_is_a_fault_test() ->
     ?assertMatch({error, {evaluation_failed, {bad_score, {behaviour, _, <<"at most 1,000 numbers">>}}}},
                  cambrian_task:evaluate(fun(_) -> #{fitness => 1, behaviour => lists:duplicate(1_001, 0)} end, network())).
 
@@ -97,11 +97,11 @@ network() ->
     {ok, Genotype} = cambrian_genotype:new(#{inputs => 1, outputs => 1}, 1),
     cambrian_network:compile(Genotype).
 
-%% A newcomer of the mesh or of `inject/2' is compared by its behaviour.
-a_newcomer_is_taken_in_test_() ->
-    [{timeout, 60, fun() -> a_newcomer_is_taken_in(Search) end} || Search <- [novelty, local_competition]].
+%% A newcomer is compared by its behaviour, from the mesh and from `inject/2'.
+a_newcomer_is_admitted_by_its_novelty_test_() ->
+    [{timeout, 60, fun() -> a_newcomer_is_admitted_by_its_novelty(Search) end} || Search <- [novelty, local_competition]].
 
-a_newcomer_is_taken_in(Search) ->
+a_newcomer_is_admitted_by_its_novelty(Search) ->
     {ok, #{champion := Champion}} = cambrian:evolve(maze_medium, #{search => novelty, seed => 3, generations => 30}),
     {ok, Population} = cambrian_population:start(#{task => maze_medium, search => Search, seed => 4, population => 30}),
     {ok, _} = cambrian_population:step(Population, 1),

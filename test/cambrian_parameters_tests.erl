@@ -1,5 +1,5 @@
-%% `docs/parameters.md' has every parameter and every option with its default and its range, and no
-%% other; and the table of options is what the checks refuse and fill in.
+%% `docs/parameters.md' has exactly the parameters and options of Cambrian, with defaults and
+%% ranges. The checks of options refuse and fill in what the table of options says.
 -module(cambrian_parameters_tests).
 -include_lib("eunit/include/eunit.hrl").
 
@@ -12,20 +12,20 @@ every_parameter_is_in_the_guide_test() ->
                         || Section <- sections(), Section =/= "Options", [Name, Default, Range, _About] <- rows(Section)]),
     ?assertEqual(Table, Guide).
 
-%% Of the activations it says where they are told of.
-every_choice_is_in_the_guide_test() ->
+%% For activations the guide names the page that lists them.
+every_choice_of_a_parameter_is_in_the_guide_test() ->
     Guide = [{Name, Choices} || Line <- lines(),
                                 {match, [Name, Choices]} <- [match("^\\| (\\w+) \\| ([a-z_0-9, ]+) \\|$", Line)]],
     ?assertEqual([{atom_to_list(Name), names(Name)} || {Name, _} <- ?CHOICES, Name =/= activations], Guide).
 
-%% Of each task that has others, all of them.
-every_task_s_own_defaults_are_in_the_guide_test_() ->
+%% All own defaults of each task that has any.
+every_default_of_a_task_is_in_the_guide_test_() ->
     [{Shown, ?_assertEqual(own(Task), lists:sort(Guide))}
      || {Shown, Cell} <- [{Task, Cell} || [Task, Cell] <- rows("Tasks with other defaults")],
         Guide <- [[{Name, Value} || [Name, Value] <- all("`(\\w+)` (\\[.*?\\]|\\w+(?:\\.\\w+)?)", Cell)]],
         Task <- tasks(Shown)].
 
-a_task_that_is_not_in_the_guide_has_the_defaults_test() ->
+a_task_that_is_not_in_the_guide_has_the_usual_defaults_test() ->
     Named = [Task || [Shown, _] <- rows("Tasks with other defaults"), Task <- tasks(Shown)],
     ?assertEqual([], [Task || Task <- [{dataset, [[1]], [[1]]} | cambrian:tasks() -- Named], own(Task) =/= []]).
 
@@ -41,11 +41,11 @@ the_guide_lists_the_options_of_the_table_test() ->
     end.
 
 %% `population' is checked as a parameter, and `task' by the task that it names.
-every_option_is_refused_with_the_words_of_the_table_test_() ->
+a_wrong_option_is_refused_with_the_text_of_the_table_test_() ->
     [{atom_to_list(Name), ?_assertEqual(Expected, refused(Name))}
      || #{name := Name, expected := Expected} <- cambrian_population_options:table(), Name =/= task].
 
-every_default_of_the_table_is_filled_in_test() ->
+every_default_of_the_table_is_used_test() ->
     {ok, Prepared} = cambrian_preparation:prepare(#{task => 'xor'}),
     Table = maps:from_list([{Name, Default}
                             || #{name := Name, default := {value, Default}} = Row
@@ -53,7 +53,7 @@ every_default_of_the_table_is_filled_in_test() ->
                                maps:get(for, Row, both) =/= evolve]),
     ?assertEqual(Table, maps:without([task, text, name, seed, given, idle], Prepared)).
 
-%%% ---- what is so -------------------------------------------------------------------------
+%%% ---- the code ----------------------------------------------------------------------------
 
 default(Name, Default) ->
     case lists:keymember(Name, 1, ?CHOICES) of
@@ -110,9 +110,9 @@ by_default(#{default := {drawn, _, Words}}) -> Words;
 by_default(#{default := {words, Words}}) -> Words;
 by_default(_) -> "".
 
-%%% ---- what the guide says ----------------------------------------------------------------
+%%% ---- the guide ---------------------------------------------------------------------------
 
-%% The cells of a section's rows, of the first of them its first name.
+%% The cells of a section's rows. A first cell with several names gives only the first.
 rows(Section) ->
     [[Name | [string:trim(Cell) || Cell <- string:split(Rest, "|", all)]]
      || Line <- section(Section), {match, [Name, Rest]} <- [match("^\\| `(\\w+)`[^|]*\\|(.*)\\|$", Line)]].
@@ -131,7 +131,7 @@ guide() ->
     [Guide] = [Document || Document <- cambrian_document:all(), filename:basename(Document) =:= "parameters.md"],
     Guide.
 
-%% The guide up to the rows of its options, these rows, and the rest.
+%% The guide before the rows of its options, these rows, and the rest.
 around_options() ->
     {match, Parts} = re:run(text(), "^(.*\\n## Options\\n.*?\\n\\|---.*?\\n)(.*?)(\\n\\n.*)$",
                             [unicode, dotall, {capture, all_but_first, list}]),

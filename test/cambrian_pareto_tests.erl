@@ -1,8 +1,8 @@
-%% Searches for several objectives side by side, as users call them.
+%% Searches with several objectives, as users call them.
 -module(cambrian_pareto_tests).
 -include_lib("eunit/include/eunit.hrl").
 
-%% Two numbers that contradict each other, without a fitness.
+%% Two objectives that contradict each other, without a fitness.
 between(Network) ->
     [X] = cambrian_network:activate(Network, [1]),
     #{objectives => [-X * X, -(X - 1) * (X - 1)]}.
@@ -11,26 +11,26 @@ options() ->
     #{inputs => 1, outputs => 1, search => pareto, seed => 3, population => 20, generations => 15,
       params => #{output_activation => identity}}.
 
-fitness_is_the_sum_of_the_objectives_where_a_task_gives_none_test() ->
+without_a_fitness_the_sum_of_the_objectives_is_the_fitness_test() ->
     {ok, #{front := Front, champion := Champion, fitness := Fitness, solved := false}} =
         cambrian:evolve(fun between/1, options()),
     ?assert(length(Front) > 10),
     [?assertEqual(lists:sum(Objectives), Found) || #{objectives := Objectives, fitness := Found} <- Front],
     Firsts = [First || #{objectives := [First, _]} <- Front],
     ?assertEqual(lists:reverse(lists:sort(Firsts)), Firsts),
-    %% the sum is largest between both goals, and the knee is there
+    %% the sum is largest between the two goals, where the knee is
     ?assert(Fitness > -0.6),
     ?assert(lists:member(cambrian_genotype:id(Champion),
                          [cambrian_genotype:id(Genotype) || #{genotype := Genotype} <- Front])),
     Network = cambrian_network:compile(Champion),
     ?assertEqual({ok, Fitness}, cambrian_task:evaluate(fun between/1, Network)).
 
-other_searches_need_a_fitness_test() ->
+a_search_other_than_pareto_needs_a_fitness_test() ->
     {error, {evaluations_failed, #{count := 20, first := First}}} =
         cambrian:evolve(fun between/1, (options())#{search => neat}),
     ?assertMatch({bad_score, {fitness, none, <<"a number, which only the search pareto", _/binary>>}}, First).
 
-what_is_no_score_is_said_test_() ->
+a_score_with_bad_objectives_is_a_fault_test_() ->
     [{lists:flatten(io_lib:format("~0p", [Score])), ?_assertEqual(Fault, fault(Score))}
      || {Score, Fault} <- [{#{objectives => [1, nan]}, {objectives, [1, nan], <<"a list of finite numbers">>}},
                            {#{objectives => []}, {objectives, [], <<"one number at least, without a fitness">>}},
@@ -45,8 +45,8 @@ fault(Score) ->
     {error, {evaluation_failed, {bad_score, Fault}}} = cambrian_task:evaluate(fun(_) -> Score end, Network),
     Fault.
 
-%% The second network of a generation gives one number more than the first.
-another_number_of_objectives_is_said_test() ->
+%% Every second network returns one number more.
+another_number_of_objectives_is_an_error_test() ->
     Calls = counters:new(1, []),
     Odd = fun(_) ->
               ok = counters:add(Calls, 1, 1),
@@ -63,9 +63,8 @@ another_number_of_objectives_is_said_test() ->
     end,
     ok = cambrian_population:stop(Population).
 
-%% The same task in Rust and in Erlang has the same front; the work of a native task is measured in
-%% either.
-a_task_in_erlang_searches_as_one_in_rust_test_() ->
+%% In both languages the work of a native task is measured.
+a_task_in_erlang_finds_the_front_of_the_task_in_rust_test_() ->
     {timeout, 60, fun() ->
         {ok, Own} = cambrian:parameters(zdt3),
         {ok, Native} = cambrian_task:new(zdt3),
@@ -84,7 +83,7 @@ ids(Task, Options) ->
     {ok, #{front := Front, evaluations := Evaluations}} = cambrian:evolve(Task, Options),
     {Evaluations, [cambrian_genotype:id(Genotype) || #{genotype := Genotype} <- Front]}.
 
-objectives_that_are_ready_test_() ->
+the_built_in_objectives_can_be_used_test_() ->
     {timeout, 60, fun() ->
         Options = #{search => pareto, seed => 2, generations => 20,
                     params => #{objectives => [fitness, connections, energy, novelty], pareto => nsga3}},
@@ -96,7 +95,7 @@ objectives_that_are_ready_test_() ->
          end || #{genotype := Genotype, objectives := Objectives, fitness := Fitness} <- Front]
     end}.
 
-there_is_no_front_in_another_search_test() ->
+a_search_other_than_pareto_has_no_front_test() ->
     {ok, Population} = cambrian_population:start(#{task => 'xor', seed => 1}),
     ?assertEqual({error, not_evaluated}, cambrian_population:front(Population)),
     {ok, _} = cambrian_population:step(Population, 1),
@@ -105,7 +104,7 @@ there_is_no_front_in_another_search_test() ->
     {ok, Result} = cambrian:evolve('xor', #{seed => 1, generations => 1}),
     ?assertNot(is_map_key(front, Result)).
 
-a_newcomer_is_taken_in_test() ->
+a_newcomer_is_admitted_to_a_pareto_search_test() ->
     {ok, #{champion := Champion}} = cambrian:evolve(zdt1, #{search => pareto, seed => 3, generations => 60}),
     {ok, Population} = cambrian_population:start(#{task => zdt1, search => pareto, seed => 4}),
     {ok, _} = cambrian_population:step(Population, 1),
@@ -120,7 +119,7 @@ a_newcomer_is_taken_in_test() ->
     ?assertEqual(cambrian_genotype:id(Best), cambrian_genotype:id(Migrant)),
     ok = cambrian_population:stop(Population).
 
-%% Without a fitness, the sum of the objectives stands for it: one that is no number is a fault.
+%% Without a fitness the sum of the objectives stands for it, so an infinite sum is a fault.
 objectives_without_a_finite_sum_are_a_fault_test() ->
     Fun = fun(_) -> #{objectives => [1.7e308, 1.7e308]} end,
     {error, {evaluations_failed, #{first := First}} = Reason} =

@@ -1,11 +1,11 @@
-%% Real nodes on this machine for the suites: loopback only, without epmd.
+%% Starts real nodes on this machine for the suites: on loopback only, without epmd.
 -module(cambrian_peers).
 -export([start/1, start_one/2, stop/1, connect/1]).
 
-%% `[{Peer, Node}]', each with the application running.
+%% `[{Peer, Node}]'. The application runs on each.
 start(Names) -> [start_one(Name, #{}) || Name <- Names].
 
-%% With other arguments as well, or another environment.
+%% With further arguments, or with another environment.
 start_one(Name, Options) ->
     Args = maps:get(args, Options, []) ++ ["-start_epmd", "false", "-epmd_module", "cambrian_epmd", "-setcookie", "cambrian_test",
             "-kernel", "inet_dist_use_interface", "{127,0,0,1}",
@@ -22,7 +22,7 @@ free_port() ->
     ok = gen_tcp:close(Socket),
     Port.
 
-%% One mesh of them all.
+%% Connects all nodes with each other.
 connect([{First, _} | Rest]) ->
     [pong = peer:call(First, net_adm, ping, [Node]) || {_, Node} <- Rest],
     ok.

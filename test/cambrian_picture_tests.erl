@@ -1,10 +1,10 @@
-%% What a person wants to see of a run, from whatever there is of it.
+%% Pictures and reports of a run, from each of their sources.
 -module(cambrian_picture_tests).
 -include_lib("eunit/include/eunit.hrl").
 
 -import(cambrian_drawing, [has/2, only_itself/1, svg/1, texts/2]).
 
-%% Populations that stepped, with what was recorded of them.
+%% Populations that stepped, and their recorded stories.
 with_stories(Seeds, Check) ->
     {ok, _} = application:ensure_all_started(cambrian),
     Pairs = [begin
@@ -22,7 +22,7 @@ desc(Picture) -> texts("/svg/desc", svg(Picture)).
 
 ends(Picture) -> texts("//g[contains(@class,'cb-end')]/text", svg(Picture)).
 
-every_source_gives_the_same_curve_test() ->
+every_source_gives_the_same_fitness_curve_test() ->
     with_stories([1], fun([{P, Story}]) ->
         Pictures = [cambrian_picture:fitness(Source) || Source <- [P, Story, [Story], cambrian_population:history(P), maps:get(history, Story)]],
         ?assertMatch([_], lists:usort(Pictures)),
@@ -32,7 +32,7 @@ every_source_gives_the_same_curve_test() ->
         ?assert(has(hd(Pictures), iolist_to_binary(["best ends at ", cambrian_text:short(Best)])))
     end).
 
-several_populations_are_told_apart_test() ->
+several_populations_have_their_own_names_and_colours_test() ->
     with_stories([1, 2], fun(Told) ->
         Stories = [Story || {_, Story} <- Told],
         ?assertEqual(["population 1", "population 2"], lists:sort(ends(cambrian_picture:fitness(Stories)))),
@@ -51,11 +51,11 @@ species_are_bands_where_their_sizes_are_known_test() ->
                      desc(cambrian_picture:species(P)))
     end).
 
-nothing_yet_is_a_picture_too_test() ->
+a_picture_of_no_generation_says_that_there_is_nothing_to_show_test() ->
     [?assertEqual(["nothing to show yet"], [T || T <- texts("//text", svg(Draw([]))), T =:= "nothing to show yet"])
      || Draw <- [fun cambrian_picture:fitness/1, fun cambrian_picture:species/1]].
 
-%% A picture without its misspelt option would look right.
+%% A picture that ignored a misspelt option would look right.
 an_unknown_option_is_named_test() ->
     {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7),
     Genes = cambrian_genotype:to_map(G),
@@ -87,12 +87,12 @@ an_unknown_option_is_named_test() ->
     ?assertEqual(<<"options must be a map, got: [{width,1}]">>,
                  Bad(fun(O) -> cambrian_picture:network(G, O) end, [{width, 1}])).
 
-options_are_those_of_the_chart_test() ->
+a_picture_takes_the_options_of_a_chart_test() ->
     Svg = cambrian_picture:fitness([#{generation => 0, best => 1.0, mean => 0.5}], #{title => "A start", width => 400}),
     ?assert(has(Svg, <<"viewBox=\"0 0 400 ">>)),
     ?assertEqual(["A start"], texts("/svg/title", svg(Svg))).
 
-the_pictures_of_the_documents_are_those_that_their_script_makes_test_() ->
+the_pictures_of_the_documents_are_those_of_their_script_test_() ->
     {timeout, 120, fun() ->
         cambrian_temporary:with_dir(fun(Dir) ->
             Pictures = cambrian_checkout:path("docs/pictures"),
@@ -105,7 +105,7 @@ the_pictures_of_the_documents_are_those_that_their_script_makes_test_() ->
         end)
     end}.
 
-%% Of a long story the population and the recorder keep other generations.
+%% Of a long run the population and the recorder keep different generations.
 a_long_story_keeps_its_species_test() ->
     with_stories([1], fun([{P, #{history := History} = Story}]) ->
         Odd = [Page || #{generation := Generation} = Page <- History, Generation rem 2 =:= 1],
@@ -115,9 +115,9 @@ a_long_story_keeps_its_species_test() ->
         ?assertEqual(length(Odd), length([x || #{sizes := _} <- Told]))
     end).
 
-%%% ---- a report in one call ---------------------------------------------------------------
+%%% ---- a report with one option ------------------------------------------------------------
 
-a_run_is_written_as_it_is_evolved_test() ->
+evolve_writes_the_report_of_its_run_test() ->
     cambrian_temporary:with_dir(fun(Dir) ->
         Path = filename:join(Dir, "xor.html"),
         Options = #{seed => 42, generations => 30},
@@ -126,19 +126,19 @@ a_run_is_written_as_it_is_evolved_test() ->
         Id = string:lowercase(binary:encode_hex(cambrian_genotype:id(Champion))),
         [?assert(has(Page, iolist_to_binary(Part)))
          || Part <- [Id, ["fitness <span class=\"num\">", cambrian_text:short(Fitness)], "Species over time", "cb-band", "squared error"]],
-        %% and the run is the same
+        %% the report does not change the run
         {ok, Plain} = cambrian:evolve('xor', Options),
         ?assertEqual(maps:without([champion, elapsed_ms], Result), maps:without([champion, elapsed_ms], Plain)),
         ?assertEqual([], filelib:wildcard(filename:join(Dir, "*.tmp")))
     end).
 
-what_cannot_be_written_is_known_before_anything_runs_test() ->
+a_report_that_cannot_be_written_is_refused_before_the_run_test() ->
     ?assertEqual({error, {enoent, "/no/such/folder/x.html"}},
                  cambrian:evolve(fun(_) -> error(ran) end, #{inputs => 1, outputs => 1, report => "/no/such/folder/x.html"})),
     [?assertMatch({error, {bad_option, {report, Path, _}}}, cambrian:evolve('xor', #{report => Path}))
      || Path <- [7, "", <<>>, [foo], [$a | $b]]].
 
-a_run_that_does_not_begin_costs_no_page_test() ->
+a_run_that_does_not_start_keeps_the_old_report_test() ->
     cambrian_temporary:with_dir(fun(Dir) ->
         Path = filename:join(Dir, "xor.html"),
         ok = file:write_file(Path, <<"the last one">>),
@@ -148,7 +148,7 @@ a_run_that_does_not_begin_costs_no_page_test() ->
         ?assertEqual({ok, ["xor.html"]}, file:list_dir(Dir))
     end).
 
-a_population_and_several_stories_are_pages_test() ->
+a_population_and_several_stories_can_be_reported_test() ->
     with_stories([1, 2], fun([{P, Story}, {_, Other}]) ->
         Of = fun(Source) -> iolist_to_binary(cambrian_report:html(Source)) end,
         ?assert(has(Of(P), <<"<title>xor, seed 1</title>">>)),
@@ -158,7 +158,7 @@ a_population_and_several_stories_are_pages_test() ->
         [?assert(has(Both, Part)) || Part <- [<<"<title>xor, seed 1, 2</title>">>, <<"population 1">>, <<"population 2">>]]
     end).
 
-who_came_in_is_told_test() ->
+the_report_lists_the_newcomers_test() ->
     with_stories([1], fun([{_, Story}]) ->
         Received = [#{generation => 3, from => <<1:256>>, outcome => failed, id => <<2:256>>},
                     #{generation => 4, from => other, outcome => accepted, fitness => 3.5, id => <<3:256>>}],

@@ -1,19 +1,41 @@
-%% Populations that are watched, paused, fed, killed and brought back.
+%% Populations that are watched, paused, killed and restarted, and that get newcomers.
 -module(cambrian_population_SUITE).
 -include_lib("stdlib/include/assert.hrl").
 -compile([export_all, nowarn_export_all]).
 
 all() ->
-    [killed_and_resumed, awaited_and_killed, stepped_and_killed, awaited_and_gone, called_by_an_old_pid,
-     kept_on_disk, torn_file, falls_back_to_one_before, goes_on_without_a_disk,
-     told_anew_in_another_vm, until_a_fun_says_so, a_fun_that_says_nothing, patience, early_stopping,
-     asleep_when_idle, afresh_once, a_name_that_is_taken, who_waits_to_be_let_in_still_does, checkpoint_of_another_task, keeps_failing_alone,
-     paused_and_stepped, run_while_stepping, run_again_at_the_limit,
-     what_is_no_genotype_harms_only_who_offers_it, fed, a_newcomer_that_fails,
-     fed_at_rest, fed_while_fed_at_rest, fed_at_rest_and_killed,
-     fed_after_the_end, a_stranger_that_is_too_costly, a_tenth_of_strangers, a_stranger_that_stalls,
-     a_stranger_that_is_late, strangers_rest_with_the_governor, its_own_work, a_stranger_and_a_crash,
-     migrants, watched, many_at_once, under_a_supervisor, known_to_all, idle_answers].
+    [a_killed_population_ends_with_the_same_champion,
+     await_is_answered_by_the_restarted_population,
+     a_step_of_a_killed_population_ends_at_the_same_generation,
+     await_exits_if_the_population_is_not_restarted,
+     a_call_by_an_old_pid_reaches_the_restarted_population,
+     a_population_continues_from_its_file_after_a_restart,
+     a_torn_checkpoint_is_an_error_and_resume_false_starts_anew,
+     a_population_falls_back_to_the_last_whole_checkpoint, a_population_goes_on_without_a_disk,
+     the_goal_survives_a_crash_and_is_set_anew_in_another_vm,
+     a_run_ends_when_the_fun_of_until_returns_true,
+     an_until_fun_that_fails_or_returns_no_boolean_is_an_error, a_run_ends_after_its_patience,
+     early_stopping_picks_the_champion_by_its_validation, an_idle_population_hibernates,
+     resume_false_starts_anew_once_a_vm, a_name_in_use_is_refused,
+     a_newcomer_that_waits_survives_a_crash, a_checkpoint_of_another_task_is_refused,
+     a_population_that_keeps_crashing_is_given_up_alone, a_paused_population_can_be_stepped,
+     a_run_may_start_during_steps, a_run_at_its_limit_goes_on_if_the_limit_is_raised,
+     injecting_a_term_that_is_no_genotype_raises_in_the_caller,
+     a_population_takes_an_injected_genotype_in, a_newcomer_that_fails_has_no_fitness,
+     an_idle_population_takes_newcomers_in_at_once,
+     an_idle_population_takes_newcomers_in_one_after_another,
+     a_killed_idle_population_keeps_its_newcomers,
+     a_finished_population_takes_newcomers_in_and_keeps_its_result,
+     a_mesh_newcomer_that_is_too_costly_is_refused,
+     a_generation_admits_a_tenth_of_mesh_newcomers,
+     a_mesh_newcomer_that_hangs_does_not_block_the_population,
+     a_mesh_newcomer_beyond_the_timeout_is_late_and_not_failed,
+     a_pause_by_the_governor_makes_no_newcomer_late,
+     a_population_reports_the_work_of_its_own_genotypes, a_mesh_newcomer_survives_a_crash,
+     each_policy_gives_migrants, a_subscriber_gets_an_event_of_each_generation,
+     many_populations_run_at_once, a_population_runs_under_a_supervisor_of_the_user,
+     all_populations_of_a_node_can_be_watched,
+     an_idle_population_answers_before_its_first_generation].
 
 init_per_suite(Config) ->
     {ok, _} = application:ensure_all_started(cambrian),
@@ -28,7 +50,7 @@ end_per_testcase(_, _) ->
     ok = cambrian_governor:configure(#{pause_when => none}),
     lists:foreach(fun end_quietly/1, [here, doomed, solid]).
 
-%% One that its guard let go is not there.
+%% Stops the population if its supervisor still has it.
 end_quietly(Name) ->
     try cambrian_population:stop(Name) catch exit:_ -> ok end.
 
@@ -59,9 +81,9 @@ await_return(Name, Dead) ->
         _ -> erlang:yield(), await_return(Name, Dead)
     end.
 
-%% Killed in every tenth generation, it ends with the same champion as one that never died. A guard lets one
-%% that is killed more than five times in ten seconds go.
-killed_and_resumed(_) ->
+%% The population is killed at several generations and ends with the champion of a population that
+%% was not killed. Its supervisor gives up after more than five kills in ten seconds.
+a_killed_population_ends_with_the_same_champion(_) ->
     Whole = run_whole(options(11)),
     {ok, _} = cambrian_population:start((options(11))#{name => here}),
     ok = cambrian_population:run(here),
@@ -74,8 +96,8 @@ killed_and_resumed(_) ->
                   end, [3, 12, 21, 30]),
     ?assertEqual(Whole, champion_of(cambrian_population:await(here, 60_000))).
 
-%% Who waits, by the name or by the pid, is answered by the one that comes back.
-awaited_and_killed(_) ->
+%% The restarted population answers a caller that awaits it, by its name or by its pid.
+await_is_answered_by_the_restarted_population(_) ->
     Whole = run_whole(options(11)),
     _ = [begin
              {ok, P} = cambrian_population:start(maps:merge(options(11), Name)),
@@ -88,8 +110,8 @@ awaited_and_killed(_) ->
              ok = cambrian_population:stop(P)
          end || Name <- [#{name => here}, #{}]].
 
-%% It goes as far as it was to go, and not as far again.
-stepped_and_killed(_) ->
+%% After the restart the population makes only the rest of its steps.
+a_step_of_a_killed_population_ends_at_the_same_generation(_) ->
     {ok, P} = cambrian_population:start(options(11)),
     {ok, _} = cambrian_population:step(P, 3),
     ok = cambrian_population:subscribe(P),
@@ -98,8 +120,8 @@ stepped_and_killed(_) ->
     ?assertEqual({ok, 14}, answer(Asked)),
     ok = cambrian_population:stop(P).
 
-%% One that nobody starts again: the caller exits with what it died of.
-awaited_and_gone(_) ->
+%% No supervisor restarts this population: its callers exit with its reason.
+await_exits_if_the_population_is_not_restarted(_) ->
     {Pid, Monitor} = spawn_monitor(fun() ->
                                        {ok, P} = cambrian_population:start_link(options(11)),
                                        unlink(P),
@@ -111,7 +133,7 @@ awaited_and_gone(_) ->
     ?assertExit({noproc, _}, cambrian_population:step(nobody, 1)),
     ?assertExit(noproc, cambrian_population:stop(nobody)).
 
-called_by_an_old_pid(_) ->
+a_call_by_an_old_pid_reaches_the_restarted_population(_) ->
     {ok, P} = cambrian_population:start(options(11)),
     {ok, _} = cambrian_population:step(P, 3),
     Asked = [fun cambrian_population:info/1, fun cambrian_population:best/1, fun cambrian_population:history/1,
@@ -122,7 +144,7 @@ called_by_an_old_pid(_) ->
     [Again] = maps:values(cambrian_store:populations()),
     ?assertNotEqual(P, Again),
     exit(Again, kill),
-    %% and twice
+    %% also after a second restart
     #{generation := 2} = cambrian_population:info(P),
     ok = cambrian_population:stop(P),
     ?assertEqual(#{}, cambrian_store:populations()).
@@ -135,8 +157,8 @@ answer({Pid, Monitor}) ->
         {'DOWN', Monitor, process, Pid, Reason} -> {exit, Reason}
     end.
 
-%% The application stops and starts, as after a power cut: the file brings it back.
-kept_on_disk(Config) ->
+%% The application is killed and started again, as after a power cut.
+a_population_continues_from_its_file_after_a_restart(Config) ->
     ok = application:set_env(cambrian, data_dir, proplists:get_value(dir, Config)),
     Whole = run_whole(options(12)),
     {ok, _} = cambrian_population:start((options(12))#{name => here}),
@@ -152,7 +174,7 @@ kept_on_disk(Config) ->
     ok = cambrian_population:subscribe(here),
     ?assertEqual(Whole, champion_of(cambrian_population:await(here, 60_000))).
 
-torn_file(Config) ->
+a_torn_checkpoint_is_an_error_and_resume_false_starts_anew(Config) ->
     Dir = proplists:get_value(dir, Config),
     ok = application:set_env(cambrian, data_dir, Dir),
     {ok, _} = cambrian_population:start((options(1))#{name => solid, checkpoints => 1}),
@@ -163,7 +185,7 @@ torn_file(Config) ->
     ?assertMatch({error, {torn_checkpoint, _}}, cambrian_population:start((options(1))#{name => solid})),
     {ok, Fresh} = cambrian_population:start((options(1))#{name => solid, resume => false}),
     ?assertMatch(#{generation := 0}, cambrian_population:info(Fresh)),
-    %% afresh once: after a crash it goes on where it was
+    %% `resume => false' holds for the start only: after a crash the population continues
     {ok, _} = cambrian_population:step(solid, 3),
     exit(Fresh, kill),
     Back = await_return(solid, Fresh),
@@ -173,8 +195,9 @@ tear(File) ->
     {ok, Bytes} = file:read_file(File),
     ok = file:write_file(File, binary:part(Bytes, 0, byte_size(Bytes) - 7)).
 
-%% The last three are kept; from those that are sound it ends where it would have ended.
-falls_back_to_one_before(Config) ->
+%% The last three checkpoints are kept. From the last whole one the run ends with the same
+%% champion.
+a_population_falls_back_to_the_last_whole_checkpoint(Config) ->
     Dir = proplists:get_value(dir, Config),
     ok = application:set_env(cambrian, data_dir, Dir),
     Options = (options(14))#{name => here, checkpoint_interval => 0},
@@ -194,8 +217,9 @@ falls_back_to_one_before(Config) ->
     ok = cambrian_population:run(Again),
     ?assertEqual(Whole, champion_of(cambrian_population:await(Again, 60_000))).
 
-%% What is in the way of its directory stands for a disk that is full: it says so once, goes on, and writes when it can.
-goes_on_without_a_disk(Config) ->
+%% A file at the path of the directory acts as a full disk. The population reports it once, goes
+%% on, and writes again once it can.
+a_population_goes_on_without_a_disk(Config) ->
     Dir = filename:join(proplists:get_value(dir, Config), "populations"),
     InTheWay = filename:join(Dir, "here"),
     ok = filelib:ensure_dir(InTheWay),
@@ -215,8 +239,8 @@ goes_on_without_a_disk(Config) ->
 
 events(Name) -> receive {cambrian, Name, Event} -> [Event | events(Name)] after 0 -> [] end.
 
-%% After a crash the goal is what it was; where it is started anew from a file, what it is told then counts.
-told_anew_in_another_vm(Config) ->
+%% After a crash the goal stays. In another VM the options of the new start count.
+the_goal_survives_a_crash_and_is_set_anew_in_another_vm(Config) ->
     ok = application:set_env(cambrian, data_dir, proplists:get_value(dir, Config)),
     {ok, First} = cambrian_population:start((options(16))#{name => here, generations => 4}),
     ok = cambrian_population:run(here, #{generations => 6}),
@@ -231,18 +255,18 @@ told_anew_in_another_vm(Config) ->
     ok = cambrian_population:run(here),
     ?assertMatch({ok, #{generations := 9}}, cambrian_population:await(here, 60_000)).
 
-until_a_fun_says_so(_) ->
+a_run_ends_when_the_fun_of_until_returns_true(_) ->
     Until = fun(#{generation := G, species := Species}) -> G >= 3 andalso length(Species) > 1 end,
     {ok, P} = cambrian_population:start((options(17))#{name => here, until => Until}),
     ok = cambrian_population:run(P),
     {ok, #{solved := true, generations := 4, fitness := Fitness}} = cambrian_population:await(P, 60_000),
     ?assertMatch({ok, #{fitness := Fitness}}, cambrian_population:best(P)),
-    %% it is there after a crash, too
+    %% the result survives a crash
     exit(P, kill),
     Back = await_return(here, P),
     ?assertMatch({ok, #{solved := true, generations := 4}}, cambrian_population:await(Back, 60_000)).
 
-a_fun_that_says_nothing(_) ->
+an_until_fun_that_fails_or_returns_no_boolean_is_an_error(_) ->
     {ok, P} = cambrian_population:start((options(18))#{name => here, until => fun(_) -> error(on_purpose) end}),
     ok = cambrian_population:subscribe(P),
     ok = cambrian_population:run(P),
@@ -253,16 +277,16 @@ a_fun_that_says_nothing(_) ->
     ok = cambrian_population:run(P, #{until => fun(#{generation := G}) -> G >= 5 end}),
     ?assertMatch({ok, #{generations := 6}}, cambrian_population:await(P, 60_000)).
 
-%% The best was found so many generations ago, and no other limit was reached.
-patience(_) ->
+%% Patience ends the run, before any other limit.
+a_run_ends_after_its_patience(_) ->
     {ok, P} = cambrian_population:start(#{task => 'xor', seed => 3, target => 5, patience => 7}),
     ok = cambrian_population:run(P),
     {ok, #{generations := Generations, solved := false}} = cambrian_population:await(P, 60_000),
     ?assertMatch({ok, #{generation := Best}} when Best + 8 =:= Generations, cambrian_population:best(P)),
     ok = cambrian_population:stop(P).
 
-%% The champion is who did best on rows that evolution did not see, killed on the way or not.
-early_stopping(_) ->
+%% The champion is the genotype with the best validation, with and without a kill on the way.
+early_stopping_picks_the_champion_by_its_validation(_) ->
     _ = rand:seed(exsss, 1),
     Rows = [[rand:normal() + 2 * (K rem 2), rand:normal()] || K <- lists:seq(1, 60)],
     Data = {dataset, #{inputs => Rows, targets => [K rem 2 || K <- lists:seq(1, 60)], kind => classification,
@@ -274,7 +298,7 @@ early_stopping(_) ->
         cambrian_population:await(P, 60_000),
     {ok, #{validation := Again}} = cambrian_task:trial(Data, cambrian_network:compile(Champion)),
     ?assertEqual(Held, Again),
-    %% not the fittest of all: that one had learnt the rows by heart
+    %% the champion is not the fittest genotype, which overfits the training rows
     {ok, #{fitness := Fittest}} = cambrian_population:best(P),
     ?assert(maps:get(fitness, Result) < Fittest),
     ok = cambrian_population:stop(P),
@@ -288,15 +312,15 @@ early_stopping(_) ->
         cambrian_population:await(here, 60_000),
     ?assertEqual(cambrian_genotype:id(Champion), cambrian_genotype:id(Other)).
 
-asleep_when_idle(_) ->
+an_idle_population_hibernates(_) ->
     {ok, P} = cambrian_population:start(#{task => 'xor', seed => 1}),
     {ok, _} = cambrian_population:step(P, 3),
     hibernates(P),
     ?assertMatch({ok, #{generation := 2}}, cambrian_population:stats(P)),
     ok = cambrian_population:stop(P).
 
-%% Under a supervisor of the user's, too, a crash is no new start; in another VM it is.
-afresh_once(Config) ->
+%% After a crash under a user's supervisor the population continues, in another VM it starts anew.
+resume_false_starts_anew_once_a_vm(Config) ->
     ok = application:set_env(cambrian, data_dir, proplists:get_value(dir, Config)),
     Options = (options(1))#{name => here, resume => false},
     Supervised = fun() ->
@@ -315,13 +339,14 @@ afresh_once(Config) ->
     {Second, 0} = Supervised(),
     ok = gen_server:stop(Second).
 
-%% By a population, whose files stay, or by what is none: an error, and nothing is started, crashes or is deleted.
-a_name_that_is_taken(Config) ->
+%% The name belongs to a population, whose files stay, or to another process: an error, and
+%% nothing starts, crashes or is deleted.
+a_name_in_use_is_refused(Config) ->
     Dir = proplists:get_value(dir, Config),
     ok = application:set_env(cambrian, data_dir, Dir),
     {ok, Here} = cambrian_population:start((options(1))#{name => here, checkpoint_interval => 0}),
     {ok, _} = cambrian_population:step(here, 5),
-    %% answers once the last file is there, which a step does not wait for
+    %% this call returns once the last file is written, which a step does not wait for
     _ = cambrian_population:info(here),
     Files = fun() -> lists:sort(filelib:wildcard(filename:join([Dir, "populations", "**"]))) end,
     Before = Files(),
@@ -334,7 +359,7 @@ a_name_that_is_taken(Config) ->
          ?assertEqual(Taken, cambrian_population:start_link(Options#{resume => Resume})),
          ?assertEqual(Taken, cambrian:evolve(maps:get(task, Options), maps:remove(task, Options#{resume => Resume})))
      end || Options <- [(options(1))#{name => here}, Other], Resume <- [true, false]],
-    %% files of a name that another process has
+    %% files under the name of another process
     ok = filelib:ensure_dir(filename:join([Dir, "populations", "kernel_sup", "x"])),
     ok = file:write_file(filename:join([Dir, "populations", "kernel_sup", "000000000001.checkpoint"]), "mine"),
     [?assertEqual({error, {name_taken, Name}}, cambrian_population:start(Other#{name => Name, resume => Resume}))
@@ -349,7 +374,7 @@ a_name_that_is_taken(Config) ->
 
 init(Flags) -> {ok, Flags}.
 
-who_waits_to_be_let_in_still_does(_) ->
+a_newcomer_that_waits_survives_a_crash(_) ->
     {ok, #{champion := Champion, fitness := Fitness}} = cambrian:evolve('xor', #{seed => 42}),
     {ok, P} = cambrian_population:start(#{task => 'xor', seed => 1, name => here}),
     ok = cambrian_population:inject(P, Champion),
@@ -364,7 +389,7 @@ hibernates(P) ->
         _ -> erlang:yield(), hibernates(P)
     end.
 
-checkpoint_of_another_task(Config) ->
+a_checkpoint_of_another_task_is_refused(Config) ->
     ok = application:set_env(cambrian, data_dir, proplists:get_value(dir, Config)),
     {ok, _} = cambrian_population:start((options(1))#{name => solid}),
     {ok, _} = cambrian_population:step(solid, 1),
@@ -372,8 +397,7 @@ checkpoint_of_another_task(Config) ->
     ?assertEqual({error, {checkpoint_of_another_task, <<"double_pole_novel">>}},
                  cambrian_population:start(#{task => 'xor', name => solid})).
 
-%% One that dies again and again gives up alone.
-keeps_failing_alone(_) ->
+a_population_that_keeps_crashing_is_given_up_alone(_) ->
     {ok, Solid} = cambrian_population:start((options(1))#{name => solid}),
     {ok, First} = cambrian_population:start((options(2))#{name => doomed}),
     Last = lists:foldl(fun(_, Pid) ->
@@ -390,7 +414,7 @@ gone(Name) ->
     _ = supervisor:which_children(cambrian_population_sup),
     whereis(Name).
 
-paused_and_stepped(_) ->
+a_paused_population_can_be_stepped(_) ->
     {ok, P} = cambrian_population:start(options(3)),
     ?assertMatch({ok, #{generation := 0}}, cambrian_population:step(P, 1)),
     {ok, #{generation := 4, evaluations := Evaluations}} = cambrian_population:step(P, 4),
@@ -404,15 +428,14 @@ paused_and_stepped(_) ->
     ?assertEqual(Whole, champion_of(cambrian_population:await(P, 60_000))),
     ok = cambrian_population:stop(P).
 
-%% A paused population ends its generation first; `step' is refused until it has.
+%% A paused population first ends its generation; `step' is refused until then.
 settled(P) ->
     case cambrian_population:step(P, 1) of
         {ok, Stats} -> {ok, Stats};
         {error, running} -> settled(P)
     end.
 
-%% What could not be measured has no fitness, and nobody is told that it has.
-a_newcomer_that_fails(_) ->
+a_newcomer_that_fails_has_no_fitness(_) ->
     {ok, Newcomer} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 5),
     {ok, Other} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 6),
     Bad = cambrian_network:activate(cambrian_network:compile(Newcomer), [1, 1]),
@@ -440,9 +463,9 @@ received(P, Generation) ->
 no_more(Kind) -> no_more(Kind, 0).
 no_more(Kind, Ms) -> receive {cambrian, _, {Kind, _} = Event} -> error(Event) after Ms -> ok end.
 
-%% A population that rests takes in who is better at once, and rests on: no generation, no page, no other stats. What
-%% it took in is there when it goes on.
-fed_at_rest(_) ->
+%% An idle population takes a fitter newcomer in at once and stays idle: no generation, no row of
+%% the history, the same stats. Its next generation has the newcomer.
+an_idle_population_takes_newcomers_in_at_once(_) ->
     {ok, #{champion := Champion, fitness := Fitness}} = cambrian:evolve('xor', #{seed => 42}),
     Newborn = [element(2, cambrian_genotype:new(#{inputs => 2, outputs => 1}, Seed)) || Seed <- lists:seq(1, 10)],
     {ok, Stranger} = cambrian_genotype:new(#{inputs => 5, outputs => 1}, 1),
@@ -470,8 +493,9 @@ fed_at_rest(_) ->
     ?assertMatch({ok, #{generation := 2, best := Best}} when Best >= Fitness, cambrian_population:step(P, 1)),
     ok = cambrian_population:stop(P).
 
-%% Who is offered while another is evaluated is evaluated after it; to step or run waits until then.
-fed_while_fed_at_rest(_) ->
+%% A newcomer that arrives during an evaluation is evaluated after it. A call of step or run waits
+%% until then.
+an_idle_population_takes_newcomers_in_one_after_another(_) ->
     {Gate, Test} = {atomics:new(1, []), self()},
     Task = fun(Network) -> wait_at(Gate, Test), hd(cambrian_network:activate(Network, [1, 1])) end,
     {ok, P} = cambrian_population:start(#{task => Task, inputs => 2, outputs => 1, seed => 3, population => 10}),
@@ -491,8 +515,9 @@ fed_while_fed_at_rest(_) ->
     receive {stepped, Answer} -> ?assertMatch({ok, #{generation := 1}}, Answer) after 300_000 -> error(no_answer) end,
     ok = cambrian_population:stop(P).
 
-%% Killed at rest, it has whom it took in there when it goes on, and tells nobody of them again.
-fed_at_rest_and_killed(_) ->
+%% The population is killed while idle: its next generation has the newcomers it took in, and it
+%% reports none again.
+a_killed_idle_population_keeps_its_newcomers(_) ->
     {ok, #{champion := Champion, fitness := Fitness}} = cambrian:evolve('xor', #{seed => 42}),
     {ok, P} = cambrian_population:start(#{task => 'xor', seed => 1, name => here, population => 50}),
     {ok, _} = cambrian_population:step(P, 2),
@@ -523,8 +548,9 @@ fitter(P, Fitness) ->
         _ -> erlang:yield(), fitter(P, Fitness)
     end.
 
-%% One that has its result is fed as well; the result stays, also after a crash and in another VM.
-fed_after_the_end(Config) ->
+%% A finished population takes newcomers in too. Its result stays, also after a crash and in
+%% another VM.
+a_finished_population_takes_newcomers_in_and_keeps_its_result(Config) ->
     ok = application:set_env(cambrian, data_dir, proplists:get_value(dir, Config)),
     {ok, #{champion := Champion, fitness := Fitness}} = cambrian:evolve('xor', #{seed => 42}),
     Options = #{task => 'xor', seed => 1, name => here, population => 50, generations => 3},
@@ -548,8 +574,9 @@ fed_after_the_end(Config) ->
     ?assertMatch({ok, #{generations := 3, fitness := Fitness}}, cambrian_population:await(Restarted, 300_000)),
     ok = cambrian_population:stop(Restarted).
 
-%% Also while the next generation is being evaluated, which a gate keeps from ending; and the same from the same seed.
-migrants(_) ->
+%% Migrants can be asked for during the evaluation of the next generation, which a gate keeps from
+%% ending. The same seed gives the same migrants.
+each_policy_gives_migrants(_) ->
     {Gate, Test} = {atomics:new(1, []), self()},
     Fitness = fun(Network) -> hd(cambrian_network:activate(Network, [1, 1])) end,
     Task = fun(Network) -> wait_at(Gate, Test), Fitness(Network) end,
@@ -587,7 +614,7 @@ wait_while_closed(Gate) ->
         1 -> timer:sleep(1), wait_while_closed(Gate)
     end.
 
-fed(_) ->
+a_population_takes_an_injected_genotype_in(_) ->
     {ok, #{champion := Champion, fitness := Fitness}} = cambrian:evolve('xor', #{seed => 1}),
     {ok, P} = cambrian_population:start(#{task => 'xor', seed => 2}),
     ok = cambrian_population:subscribe(P),
@@ -604,13 +631,13 @@ fed(_) ->
     {ok, _} = cambrian_population:step(P, 1),
     receive {cambrian, _, {received, #{id := Id, outcome := Again}}} -> ?assertEqual(known, Again) end,
     ok = cambrian_population:stop(P),
-    %% before its first generation, all wait
+    %% before the first generation all newcomers wait, at most 64
     {ok, Q} = cambrian_population:start(#{task => 'xor', seed => 3}),
     [?assertEqual({N, ok}, {N, cambrian_population:inject(Q, Champion)}) || N <- lists:seq(1, 64)],
     ?assertEqual({error, busy}, cambrian_population:inject(Q, Champion)),
     ok = cambrian_population:stop(Q).
 
-watched(_) ->
+a_subscriber_gets_an_event_of_each_generation(_) ->
     {ok, P} = cambrian_population:start(#{task => 'xor', seed => 42}),
     ok = cambrian_population:subscribe(P),
     ok = cambrian_population:run(P),
@@ -625,14 +652,14 @@ watched(_) ->
 
 seen() -> receive {cambrian, _, {generation, #{generation := G}}} -> [G | seen()] after 0 -> [] end.
 
-many_at_once(_) ->
+many_populations_run_at_once(_) ->
     Whole = [run_whole(#{task => 'xor', seed => Seed}) || Seed <- lists:seq(1, 6)],
     Populations = [element(2, cambrian_population:start(#{task => 'xor', seed => Seed})) || Seed <- lists:seq(1, 6)],
     [ok = cambrian_population:run(P) || P <- Populations],
     ?assertEqual(Whole, [champion_of(cambrian_population:await(P, 300_000)) || P <- Populations]),
     [ok = cambrian_population:stop(P) || P <- Populations].
 
-under_a_supervisor(_) ->
+a_population_runs_under_a_supervisor_of_the_user(_) ->
     Spec = cambrian_population:child_spec(#{task => 'xor', name => here, seed => 1}),
     {ok, Supervisor} = supervisor_of(Spec),
     First = whereis(here),
@@ -641,8 +668,8 @@ under_a_supervisor(_) ->
     unlink(Supervisor),
     exit(Supervisor, shutdown).
 
-%% Whoever looks after all populations of a node is told of each, wherever it is supervised, and when it comes back.
-known_to_all(_) ->
+%% A watcher of all populations hears of each start and restart, under any supervisor.
+all_populations_of_a_node_can_be_watched(_) ->
     {ok, P} = cambrian_population:start(#{task => 'xor', seed => 1}),
     #{name := Nameless} = cambrian_population:info(P),
     ?assertMatch(#{Nameless := P}, cambrian_store:watch()),
@@ -667,7 +694,7 @@ supervisor_of(Spec) ->
     {ok, Supervisor}.
 
 
-idle_answers(_) ->
+an_idle_population_answers_before_its_first_generation(_) ->
     {ok, P} = cambrian_population:start(#{task => 'xor', seed => 5}),
     ?assertEqual({error, not_evaluated}, cambrian_population:best(P)),
     ?assertEqual({error, not_evaluated}, cambrian_population:stats(P)),
@@ -680,8 +707,8 @@ idle_answers(_) ->
     ?assertMatch({ok, _}, cambrian_nif:population_decode(Bytes)),
     ok = cambrian_population:stop(P).
 
-%% To run while steps are under way answers the steps in time, and goes on.
-run_while_stepping(_) ->
+%% run/1 during steps: the caller of step gets its answer in time, and the run goes on.
+a_run_may_start_during_steps(_) ->
     {ok, P} = cambrian_population:start((options(3))#{generations => 30}),
     Self = self(),
     ok = cambrian_population:subscribe(P),
@@ -692,8 +719,8 @@ run_while_stepping(_) ->
     {ok, #{generations := 30}} = cambrian_population:await(P, 300_000),
     ok = cambrian_population:stop(P).
 
-%% A limit is a limit: to run again at it does nothing, to raise it goes on.
-run_again_at_the_limit(_) ->
+%% Another run with the same limit does nothing; with a higher limit it goes on.
+a_run_at_its_limit_goes_on_if_the_limit_is_raised(_) ->
     {ok, P} = cambrian_population:start((options(3))#{generations => 3}),
     ok = cambrian_population:run(P),
     {ok, #{generations := 3} = Result} = cambrian_population:await(P, 300_000),
@@ -704,15 +731,15 @@ run_again_at_the_limit(_) ->
     {ok, #{generations := 5}} = cambrian_population:await(P, 300_000),
     ok = cambrian_population:stop(P).
 
-what_is_no_genotype_harms_only_who_offers_it(_) ->
+injecting_a_term_that_is_no_genotype_raises_in_the_caller(_) ->
     {ok, P} = cambrian_population:start(options(3)),
     ?assertError(badarg, cambrian_population:inject(P, make_ref())),
     ?assertMatch({ok, _}, cambrian_population:step(P, 1)),
     ok = cambrian_population:stop(P).
 
-%%% ---- strangers --------------------------------------------------------------------------
+%%% ---- mesh newcomers ----------------------------------------------------------------------
 
-%% A champion that does what it did, with so many idle neurons beside.
+%% A genotype with the same outputs and so many idle neurons more.
 bloated(Genotype, Count) ->
     #{nodes := Nodes, connections := Connections} = Genes = cambrian_genotype:to_map(Genotype),
     #{id := Output} = lists:last(Nodes),
@@ -729,8 +756,9 @@ told(From) ->
     after 300_000 -> error({nothing_told_of, From})
     end.
 
-%% What a stranger sends is not even compiled where it is far dearer than what is here; what a user gives is.
-a_stranger_that_is_too_costly(_) ->
+%% A newcomer from the mesh that costs far more than the population's own is not even compiled; a
+%% genotype that a user injects is.
+a_mesh_newcomer_that_is_too_costly_is_refused(_) ->
     {ok, #{champion := Champion, fitness := Fitness}} = cambrian:evolve(double_pole_novel, #{seed => 42, generations => 60}),
     {ok, P} = cambrian_population:start(#{task => double_pole_novel, seed => 4, population => 50, target => 1.0e9}),
     {ok, _} = cambrian_population:step(P, 1),
@@ -742,22 +770,23 @@ a_stranger_that_is_too_costly(_) ->
     ?assert(Cost > Bound),
     ?assertEqual(8 * max(16, Median), Bound),
     ?assertNot(is_map_key(work, Told)),
-    %% the same champion without it is welcome, and what it cost is known
+    %% the same champion without these neurons is taken in, and its cost is known
     ok = from_the_mesh(P, Champion, friend),
     #{outcome := accepted, fitness := Fitness, work := Work} = told(friend),
     ?assertEqual(0, Work rem cambrian_genotype:cost(Champion)),
-    %% and by a user anything can be put in
+    %% a user may inject a genotype of any cost
     ok = cambrian_population:inject(P, bloated(Champion, 100), user),
     ?assertMatch(#{fitness := Fitness}, told(user)),
     ok = cambrian_population:stop(P).
 
-%% However many come that are as good as the champion: a generation lets in a tenth, and beside those only who is better than all.
-a_tenth_of_strangers(_) ->
+%% Many newcomers are as fit as the champion: a generation admits a tenth of its size, and beyond
+%% that only a newcomer fitter than all.
+a_generation_admits_a_tenth_of_mesh_newcomers(_) ->
     {ok, P} = cambrian_population:start(#{task => 'xor', seed => 4, population => 50, target => 1.0e9}),
     {ok, _} = cambrian_population:step(P, 1),
     {ok, #{champion := Good}} = cambrian_population:best(P),
     ok = cambrian_population:subscribe(P),
-    %% its own, one after the other, each with a weight that differs by nothing that matters
+    %% newcomers made of its own champion, each with a slightly different weight
     Told = [begin
                 ok = from_the_mesh(P, like(Good, N), N),
                 told(N)
@@ -765,12 +794,12 @@ a_tenth_of_strangers(_) ->
     Outcomes = [Outcome || #{outcome := Outcome} <- Told],
     Accepted = length([accepted || accepted <- Outcomes]),
     ?assert(Accepted >= 5),
-    %% those beyond a tenth were each better than all before
+    %% each newcomer beyond the tenth was fitter than all before it
     Beyond = lists:nthtail(5, [F || #{outcome := accepted, fitness := F} <- Told]),
     ?assertEqual(lists:sort(Beyond), Beyond),
     ?assert(lists:member(full, Outcomes)),
     ?assert(lists:all(fun(#{outcome := full, fitness := F}) -> is_float(F); (_) -> true end, Told)),
-    %% the next generation lets others in
+    %% the next generation admits others
     {ok, _} = cambrian_population:step(P, 1),
     ok = from_the_mesh(P, like(Good, 100), next),
     ?assertEqual(accepted, maps:get(outcome, told(next))),
@@ -781,8 +810,9 @@ like(Genotype, N) ->
     {ok, Like} = cambrian_genotype:from_map(Genes#{connections := [First#{weight := Weight * (1 - N * 1.0e-6)} | Others]}),
     Like.
 
-%% A genotype of a stranger that is never done: the population goes on meanwhile, and takes others in when it has ended.
-a_stranger_that_stalls(_) ->
+%% The evaluation of a newcomer hangs: the population goes on meanwhile, and takes others in after
+%% its timeout.
+a_mesh_newcomer_that_hangs_does_not_block_the_population(_) ->
     {ok, Stalling} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 900),
     {ok, Other} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 901),
     Same = cambrian_network:activate(cambrian_network:compile(Stalling), [1, 1]),
@@ -805,13 +835,13 @@ a_stranger_that_stalls(_) ->
     ok = cambrian_population:run(P),
     #{outcome := failed, work := Work} = told(staller),
     receive {'DOWN', _, process, Worker, _} -> ok end,
-    %% which cost what the population could have done meanwhile
+    %% the work is what the population could have done in that time
     ?assert(Work > 1000 * cambrian_genotype:cost(Stalling)),
     ?assertMatch(#{outcome := Outcome} when Outcome =/= failed, told(other)),
     ok = cambrian_population:stop(P).
 
-%% In a task in Rust, where it is no failure: it takes longer than a millisecond.
-a_stranger_that_is_late(_) ->
+%% The newcomer takes longer than a millisecond, in a task in Rust.
+a_mesh_newcomer_beyond_the_timeout_is_late_and_not_failed(_) ->
     Task = {sequence_recall, #{length => 8, delay => 16}},
     {ok, P} = cambrian_population:start(#{task => Task, seed => 1, population => 10, newcomer_timeout => 1}),
     ok = cambrian_population:subscribe(P),
@@ -823,8 +853,8 @@ a_stranger_that_is_late(_) ->
     ?assertNot(is_map_key(fitness, Told)),
     ok = cambrian_population:stop(P).
 
-%% What the governor has it wait is no time of its own, be it evaluated in Rust or by a fun.
-strangers_rest_with_the_governor(_) ->
+%% A pause by the governor does not count as evaluation time, in Rust or of a fun.
+a_pause_by_the_governor_makes_no_newcomer_late(_) ->
     Fun = fun(Network) -> hd(cambrian_network:activate(Network, [1, 1])) end,
     Options = #{seed => 1, population => 10, target => 99, newcomer_timeout => 1000},
     [begin
@@ -841,8 +871,9 @@ strangers_rest_with_the_governor(_) ->
          ok = cambrian_population:stop(P)
      end || Task <- [#{task => 'xor'}, #{task => Fun, inputs => 2, outputs => 1}]].
 
-%% One who accounts for it knows what each generation of its own cost, whatever evaluates it, and whether it rests.
-its_own_work(_) ->
+%% A bridge learns the work of each generation of the population's own genotypes, in Rust or
+%% Erlang, and whether the population is idle.
+a_population_reports_the_work_of_its_own_genotypes(_) ->
     Worked = fun(P) -> receive {cambrian, P, {worked, Report}} -> Report after 300_000 -> error({no_word_of, P}) end end,
     Fun = fun(Network) -> [Output] = cambrian_network:activate(Network, [1, 1]), Output end,
     [begin
@@ -851,7 +882,7 @@ its_own_work(_) ->
          #{work := 0, rests := true, failing := false} = Worked(solid),
          {ok, _} = cambrian_population:step(solid, 1),
          #{work := 0, rests := false} = Worked(solid),
-         %% first networks of two connections and an output cost 4 a tick
+         %% a first network of two connections and an output costs 4 a tick
          ?assertEqual(#{work => 10 * Ticks * 4, rests => false, failing => false}, Worked(solid)),
          #{work := 0, rests := true} = Worked(solid),
          ok = cambrian_population:unsubscribe(solid),
@@ -860,8 +891,9 @@ its_own_work(_) ->
          ok = cambrian_population:stop(P)
      end || {Ticks, Options} <- [{4, #{task => 'xor'}}, {1, #{task => Fun, inputs => 2, outputs => 1}}]].
 
-%% A stranger that was measured and not taken in yet is measured again after a crash, and told of once.
-a_stranger_and_a_crash(_) ->
+%% A newcomer that was measured but not yet in a generation is measured again after a crash, and
+%% reported once.
+a_mesh_newcomer_survives_a_crash(_) ->
     {ok, #{champion := Champion, fitness := Fitness}} = cambrian:evolve('xor', #{seed => 42}),
     {ok, P} = cambrian_population:start(#{task => 'xor', name => doomed, seed => 1, target => 99}),
     ok = from_the_mesh(P, Champion, mesh),

@@ -1,15 +1,17 @@
-%% Killed at fifty random moments, in four ways, a population ends with the bytes of one that never died. So do two with an
-%% archive and a front, in a VM that is killed at twenty.
+%% A VM is killed at fifty random moments, in three ways. Its population ends with the bytes of a
+%% population that was not killed. So do two populations with an archive and a front, in a VM that is
+%% killed at twenty moments.
 -module(cambrian_power_cut_SUITE).
 -include_lib("stdlib/include/assert.hrl").
 -compile([export_all, nowarn_export_all]).
 
-all() -> [fifty_random_moments, an_archive_and_a_front].
+all() -> [a_population_killed_at_fifty_moments_ends_with_the_same_bytes, an_archive_and_a_front_after_twenty_kills_have_the_same_ids].
 
 suite() -> [{timetrap, {minutes, 5}}].
 
-%% How each VM dies: it is killed from outside, it halts while threads of the library work, or it is killed when for some
-%% time none of its files could be written. In all of them the population's process is killed before.
+%% The ends of a VM: it is killed from outside, it halts while threads of the library work, or it
+%% is killed after some time without a writable file. Before each end of `victim' the population's
+%% process is killed.
 deaths(victim) -> [kill, halt, full_disk];
 deaths(searches) -> [kill].
 
@@ -34,9 +36,9 @@ options(searches) ->
      #{task => zdt1, name => front, search => pareto, seed => 5, population => 100, generations => 80, target => 99,
        checkpoint_interval => 0}].
 
-fifty_random_moments(Config) -> dies_at_random_moments(victim, Config).
+a_population_killed_at_fifty_moments_ends_with_the_same_bytes(Config) -> dies_at_random_moments(victim, Config).
 
-an_archive_and_a_front(Config) -> dies_at_random_moments(searches, Config).
+an_archive_and_a_front_after_twenty_kills_have_the_same_ids(Config) -> dies_at_random_moments(searches, Config).
 
 dies_at_random_moments(Case, Config) ->
     Seed = case os:getenv("SEED") of false -> erlang:system_time(); Set -> list_to_integer(Set) end,
@@ -66,7 +68,8 @@ one(#{champion := Champion, evaluations := Evaluations, generations := Generatio
     Bytes = [cambrian_genotype:to_binary(Champion) | Ids],
     [binary:encode_hex(crypto:hash(sha256, Bytes)), io_lib:format(" ~b ~b", [Evaluations, Generations])].
 
-%% One VM after the other on the same directory; once it has ended, the next begins afresh.
+%% Starts one VM after the other on the same directory. Once the run has ended, the next VM starts
+%% a new one.
 die(Case, Config, Run, Moments, Endings) ->
     case moments(Case) of
         Most when Moments >= Most, Endings =/= [] -> Endings;
@@ -95,7 +98,7 @@ generation(Dir, Name) ->
     Files = filelib:wildcard(filename:join([Dir, "populations", Name, "*.checkpoint"])),
     lists:max([-1 | [list_to_integer(filename:basename(File, ".checkpoint")) || File <- Files]]).
 
-%% Until it has ended or died.
+%% Waits until the run has ended or the VM is dead.
 live(Case, Dir, Death, Kills) ->
     Paths = [filename:dirname(code:which(Module)) || Module <- [cambrian, ?MODULE]],
     Call = io_lib:format("~s:child(~w, ~0p, ~w, ~w).", [?MODULE, Case, Dir, Death, Kills]),
@@ -107,12 +110,12 @@ live(Case, Dir, Death, Kills) ->
     {os_pid, OsPid} = erlang:port_info(Port, os_pid),
     watch(Port, OsPid, Death, 0, []).
 
-%% A death counts when it came, and before the end.
+%% A kill counts if it came before the end of the run.
 watch(Port, OsPid, Death, Count, Said) ->
     receive
         {Port, {data, {eol, "killed the process"}}} -> watch(Port, OsPid, Death, Count + 1, Said);
         {Port, {data, {eol, "kill me"}}} ->
-            %% it may have ended meanwhile, and has said so then
+            %% the run may have ended meanwhile, and printed so
             _ = os:cmd(io_lib:format("kill -9 ~b", [OsPid])),
             watch(Port, OsPid, Death, Count, Said);
         {Port, {data, {eol, "ended " ++ Ending}}} ->

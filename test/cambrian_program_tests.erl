@@ -1,15 +1,25 @@
 -module(cambrian_program_tests).
 -include_lib("eunit/include/eunit.hrl").
--export([lives_as_long_as_it_should/0, evolves/0, only_who_kills_it_pays/0, is_kept_and_shared/0,
-         as_many_processes_as_asked_for/0, a_user_that_dies_takes_it_along/0, one_that_does_not_end_is_killed/0,
-         may_die_while_nobody_needs_it/0, may_be_gone_the_next_time/0,
-         ends_when_nobody_needs_it/0, its_children_end_when_it_is_killed/0, its_children_end_when_it_ends/0,
-         its_children_end_when_it_is_idle/0, its_children_end_with_the_application/0, its_children_end_with_the_vm/0,
-         its_children_end_when_all_that_watches_them_is_killed/0,
-         ends_with_the_application/0, options_are_checked/0, a_large_batch/0, is_evaluated_alone/0,
-         that_hangs_holds_no_run_beyond_its_timeout/0, gives_a_score/0, is_searched/0]).
+-export([a_program_evaluates_the_steps_and_episodes_asked_for/0,
+         an_environment_of_a_program_evolves/0,
+         a_network_that_ends_the_program_costs_only_its_own_fitness/0,
+         a_process_of_a_program_is_kept_and_shared/0,
+         a_program_has_at_most_the_processes_asked_for/0,
+         a_process_of_a_program_ends_with_its_user/0, a_program_that_does_not_end_is_killed/0,
+         a_program_that_was_killed_while_idle_is_started_again/0,
+         a_program_that_cannot_start_again_is_tried_once/0, an_idle_program_ends/0,
+         the_children_of_a_program_end_when_it_is_killed/0,
+         the_children_of_a_program_end_when_it_ends/0,
+         the_children_of_a_program_end_when_it_is_idle/0,
+         the_children_of_a_program_end_with_the_application/0,
+         the_children_of_a_program_end_with_the_vm/0,
+         the_children_of_a_program_end_when_all_watching_processes_are_killed/0,
+         a_program_ends_with_the_application/0, options_of_a_program_are_checked/0,
+         a_large_batch_is_evaluated/0, a_single_network_is_evaluated_on_the_episodes_asked_for/0,
+         a_program_that_hangs_does_not_delay_the_end_of_a_run/0,
+         a_program_gives_a_score/0, a_program_is_searched_by_behaviours_and_goals/0]).
 
-%% A program in Python without packages; where there is no Python there is nothing to try.
+%% Runs a program in Python that needs no packages. Skipped without Python.
 program_test_() ->
     case os:find_executable("python3") of
         false -> {"skipped: no python3", []};
@@ -21,14 +31,23 @@ program_test_() ->
     end.
 
 cases() ->
-    [lives_as_long_as_it_should, evolves, only_who_kills_it_pays, is_kept_and_shared, as_many_processes_as_asked_for,
-     a_user_that_dies_takes_it_along, one_that_does_not_end_is_killed, may_die_while_nobody_needs_it,
-     may_be_gone_the_next_time, ends_when_nobody_needs_it, its_children_end_when_it_is_killed, its_children_end_when_it_ends,
-     its_children_end_when_it_is_idle, its_children_end_with_the_application, its_children_end_with_the_vm,
-     its_children_end_when_all_that_watches_them_is_killed, ends_with_the_application, options_are_checked,
-     a_large_batch, is_evaluated_alone, that_hangs_holds_no_run_beyond_its_timeout, gives_a_score, is_searched].
+    [a_program_evaluates_the_steps_and_episodes_asked_for, an_environment_of_a_program_evolves,
+     a_network_that_ends_the_program_costs_only_its_own_fitness,
+     a_process_of_a_program_is_kept_and_shared, a_program_has_at_most_the_processes_asked_for,
+     a_process_of_a_program_ends_with_its_user, a_program_that_does_not_end_is_killed,
+     a_program_that_was_killed_while_idle_is_started_again,
+     a_program_that_cannot_start_again_is_tried_once, an_idle_program_ends,
+     the_children_of_a_program_end_when_it_is_killed, the_children_of_a_program_end_when_it_ends,
+     the_children_of_a_program_end_when_it_is_idle,
+     the_children_of_a_program_end_with_the_application,
+     the_children_of_a_program_end_with_the_vm,
+     the_children_of_a_program_end_when_all_watching_processes_are_killed,
+     a_program_ends_with_the_application, options_of_a_program_are_checked,
+     a_large_batch_is_evaluated, a_single_network_is_evaluated_on_the_episodes_asked_for,
+     a_program_that_hangs_does_not_delay_the_end_of_a_run, a_program_gives_a_score,
+     a_program_is_searched_by_behaviours_and_goals].
 
-%% ---- what they have in common
+%%% ---- helpers
 
 task(Fault) -> task(Fault, #{}).
 
@@ -42,7 +61,8 @@ scores(Task, Networks) ->
     {ok, #{evaluate := {together, Together}}} = cambrian_task:prepare(Task, #{}),
     Together(Networks, fun(_) -> ok end).
 
-%% The same output for the same input, every time; some say more than 0.8.
+%% Networks whose output depends only on the input. The output of some is above 0.8: these are
+%% loud.
 networks(Count) ->
     [{Seed, cambrian_network:compile(element(2, cambrian_genotype:new(#{inputs => 1, outputs => 1, initial_weight => 2}, Seed)))}
      || Seed <- lists:seq(1, Count)].
@@ -55,7 +75,7 @@ loud(Networks) -> [Index || {Index, Network} <- Networks, says(Network) > 0.8].
 
 sum(Network, Steps) -> lists:sum([says(Network) || _ <- lists:seq(1, Steps)]).
 
-%% Where each process that is started leaves its number.
+%% The file in which each started process writes its process id.
 with_pids(Test) -> cambrian_temporary:with_dir(fun(Dir) -> Test(filename:join(Dir, "pids")) end).
 
 pids(File) ->
@@ -65,29 +85,29 @@ pids(File) ->
 await_end(OsPid) ->
     cambrian_wait:until(fun() -> os:cmd("kill -0 " ++ integer_to_list(OsPid) ++ " 2>&1") =/= "" end).
 
-%% ---- what it does
+%%% ---- evaluation
 
-lives_as_long_as_it_should() ->
+a_program_evaluates_the_steps_and_episodes_asked_for() ->
     Networks = networks(20),
     ?assertEqual([{I, sum(N, 5)} || {I, N} <- Networks], scores(task("none"), Networks)),
     ?assertEqual([{I, sum(N, 5)} || {I, N} <- Networks], scores(task("none", #{episodes => 3}), Networks)),
     ?assertEqual([{I, sum(N, 3)} || {I, N} <- Networks], scores(task("none", #{steps => 3}), Networks)),
     ?assertEqual([], scores(task("none"), [])).
 
-evolves() ->
+an_environment_of_a_program_evolves() ->
     {ok, #{solved := true, fitness := Fitness, champion := Champion}} =
         cambrian:evolve(task("none", #{name => loud}), #{target => 4.9, seed => 1}),
     ?assertEqual(Fitness, sum(cambrian_network:compile(Champion), 5)).
 
-%% Each network that is too loud costs the program's timeout, and its batch several of them.
-that_hangs_holds_no_run_beyond_its_timeout() ->
+%% Each loud network costs the program's timeout, and its batch several of them.
+a_program_that_hangs_does_not_delay_the_end_of_a_run() ->
     Began = erlang:monotonic_time(millisecond),
     ?assertEqual({error, timeout}, cambrian:evolve(task("hang", #{timeout => 2000}), #{timeout => 500, target => 99, seed => 1})),
-    %% the grace of a first evaluation is a little longer than `evaluation_timeout', of 5 s
+    %% the time for a first evaluation is a little longer than `evaluation_timeout', of 5 s
     ?assert(erlang:monotonic_time(millisecond) - Began < 15_000).
 
-%% Whole and in pieces, the others get what they are worth.
-only_who_kills_it_pays() ->
+%% The other networks get their fitness, in one batch or in two.
+a_network_that_ends_the_program_costs_only_its_own_fitness() ->
     Networks = networks(12),
     Loud = loud(Networks),
     ?assert(length(Loud) > 1 andalso length(Loud) < 10),
@@ -124,7 +144,7 @@ faults() ->
         {"faults", {program_failed, <<"too loud">>}}]].
 
 %% Besides the rewards: a score after each episode.
-gives_a_score() ->
+a_program_gives_a_score() ->
     Networks = networks(8),
     Score = fun(N, Left, Cases) ->
                 {measured, {sum(N, 5 - Left), Cases, [says(N), float(Left)], [says(N), -says(N)], 0}}
@@ -155,7 +175,7 @@ faults_of_scores() ->
                                    {"scored_minus_infinity", '-infinity'}]]].
 
 %% The searches that need more than a fitness, over a port.
-is_searched() ->
+a_program_is_searched_by_behaviours_and_goals() ->
     Evolve = fun(Options) -> cambrian:evolve(task("scored", #{name => scored}), Options#{seed => 1, generations => 4, target => 99}) end,
     Params = #{population => 30},
     {ok, #{archive := Archive}} =
@@ -180,20 +200,20 @@ startup() ->
          {program, #{command := Command}} = Task,
          ?assertEqual({error, {program, Command, Expected}}, cambrian:evolve(Task, #{generations => 1}))
      end}} || {Name, Task, Expected} <- [
-        {"not found", {program, #{command => "no_such_program"}}, program_not_found},
-        {"no program", {program, #{command => "/dev/null"}}, program_not_found},
-        {"nowhere", task("none", #{cd => "/no/such/folder"}), {program_not_started, enoent}},
-        {"ends at once", task("at_once"), {program_exited, 7}},
-        {"says nothing", task("mute", #{start_timeout => 300}), {program_hangs, 300}},
-        {"says why", task("hello_error"), {program_failed, <<"no such world">>}},
-        {"prints", {program, #{command => "echo", args => ["Loading the world"]}},
+        {"a command that does not exist", {program, #{command => "no_such_program"}}, program_not_found},
+        {"a file that is no program", {program, #{command => "/dev/null"}}, program_not_found},
+        {"a folder that does not exist", task("none", #{cd => "/no/such/folder"}), {program_not_started, enoent}},
+        {"a program that ends at once", task("at_once"), {program_exited, 7}},
+        {"a program that sends nothing", task("mute", #{start_timeout => 300}), {program_hangs, 300}},
+        {"a program that sends its error", task("hello_error"), {program_failed, <<"no such world">>}},
+        {"a program that prints text", {program, #{command => "echo", args => ["Loading the world"]}},
          {bad_answer, {text, <<"Loading the world">>}}},
-        {"newer", task("newer"), {bad_answer, {unsupported_protocol, 2, 1}}},
-        {"no inputs", task("empty"), {bad_answer, {hello, <<"{\"inputs\":0,\"outputs\":1,\"protocol\":1}">>}}},
-        {"too long a behaviour", task("too_many"),
+        {"a program with a newer protocol", task("newer"), {bad_answer, {unsupported_protocol, 2, 1}}},
+        {"a program without inputs", task("empty"), {bad_answer, {hello, <<"{\"inputs\":0,\"outputs\":1,\"protocol\":1}">>}}},
+        {"a program with too long a behaviour", task("too_many"),
          {bad_answer, {hello, <<"{\"behaviour\":1001,\"inputs\":1,\"outputs\":1,\"protocol\":1}">>}}}]].
 
-is_kept_and_shared() ->
+a_process_of_a_program_is_kept_and_shared() ->
     with_pids(fun(File) ->
         Task = task("none", #{pids => File}),
         _ = scores(Task, networks(3)),
@@ -203,8 +223,8 @@ is_kept_and_shared() ->
         ?assertMatch([_], pids(File))
     end).
 
-%% Four users at once, two processes.
-as_many_processes_as_asked_for() ->
+%% Four users at once share two processes.
+a_program_has_at_most_the_processes_asked_for() ->
     with_pids(fun(File) ->
         Task = task("none", #{pids => File, processes => 2}),
         Networks = networks(10),
@@ -215,8 +235,9 @@ as_many_processes_as_asked_for() ->
         ?assertMatch([_, _], pids(File))
     end).
 
-%% As an evaluator kills its workers: what the program would still answer, nobody gets.
-a_user_that_dies_takes_it_along() ->
+%% The user is killed as an evaluator kills its workers: no process gets the program's late
+%% answer.
+a_process_of_a_program_ends_with_its_user() ->
     with_pids(fun(File) ->
         Task = task("hang", #{pids => File, timeout => 60_000}),
         {ok, #{evaluate := {together, Together}}} = cambrian_task:prepare(Task, #{}),
@@ -232,8 +253,9 @@ a_user_that_dies_takes_it_along() ->
         ?assertEqual([{I, sum(N, 5)} || {I, N} <- Quiet], Together(Quiet, Mark))
     end).
 
-%% Neither the end of its input nor what it is told impresses this one; the second time its process here is killed.
-one_that_does_not_end_is_killed() ->
+%% This program ignores the end of its input and all messages. The second time its process in
+%% Erlang is killed.
+a_program_that_does_not_end_is_killed() ->
     with_pids(fun(File) ->
         _ = scores(task("deaf", #{pids => File, idle => 1}), networks(3)),
         [First] = pids(File),
@@ -244,8 +266,8 @@ one_that_does_not_end_is_killed() ->
         await_end(Second)
     end).
 
-%% Who comes next has nothing to do with it.
-may_die_while_nobody_needs_it() ->
+%% The next user gets a new process and does not notice.
+a_program_that_was_killed_while_idle_is_started_again() ->
     with_pids(fun(File) ->
         Task = task("none", #{pids => File}),
         [{_, Score}] = scores(Task, networks(1)),
@@ -256,8 +278,8 @@ may_die_while_nobody_needs_it() ->
         ?assertMatch([_, _], pids(File))
     end).
 
-%% That is nobody's fault: all have none, and it is not tried again for each.
-may_be_gone_the_next_time() ->
+%% Then no network is at fault: all get the fault, after one try.
+a_program_that_cannot_start_again_is_tried_once() ->
     with_pids(fun(File) ->
         Script = File ++ ".py",
         {ok, _} = file:copy(script(), Script),
@@ -269,37 +291,37 @@ may_be_gone_the_next_time() ->
                      Together(networks(3), fun(_) -> ok end))
     end).
 
-ends_when_nobody_needs_it() ->
+an_idle_program_ends() ->
     with_pids(fun(File) ->
         _ = scores(task("none", #{pids => File, idle => 1}), networks(3)),
         [await_end(OsPid) || OsPid <- pids(File)]
     end).
 
-%% ---- what it leaves behind
+%%% ---- processes left behind
 
-%% Two of a program and its child, and two more for the next one.
+%% The program and its child are two processes, and a new start adds two.
 with_child(Fault, Options, Test) ->
     with_pids(fun(File) ->
         Test(task("parent_" ++ Fault, Options#{pids => File}), File),
         [await_end(OsPid) || OsPid <- pids(File)]
     end).
 
-its_children_end_when_it_is_killed() ->
+the_children_of_a_program_end_when_it_is_killed() ->
     with_child("hang", #{timeout => 300}, fun(Task, File) ->
         [Loud | _] = [Network || {Index, _} = Network <- networks(8), lists:member(Index, loud(networks(8)))],
         ?assertMatch([{_, {fault, {program_hangs, 300}}}], scores(Task, [Loud])),
         ?assertMatch([_, _], pids(File))
     end).
 
-its_children_end_when_it_ends() ->
+the_children_of_a_program_end_when_it_ends() ->
     with_child("exit", #{}, fun(Task, File) ->
         [Loud | _] = [Network || {Index, _} = Network <- networks(8), lists:member(Index, loud(networks(8)))],
         ?assertMatch([{_, {fault, {program_exited, 3}}}], scores(Task, [Loud])),
         ?assertMatch([_, _], pids(File))
     end).
 
-%% After the population's end.
-its_children_end_when_it_is_idle() ->
+%% After the end of its population.
+the_children_of_a_program_end_when_it_is_idle() ->
     with_child("none", #{idle => 1}, fun(Task, _) ->
         {ok, P} = cambrian_population:start(#{task => Task, seed => 1, target => 99, run => true}),
         ok = cambrian_population:subscribe(P),
@@ -307,15 +329,15 @@ its_children_end_when_it_is_idle() ->
         ok = cambrian_population:stop(P)
     end).
 
-its_children_end_with_the_application() ->
+the_children_of_a_program_end_with_the_application() ->
     with_child("deaf", #{}, fun(Task, _) ->
         _ = scores(Task, networks(3)),
         ok = application:stop(cambrian)
     end),
     {ok, _} = application:ensure_all_started(cambrian).
 
-%% Another VM, which has no time to say anything. That its standard input ends does not impress this program.
-its_children_end_with_the_vm() ->
+%% The other VM is killed and cannot end the program, which ignores the end of its input.
+the_children_of_a_program_end_with_the_vm() ->
     with_child("deaf", #{}, fun(Task, File) ->
         Run = io_lib:format("{ok, _} = application:ensure_all_started(cambrian), cambrian_task:prepare(~0p, #{}).", [Task]),
         Erl = filename:join([code:root_dir(), "bin", "erl"]),
@@ -325,7 +347,7 @@ its_children_end_with_the_vm() ->
         [] = os:cmd("kill -9 " ++ integer_to_list(OsPid))
     end).
 
-its_children_end_when_all_that_watches_them_is_killed() ->
+the_children_of_a_program_end_when_all_watching_processes_are_killed() ->
     with_child("deaf", #{}, fun(Task, _) ->
         _ = scores(Task, networks(3)),
         [exit(Process, kill) || Process <- [whereis(cambrian_program_warden) | processes_of_pool()]],
@@ -336,7 +358,7 @@ processes_of_pool() ->
     {links, Links} = process_info(whereis(cambrian_program_pool), links),
     [Pid || Pid <- Links, is_pid(Pid), Pid =/= whereis(cambrian_sup)].
 
-ends_with_the_application() ->
+a_program_ends_with_the_application() ->
     with_pids(fun(File) ->
         Task = task("deaf", #{pids => File}),
         _ = scores(Task, networks(3)),
@@ -346,7 +368,7 @@ ends_with_the_application() ->
         {ok, _} = application:ensure_all_started(cambrian)
     end).
 
-options_are_checked() ->
+options_of_a_program_are_checked() ->
     [?assertEqual({error, Expected}, cambrian_task:prepare({program, Options}, #{}))
      || {Options, Expected} <- [
         {#{}, {missing_options, [command]}},
@@ -358,14 +380,14 @@ options_are_checked() ->
         {#{command => "x", episodes => 0}, {bad_option, {episodes, 0, <<"a positive integer">>}}},
         {#{command => "x", timeout => infinity}, {bad_option, {timeout, infinity, <<"a positive integer">>}}}]].
 
-%% More than fit into the short forms of a list and of bytes.
-a_large_batch() ->
+%% A batch too large for the short forms of MessagePack's arrays and binaries.
+a_large_batch_is_evaluated() ->
     [{_, Network} | _] = networks(1),
     Many = [{Index, Network} || Index <- lists:seq(1, 2000)],
     ?assertEqual([{Index, sum(Network, 5)} || {Index, _} <- Many], scores(task("none"), Many)).
 
-%% By cambrian_task:evaluate/3, on the episodes that are asked for.
-is_evaluated_alone() ->
+%% cambrian_task:evaluate/3 with a list of episodes.
+a_single_network_is_evaluated_on_the_episodes_asked_for() ->
     [{1, Network}] = networks(1),
     ?assertEqual(cambrian_task:evaluate(task("none", #{episodes => 3}), Network),
                  cambrian_task:evaluate(task("none"), Network, #{episodes => [0, 1, 2]})),

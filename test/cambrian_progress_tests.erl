@@ -1,7 +1,7 @@
 -module(cambrian_progress_tests).
 -include_lib("eunit/include/eunit.hrl").
 
-%% Some of the numbers that a line can meet, and the longest.
+%% Typical stats, with given numbers.
 stats(Generation, Best) ->
     #{generation => Generation, best => Best, mean => -Best, species => lists:duplicate(30, {1, 5}), evaluations => 1 bsl 40,
       evaluations_per_second => 123456789, elapsed_ms => 360_000_000}.
@@ -11,7 +11,7 @@ no_line_is_longer_than_the_terminal_test() ->
     [?assert(length(lists:flatten(cambrian_progress:line(stats(G, Best), Goal, Columns))) =< Columns)
      || G <- [0, 1 bsl 39], Best <- [0.0, -123456.789, 1.0e300], Columns <- lists:seq(0, 200)].
 
-the_nearest_limit_counts_test() ->
+the_line_shows_the_share_of_the_nearest_limit_test() ->
     Stats = (stats(9, 1.0))#{evaluations := 100, elapsed_ms := 500},
     Shares = [hd(string:split(lists:flatten(cambrian_progress:line(Stats, Goal)), ","))
               || Goal <- [#{generations => 100}, #{generations => 100, evaluations => 400},
@@ -23,7 +23,7 @@ a_bar_grows_from_nothing_to_full_test() ->
             || G <- [0, 49, 99]],
     ?assertMatch(["[             ] 1%" ++ _, "[======>      ] 50%" ++ _, "[=============] 100%" ++ _], Bars).
 
-%% The terminal's name is that of the machine on which the tests run.
+%% TERM is normally that of the machine on which the tests run.
 with_term(Term, Test) ->
     Before = os:getenv("TERM", "dumb"),
     os:putenv("TERM", Term),
@@ -43,7 +43,7 @@ a_terminal_has_one_line_that_is_rewritten_test() ->
     [Last | _] = lists:reverse(string:split(Text, "\r\e[K", all)),
     ?assertMatch("[=============] solved, generation 23, best 3.9745" ++ _, Last).
 
-plain_lines_elsewhere_test() ->
+a_device_that_is_no_terminal_gets_plain_lines_test() ->
     [begin
          Lines = string:split(string:trim(Text), "\n", all),
          ?assertMatch("4%, generation 0, best " ++ _, hd(Lines)),
@@ -51,12 +51,12 @@ plain_lines_elsewhere_test() ->
          ?assertEqual([], [C || C <- Text, C < $\n])
      end || Text <- [shown("xterm", none), shown("dumb", 60)]].
 
-what_is_not_solved_ends_at_its_limit_test() ->
+an_unsolved_run_ends_at_100_percent_test() ->
     Device = cambrian_screen:start(none),
     {ok, _} = cambrian:evolve('xor', #{seed => 42, generations => 3, progress => Device}),
     ?assertMatch("100%, generation 2, " ++ _, lists:last(string:split(string:trim(cambrian_screen:read(Device)), "\n", all))).
 
-a_fun_is_called_once_a_generation_test() ->
+a_progress_fun_is_called_once_a_generation_test() ->
     Self = self(),
     {ok, _} = cambrian:evolve('xor', #{seed => 42, run => true, progress => fun(#{generation := G}) -> Self ! {generation, G} end}),
     ?assertEqual(lists:seq(0, 23), [receive {generation, G} -> G after 0 -> none end || _ <- lists:seq(0, 23)]),

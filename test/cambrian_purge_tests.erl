@@ -1,4 +1,5 @@
-%% What is banned leaves a population, whatever that is doing, and to the same bits however often it is interrupted.
+%% A purge removes banned genes from a population in any state. Kills and restarts do not change
+%% its bits.
 -module(cambrian_purge_tests).
 -include_lib("eunit/include/eunit.hrl").
 
@@ -9,18 +10,27 @@
 purge_test_() ->
     {setup, fun() -> {ok, _} = application:ensure_all_started(cambrian) end, fun(_) -> ok end,
      [{timeout, 120, {atom_to_list(Name), fun() -> Test() end}}
-      || {Name, Test} <- [{its_genes_are_gone, fun its_genes_are_gone/0},
-                          {a_result_of_a_banned_champion, fun a_result_of_a_banned_champion/0},
-                          {who_is_evaluating, fun who_is_evaluating/0},
-                          {with_a_fun, fun with_a_fun/0},
-                          {who_waits, fun who_waits/0},
-                          {where_nobody_stays, fun where_nobody_stays/0},
-                          {a_twin_that_was_bred_here, fun a_twin_that_was_bred_here/0},
-                          {who_comes_again, fun who_comes_again/0},
-                          {steps_are_as_many_as_were_asked_for, fun steps_are_as_many_as_were_asked_for/0},
-                          {nothing_banned, fun nothing_banned/0}]]}.
+      || {Name, Test} <- [{a_purge_removes_banned_genes, fun a_purge_removes_banned_genes/0},
+                          {a_result_keeps_no_banned_champion,
+                           fun a_result_keeps_no_banned_champion/0},
+                          {a_purge_during_an_evaluation_restarts_the_generation,
+                           fun a_purge_during_an_evaluation_restarts_the_generation/0},
+                          {a_purge_ends_the_evaluation_of_a_banned_newcomer_by_a_fun,
+                           fun a_purge_ends_the_evaluation_of_a_banned_newcomer_by_a_fun/0},
+                          {a_purge_removes_a_banned_newcomer_that_waits,
+                           fun a_purge_removes_a_banned_newcomer_that_waits/0},
+                          {a_purge_of_all_genotypes_founds_a_new_generation,
+                           fun a_purge_of_all_genotypes_founds_a_new_generation/0},
+                          {a_purge_of_a_genotype_removes_an_identical_own_one,
+                           fun a_purge_of_a_genotype_removes_an_identical_own_one/0},
+                          {a_purged_genotype_may_come_again_from_another_key,
+                           fun a_purged_genotype_may_come_again_from_another_key/0},
+                          {a_purge_during_steps_does_not_change_their_number,
+                           fun a_purge_during_steps_does_not_change_their_number/0},
+                          {a_purge_of_absent_genes_changes_nothing,
+                           fun a_purge_of_absent_genes_changes_nothing/0}]]}.
 
-%% A good network of another run.
+%% The champion of another run.
 newcomer(Seed) ->
     {ok, #{champion := Champion}} = cambrian:evolve('xor', #{seed => Seed}),
     Champion.
@@ -38,14 +48,14 @@ infected(More) ->
     {ok, _} = cambrian_population:step(P, 3),
     P.
 
-%% Of those that can be drawn to go elsewhere.
+%% Many migrants of the population.
 drawn(P) ->
     [Of || Policy <- [champion, random, tournament, novel], _ <- lists:seq(1, 50),
            {ok, Of} <- [cambrian_population:migrant(P, Policy)]].
 
 carriers(P, Key) -> [Of || #{sources := Sources} = Of <- drawn(P), #{keys := Keys} <- Sources, lists:member(Key, Keys)].
 
-its_genes_are_gone() ->
+a_purge_removes_banned_genes() ->
     P = infected(#{}),
     ok = cambrian_population:subscribe(P),
     ?assertMatch([_ | _], carriers(P, ?THIEF)),
@@ -54,7 +64,7 @@ its_genes_are_gone() ->
         cambrian_population:purge(P, #{keys => [?THIEF]}),
     ?assert(Leaving > 0),
     ?assertEqual({purged, Purged}, receive {cambrian, _, {purged, _} = Event} -> Event end),
-    %% before the next generation is made, too
+    %% already before the next generation
     {ok, #{fitness := Left}} = cambrian_population:best(P),
     ?assert(Left < Best),
     ?assertEqual(Left, receive {cambrian, _, {champion, #{fitness := Told}}} -> Told end),
@@ -66,7 +76,7 @@ its_genes_are_gone() ->
     ?assertMatch({ok, ?NOTHING}, cambrian_population:purge(P, #{keys => [?THIEF]})),
     ok = cambrian_population:stop(P).
 
-a_result_of_a_banned_champion() ->
+a_result_keeps_no_banned_champion() ->
     P = start(#{target => 3.9}),
     {ok, _} = cambrian_population:step(P, 1),
     ok = come(P, newcomer(42), ?THIEF),
@@ -81,8 +91,7 @@ a_result_of_a_banned_champion() ->
     ?assert(Fitness >= 3.9),
     ok = cambrian_population:stop(P).
 
-%% A generation is begun again without those that are banned.
-who_is_evaluating() ->
+a_purge_during_an_evaluation_restarts_the_generation() ->
     P = infected(#{task => double_xor(), inputs => 2, outputs => 1}),
     ok = cambrian_population:subscribe(P),
     ok = cambrian_population:run(P),
@@ -99,8 +108,8 @@ double_xor() ->
         -lists:sum([abs(hd(cambrian_network:activate(Network, [A, B])) - float(A bxor B)) || A <- [0, 1], B <- [0, 1]])
     end.
 
-%% The evaluation that is under way is the banned one's own, which never ends by itself.
-with_a_fun() ->
+%% The evaluation under way is that of the banned newcomer, and never ends by itself.
+a_purge_ends_the_evaluation_of_a_banned_newcomer_by_a_fun() ->
     Test = self(),
     Costly = newcomer(42),
     #{connections := Size} = cambrian_genotype:info(Costly),
@@ -122,7 +131,7 @@ with_a_fun() ->
     {ok, #{generation := 2}} = cambrian_population:step(P, 3),
     ok = cambrian_population:stop(P).
 
-who_waits() ->
+a_purge_removes_a_banned_newcomer_that_waits() ->
     P = start(#{}),
     [Mine, Theirs] = [newcomer(Seed) || Seed <- [42, 43]],
     ok = cambrian_population:subscribe(P),
@@ -134,8 +143,9 @@ who_waits() ->
     ?assertEqual([{cambrian_genotype:id(Theirs), banned}, {cambrian_genotype:id(Mine), accepted}], Outcomes),
     ok = cambrian_population:stop(P).
 
-%% All descend from one that is banned, and there is a first generation again.
-where_nobody_stays() ->
+%% All genotypes descend from the banned one, so the population starts again with a first
+%% generation.
+a_purge_of_all_genotypes_founds_a_new_generation() ->
     Champion = newcomer(42),
     P = start(#{from => Champion}),
     {ok, _} = cambrian_population:step(P, 3),
@@ -149,8 +159,8 @@ where_nobody_stays() ->
     {ok, #{generation := 4}} = cambrian_population:step(P, 2),
     ok = cambrian_population:stop(P).
 
-%% An id says what a genotype is, and not whose.
-a_twin_that_was_bred_here() ->
+%% The id of a genotype does not depend on its breeder.
+a_purge_of_a_genotype_removes_an_identical_own_one() ->
     P = start(#{}),
     {ok, _} = cambrian_population:step(P, 4),
     {ok, #{champion := Twin, sources := []}} = cambrian_population:best(P),
@@ -161,8 +171,8 @@ a_twin_that_was_bred_here() ->
     ?assertNot(lists:member(Id, [cambrian_genotype:id(G) || #{champion := G} <- drawn(P)])),
     ok = cambrian_population:stop(P).
 
-%% A ban that has ended is none: who sends it again is a newcomer.
-who_comes_again() ->
+%% The ban has ended, so a genotype that comes again is a newcomer.
+a_purged_genotype_may_come_again_from_another_key() ->
     P = infected(#{}),
     {ok, _} = cambrian_population:purge(P, #{keys => [?THIEF]}),
     ok = cambrian_population:subscribe(P),
@@ -173,7 +183,7 @@ who_comes_again() ->
     ?assertEqual([], carriers(P, ?THIEF)),
     ok = cambrian_population:stop(P).
 
-steps_are_as_many_as_were_asked_for() ->
+a_purge_during_steps_does_not_change_their_number() ->
     P = infected(#{}),
     ok = cambrian_population:subscribe(P),
     Test = self(),
@@ -183,7 +193,7 @@ steps_are_as_many_as_were_asked_for() ->
     ?assertMatch({ok, #{generation := 34}}, receive {stepped, Answer} -> Answer end),
     ok = cambrian_population:stop(P).
 
-nothing_banned() ->
+a_purge_of_absent_genes_changes_nothing() ->
     P = infected(#{}),
     {ok, Before} = cambrian_population:checkpoint(P),
     Info = cambrian_population:info(P),
@@ -194,8 +204,8 @@ nothing_banned() ->
     ?assertMatch({error, {unknown_option, key, _}}, cambrian_population:purge(P, #{key => []})),
     ok = cambrian_population:stop(P).
 
-%% Killed at each step after a ban, in memory and with its VM's files: it ends with the same bits.
-killed_and_resumed_test_() ->
+%% The population is killed, or its application restarted, at each step after the purge.
+a_purge_survives_kills_and_restarts_test_() ->
     {timeout, 120, fun() ->
         cambrian_temporary:with_data_dir(fun(_Dir) ->
             Whole = story(whole, fun(P, _Step) -> P end),
@@ -222,7 +232,7 @@ story(Name, Interrupt) ->
     ok = cambrian_population:stop(Name),
     {States, cambrian_genotype:id(Champion), Fitness}.
 
-%% One that was killed does its last generation again.
+%% A killed population repeats its last generation.
 evaluated(Name, Generation) ->
     case cambrian_population:step(Name, 1) of
         {ok, #{generation := Generation}} -> ok;

@@ -3,17 +3,17 @@
 
 with(Keys) -> lists:foldl(fun cambrian_random_eviction:add/2, cambrian_random_eviction:new(1), Keys).
 
-nobody_is_drawn_of_nobody_test() ->
+drawing_from_an_empty_set_gives_empty_test() ->
     ?assertEqual(empty, cambrian_random_eviction:draw(with([]))),
     ?assertEqual(empty, cambrian_random_eviction:draw(cambrian_random_eviction:remove(a, with([a])))).
 
-each_as_often_as_any_other_test() ->
+each_key_is_drawn_equally_often_test() ->
     Keys = lists:seq(1, 20),
     {Drawn, _} = lists:mapfoldl(fun(_, L) -> {ok, Key, Next} = cambrian_random_eviction:draw(L), {Key, Next} end, with(Keys), lists:seq(1, 4000)),
     [?assert(abs(length([K || K <- Drawn, K =:= Key]) - 200) < 70) || Key <- Keys].
 
-%% Whatever is added and removed in whatever order: those that are in it are drawn, and no others.
-it_holds_what_it_was_given_test() ->
+%% Keys are added and removed in random order: exactly those that are in the set are drawn.
+the_set_holds_the_keys_that_were_added_test() ->
     {_, _, _} = lists:foldl(fun(_, {Lottery, Model, Rand}) ->
         {Key, Rand1} = rand:uniform_s(30, Rand),
         {How, Rand2} = rand:uniform_s(2, Rand1),

@@ -1,4 +1,4 @@
-%% What is kept of a realm, and what a damaged file may open: nothing.
+%% The files of a realm's trust. A damaged file never opens a realm.
 -module(cambrian_realm_file_tests).
 -include_lib("eunit/include/eunit.hrl").
 
@@ -36,7 +36,7 @@ restart() ->
 
 condition() -> maps:get(condition, cambrian_trust:report(?REALM)).
 
-%% A closed realm with two bans, each of which made two files with the same contents.
+%% A closed realm with two bans, each of which wrote two files with the same contents.
 two_generations() ->
     ok = cambrian_trust:open(?REALM, #{capability => {keys, [key(1), key(2)]}}),
     ok = cambrian_trust:ban(?REALM, ?BANNED),
@@ -46,7 +46,7 @@ flipped(At, Bytes) ->
     <<Before:At, Bit:1, After/bits>> = Bytes,
     <<Before:At, (1 - Bit):1, After/bits>>.
 
-%%% ---- what is damaged --------------------------------------------------------------------
+%%% ---- damaged files -----------------------------------------------------------------------
 
 the_last_two_generations_are_kept_test_() ->
     with_data_dir(fun(Dir) ->
@@ -57,8 +57,9 @@ the_last_two_generations_are_kept_test_() ->
         ?assertEqual({sound, 2}, {condition(), length(cambrian_trust:bans(?REALM))})
     end).
 
-%% M4: a bit of the newest: the one before it, with the same contents, is taken, which is told. Of the only one: the realm is closed.
-every_flipped_bit_closes_test_() ->
+%% M4: If a bit of the newest file flips, the realm reads the file before it, which has the same
+%% contents, and logs that. If there is only one file, the realm is closed.
+a_flipped_bit_never_opens_a_realm_test_() ->
     with_data_dir(fun(Dir) ->
         two_generations(),
         ok = application:stop(cambrian),
@@ -79,8 +80,8 @@ every_flipped_bit_closes_test_() ->
         ?assertMatch({ok, _, 6, []}, cambrian_realm_file:load(?REALM))
     end).
 
-%% A release before this one wrote one file.
-a_file_of_an_earlier_release_test_() ->
+%% An earlier release wrote one file.
+a_file_of_an_earlier_release_is_read_test_() ->
     with_data_dir(fun(Dir) ->
         two_generations(),
         ok = application:stop(cambrian),
@@ -104,8 +105,9 @@ a_file_of_an_earlier_release_test_() ->
         ?assertEqual({2, false}, {length(generations(Dir)), filelib:is_file(File)})
     end).
 
-%% Whatever was decided last, the newest file may be damaged or gone: nothing of it is lost, and nothing is opened.
-no_decision_depends_on_one_file_test_() ->
+%% The newest file may be damaged or gone after any decision: no decision is lost, and the realm
+%% does not open.
+no_decision_depends_on_a_single_file_test_() ->
     with_data_dir(fun(Dir) ->
         Owners = [key(1), key(2)],
         Charter = fun() ->
@@ -126,7 +128,7 @@ no_decision_depends_on_one_file_test_() ->
                  Harm(lists:last(generations(Dir))),
                  {ok, _} = application:ensure_all_started(cambrian),
                  ?assertEqual({What, Expected}, {What, decided()}),
-                 %% what a person does next writes both files again
+                 %% the next decision of a user writes both files again
                  ok = cambrian_trust:ban(?REALM, {genotype, <<8:256>>}),
                  ok = cambrian_trust:unban(?REALM, {genotype, <<8:256>>})
              end || Harm <- [fun(File) -> ok = file:delete(File) end, fun(File) -> ok = file:write_file(File, <<"torn">>) end]]
@@ -137,7 +139,7 @@ decided() ->
     #{capability := Capability, owners := Of, charter := Bytes, bans := Bans} = cambrian_trust:report(?REALM),
     {Capability, Of, Bytes, [What || #{what := What} <- Bans]}.
 
-falling_back_is_told_test_() ->
+a_realm_that_reads_an_older_file_logs_it_test_() ->
     with_data_dir(fun(Dir) ->
         two_generations(),
         ok = application:stop(cambrian),
@@ -146,7 +148,7 @@ falling_back_is_told_test_() ->
         {ok, _} = application:ensure_all_started(cambrian),
         Expected = list_to_binary(Newest),
         ?assertMatch({fell_back, [#{file := Expected, reason := other_file}]}, condition()),
-        %% still closed to strangers, and both bans are there
+        %% strangers are still refused, and both bans hold
         ?assertEqual([not_permitted, banned_key], [arrives(3, 1), arrives(1, 1)]),
         ?assertEqual([?BANNED, {key, key(1)}], [What || #{what := What} <- cambrian_trust:bans(?REALM)]),
         {ok, Decisions, []} = cambrian_trust:decisions(?REALM),
@@ -154,16 +156,17 @@ falling_back_is_told_test_() ->
         {ok, _} = cambrian_bridge:start(#{realm => ?REALM}),
         ?assertMatch(#{trust := fell_back}, cambrian_bridge:status()),
         ?assertEqual({ok, <<"torn">>}, file:read_file(Newest ++ ".torn")),
-        %% the next generation is above the one that was damaged
+        %% the next file has a higher number than the damaged one
         ok = cambrian_trust:ban(?REALM, {key, key(1)}),
         ?assertEqual(false, filelib:is_file(Newest)),
         ?assert(lists:last(generations(Dir)) > Newest)
     end).
 
-%%% ---- what is lost -----------------------------------------------------------------------
+%%% ---- lost files --------------------------------------------------------------------------
 
-%% Deleted, renamed, set aside earlier, or only other files left: it was there.
-what_was_there_and_is_not_closes_test_() ->
+%% The files were deleted, renamed or set aside, or other files are in their place: the realm
+%% existed, so it is closed.
+a_realm_whose_files_are_lost_is_closed_test_() ->
     with_data_dir(fun(Dir) ->
         Lose = #{deleted => fun(File) -> ok = file:delete(File) end,
                  set_aside => fun(File) -> ok = file:rename(File, File ++ ".torn") end,
@@ -186,15 +189,15 @@ what_was_there_and_is_not_closes_test_() ->
              ok = file:del_dir_r(place(Dir)),
              {ok, _} = application:ensure_all_started(cambrian)
          end || {How, Do} <- maps:to_list(Lose)],
-        %% what a VM that was killed had begun is no sign of a realm
+        %% an empty directory that a killed VM created does not count as a realm
         ok = file:make_dir(place(Dir)),
         ok = file:write_file(filename:join(place(Dir), "000000000001.trust.tmp"), <<>>),
         ?assertEqual(ok, cambrian_trust:open(?REALM, #{})),
         ?assertEqual(ok, arrives(1, 1))
     end).
 
-%% Restored from a copy: of another realm, or an older generation under a newer number.
-copies_of_others_are_refused_test_() ->
+%% A copy of another realm's file, or an older file under a newer number.
+copies_of_other_files_are_refused_test_() ->
     with_data_dir(fun(Dir) ->
         two_generations(),
         Other = <<"org.example.other">>,
@@ -212,8 +215,8 @@ copies_of_others_are_refused_test_() ->
         ?assertMatch({ok, _, 6, []}, cambrian_realm_file:load(?REALM))
     end).
 
-%% Of what cannot be read now it is not known what it holds: no older generation is taken for it.
-what_cannot_be_read_closes_until_it_can_test_() ->
+%% The contents of an unreadable file are unknown, so no older file may replace it.
+an_unreadable_file_closes_the_realm_until_it_can_be_read_test_() ->
     with_data_dir(fun(Dir) ->
         ok = cambrian_trust:open(?REALM, #{}),
         ok = cambrian_trust:ban(?REALM, ?BANNED),
@@ -234,9 +237,10 @@ what_cannot_be_read_closes_until_it_can_test_() ->
 banned() ->
     case cambrian_trust:ask(?REALM, {is_banned, ?BANNED}) of true -> banned_genotype; false -> open end.
 
-%%% ---- a realm that is closed -------------------------------------------------------------
+%%% ---- closed realms -----------------------------------------------------------------------
 
-%% Nothing comes in, nothing is spread, and all that is shown says so, until a person opens it.
+%% A closed realm takes nothing in and sends nothing, and its status says so, until a user opens
+%% it.
 a_closed_realm_refuses_everything_test_() ->
     with_data_dir(fun(Dir) ->
         two_generations(),
@@ -255,7 +259,7 @@ a_closed_realm_refuses_everything_test_() ->
         ?assert(cambrian_trust:is_banned(?REALM, ?BANNED)),
         ?assertMatch([#{reason := malformed}, #{reason := realm_damaged}, #{reason := realm_damaged}],
                      cambrian_trust:refusals(?REALM)),
-        %% the bridge starts, as populations here have nothing to do with it, and takes nothing in
+        %% the bridge starts, since local populations need no trust, but takes nothing in
         {ok, _} = cambrian_bridge:start(#{realm => ?REALM, capability => open}),
         ?assertMatch(#{trust := closed}, cambrian_bridge:status()),
         ?assertMatch(#{mesh := #{realms := [#{trust := closed}]}}, cambrian_dashboard_snapshot:all()),
@@ -268,7 +272,7 @@ a_closed_realm_refuses_everything_test_() ->
         {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 1),
         ?assertMatch({error, _}, cambrian_bridge:publish_genotype(G, #{task => <<"xor">>, fitness => 1.0})),
         ok = cambrian_transport_dist:disconnect(Stranger),
-        %% the capability is lost, too, and must be said
+        %% the capability is lost too and must be given again
         ?assertEqual({error, {missing_options, [capability]}}, cambrian_trust:reset(?REALM, #{})),
         ?assertEqual({error, {unknown_realm, <<"else">>}}, cambrian_trust:reset(<<"else">>, #{capability => open})),
         ?assertEqual(ok, cambrian_trust:reset(?REALM, #{capability => {keys, [key(3)]}})),
@@ -284,8 +288,8 @@ a_closed_realm_refuses_everything_test_() ->
         ?assertEqual(2, length(filelib:wildcard(filename:join(place(Dir), "*.torn"))))
     end).
 
-%% Many who ask first, at once, ask the same process.
-all_ask_one_process_test_() ->
+%% Many processes ask for the realm at the same time, before its process exists.
+concurrent_first_callers_share_one_process_of_a_realm_test_() ->
     with_data_dir(fun(_) ->
         [begin
              Realm = integer_to_binary(N),
@@ -298,22 +302,23 @@ all_ask_one_process_test_() ->
         ?assertEqual(50, proplists:get_value(active, supervisor:count_children(cambrian_realms)))
     end).
 
-%%% ---- a process a realm ------------------------------------------------------------------
+%%% ---- one process a realm -----------------------------------------------------------------
 
-%% One that is stopped holds up nobody but who asks of it, and one that crashes loses no ban, no subscriber, and no other's.
-realms_do_not_wait_for_each_other_test_() ->
+%% A suspended realm blocks only its own callers. A crashed realm loses no ban and no subscriber,
+%% and does not affect other realms.
+realms_do_not_block_each_other_test_() ->
     with_data_dir(fun(_Dir) -> apart() end).
 
-%% Also where nothing is written to disk.
-realms_do_not_wait_for_each_other_in_memory_test_() ->
+%% Without a data_dir.
+realms_do_not_block_each_other_in_memory_test_() ->
     {timeout, 300, fun() ->
         _ = application:stop(cambrian),
         {ok, _} = application:ensure_all_started(cambrian),
         try quietly(fun apart/0) after ok = application:stop(cambrian) end
     end}.
 
-%% A ban is kept when the supervisor of the realms is killed, or the one above it.
-a_ban_survives_the_supervisors_in_memory_test_() ->
+%% Kills the supervisor of the realms, and the supervisor above it.
+a_ban_in_memory_survives_a_crash_of_the_supervisors_test_() ->
     {timeout, 60, fun() ->
         _ = application:stop(cambrian),
         {ok, _} = application:ensure_all_started(cambrian),
@@ -342,7 +347,7 @@ apart() ->
     ok = sys:suspend(One),
     ?assertEqual({error, malformed}, cambrian_trust:check(Other, <<"noise">>)),
     ok = cambrian_trust:ban(Other, ?BANNED),
-    %% who waits for it when it dies is refused
+    %% a caller that waits for the realm when it dies is refused
     Self = self(),
     Asker = spawn_link(fun() -> Self ! {answer, arrives(2, 1)} end),
     cambrian_wait:until(fun() -> process_info(Asker, status) =:= {status, waiting} andalso waits(One) end),
@@ -357,7 +362,7 @@ waits(Pid) ->
     {message_queue_len, Length} = process_info(Pid, message_queue_len),
     Length > 0.
 
-%% Questions that come while a realm of many origins is saved are answered between two pieces of it: none waits for all.
+%% While a realm with many origins is saved in pieces, it answers questions between two pieces.
 a_realm_answers_while_it_saves_test_() ->
     with_data_dir(fun(_) ->
         ok = cambrian_trust:open(?REALM, #{}),
@@ -366,7 +371,8 @@ a_realm_answers_while_it_saves_test_() ->
         [ok = cambrian_trust:ask(?REALM, {genuine, #{realm => ?REALM, origin => <<N:256>>, genotype => <<N:256>>, sequence => 1,
                                                      time => Now}}) || N <- lists:seq(1, Origins)],
         {ok, Server} = cambrian_realms:find(?REALM),
-        %% a ban and then a question are in its mailbox; the question is answered before the ban is written
+        %% a ban and then a question are in the mailbox; the realm answers the question before it
+        %% has written the ban
         ok = sys:suspend(Server),
         Self = self(),
         _ = spawn_link(fun() -> Self ! {banned, cambrian_trust:ban(?REALM, ?BANNED)} end),
@@ -395,15 +401,16 @@ traced() ->
     after 0 -> []
     end.
 
-%% Whatever strangers send, what nobody waits for writes at most so many bytes a second.
-what_strangers_send_writes_little_a_second_test() ->
+%% Changes that no caller waits for write a bounded number of bytes a second, whatever strangers
+%% send.
+messages_of_strangers_write_few_bytes_a_second_test() ->
     Delay = fun cambrian_realm_server:save_delay/2,
     ?assertEqual([1000, 5000, 60_000], [Delay(When, 0) || When <- [soon, later, counted]]),
     [?assert(Bytes * 1000 / Delay(When, Bytes) =< Most)
      || {When, Most} <- [{soon, 100_001}, {later, 10_001}, {counted, 10_001}], Bytes <- [60_000, 600_000, 2_000_000, 50_000_000]],
     ?assertEqual(200_000, Delay(later, 2_000_000)).
 
-%% The delay follows from what the last generation took.
+%% The delay follows from the size of the last file.
 a_large_realm_is_saved_seldom_test_() ->
     with_data_dir(fun(_) ->
         ok = cambrian_trust:open(?REALM, #{}),

@@ -1,4 +1,4 @@
-%% Random sequences of what strangers could send; a failure shows the seed.
+%% Random sequences of messages that strangers can send. A failure prints its seed.
 -module(cambrian_realm_tests).
 -include_lib("eunit/include/eunit.hrl").
 
@@ -28,7 +28,7 @@ refusal(Claims, Now, Realm) ->
         Other -> Other
     end.
 
-%% `Property' of many seeds; each has its own draws.
+%% Checks `Property' for many seeds, each with its own random numbers.
 for_all_seeds(Property) ->
     First = erlang:system_time(microsecond),
     _ = [begin
@@ -41,9 +41,9 @@ for_all_seeds(Property) ->
 
 pick(List) -> lists:nth(rand:uniform(length(List)), List).
 
-%%% ---- the order of questions -------------------------------------------------------------
+%%% ---- the order of checks -----------------------------------------------------------------
 
-the_first_no_ends_it_test() ->
+the_first_check_that_fails_gives_the_reason_test() ->
     Claims = claims(1, 1),
     {ok, Banned} = cambrian_realm:ban({genotype, <<1:256>>}, <<>>, ?NOW, realm()),
     ?assertEqual(ok, refusal(Claims, ?NOW, realm())),
@@ -62,18 +62,18 @@ the_first_no_ends_it_test() ->
 
 %%% ---- capability -------------------------------------------------------------------------
 
-only_these_keys_test() ->
+only_the_listed_keys_may_publish_test() ->
     Realm = realm(#{capability => {keys, [key(1), key(2)]}}),
     ?assertEqual(ok, refusal(claims(1, 1), ?NOW, Realm)),
     ?assertEqual(not_permitted, refusal(claims(3, 1), ?NOW, Realm)),
     {ok, Followed} = cambrian_realm:succeed(#{old => key(1), new => key(4)}, ?NOW, Realm),
     ?assertEqual(ok, refusal(claims(4, 1), ?NOW, Followed)),
     ?assertEqual(retired_key, refusal(claims(1, 1), ?NOW, Followed)),
-    %% the same list again, and another
+    %% the options may list the same keys again, or others
     ?assertEqual(ok, refusal(claims(4, 1), ?NOW, cambrian_realm:change(#{capability => {keys, [key(1)]}}, Followed))),
     ?assertEqual(not_permitted, refusal(claims(4, 1), ?NOW, cambrian_realm:change(#{capability => {keys, [key(2)]}}, Followed))).
 
-with_leave_of_the_owner_test() ->
+only_a_key_with_a_grant_of_the_owner_may_publish_test() ->
     Realm = realm(#{capability => {signed_by, key(9)}}),
     Claims = claims(1, 1),
     Grant = #{realm => <<"lab">>, by => [key(9)], key => key(1), issued => ?NOW, until => ?NOW + ?MINUTE, id => key(100)},
@@ -86,17 +86,17 @@ with_leave_of_the_owner_test() ->
     ?assertEqual(not_permitted, refusal(With(#{key => key(2)}), ?NOW, Realm)),
     ?assertEqual(grant_expired, refusal(With(#{until => ?NOW}), ?NOW, Realm)),
     ?assertEqual(ok, refusal(claims(9, 1), ?NOW, Realm)),
-    %% once it was genuine, the grant need not be read again until it ends
+    %% a key whose grant was genuine may publish without it until it ends
     {ok, Granted} = cambrian_realm:genuine(With(#{}), ?NOW, Realm),
     ?assertEqual(ok, refusal((claims(1, 2))#{grant => <<"not looked at">>}, ?NOW, Granted)),
     Later = ?NOW + ?MINUTE,
     ?assertEqual(grant_expired, refusal(claims(1, 2, Later), Later, Granted)),
     ?assertEqual({read_grant, <<"new">>}, refusal((claims(1, 2, Later))#{grant => <<"new">>}, Later, Granted)),
-    %% the heir has it too, and may show the old one
+    %% its successor has the grant too, and may show the old one
     {ok, Followed} = cambrian_realm:succeed(#{old => key(1), new => key(5)}, ?NOW, Granted),
     ?assertEqual(ok, refusal(claims(5, 2), ?NOW, Followed)),
     ?assertEqual(ok, refusal((claims(5, 2))#{grant => Grant}, ?NOW, Followed)),
-    %% of a key that was never seen with a grant, nobody knows that it may name an heir
+    %% a key without a known grant cannot name a successor
     ?assertEqual({error, not_permitted}, cambrian_realm:succeed(#{old => key(1), new => key(5)}, ?NOW, Realm)),
     ?assertEqual(not_permitted, refusal(claims(1, 3), ?NOW, cambrian_realm:change(#{capability => {signed_by, key(7)}}, Granted))).
 
@@ -114,21 +114,21 @@ a_liar_is_banned_after_five_lies_test() ->
     ?assertEqual(0.5, cambrian_realm:reputation(key(1), Forgiven)),
     ?assertEqual(ok, refusal(claims(1, 2), ?NOW, Forgiven)).
 
-truths_make_good_for_six_lies_and_no_more_test() ->
+honest_claims_make_up_for_at_most_six_lies_test() ->
     Told = fun(Claimed, R) -> element(2, cambrian_realm:checked(key(1), Claimed, 3.0, ?NOW, R)) end,
     Lie = fun(_, R) -> lists:foldl(Told, R, [4.0 | lists:duplicate(500, 3.0)]) end,
     Six = lists:foldl(Lie, arrives(1, 1, ?NOW, realm()), lists:seq(1, 6)),
     ?assertNot(cambrian_realm:is_banned({key, key(1)}, Six)),
     ?assert(cambrian_realm:is_banned({key, key(1)}, Lie(7, Six))).
 
-rubbish_costs_half_and_only_once_test() ->
+a_bad_payload_costs_half_of_the_reputation_and_only_once_test() ->
     {ok, Once} = cambrian_realm:cheated(claims(1, 1), wrong_id, ?NOW, realm()),
     ?assertEqual(0.25, cambrian_realm:reputation(key(1), Once)),
     {error, replay, Twice} = cambrian_realm:cheated(claims(1, 1), wrong_id, ?NOW, Once),
     ?assertEqual(0.25, cambrian_realm:reputation(key(1), Twice)),
     ?assertMatch(#{refused := #{wrong_id := 1, replay := 1}}, cambrian_realm:report(Twice)).
 
-what_says_nothing_of_the_origin_test() ->
+only_faults_that_the_origin_signed_count_as_lies_test() ->
     [?assertNot(cambrian_admission:is_lie(Reason))
      || Reason <- [bad_signature, {missing_base, key(1)}, {wrong_base, key(1)}, {unsupported_version, 9}]],
     [?assert(cambrian_admission:is_lie(Reason))
@@ -146,8 +146,8 @@ tolerance_is_relative_test() ->
     ?assertEqual(confirmed, Verdict(1.0, 0.6, #{tolerance => 0.5})),
     ?assertEqual(confirmed, Verdict(1.0e308, -1.0e308, #{tolerance => 2})).
 
-%% Whatever else happens: who lies only is banned by the fifth, who never lies never is.
-honest_and_liars_test() ->
+%% A key that only lies is banned by its fifth lie. A key that never lies is never banned.
+liars_are_banned_and_honest_keys_are_not_test() ->
     for_all_seeds(fun() ->
         Known = lists:foldl(fun(Origin, R) -> arrives(Origin, 1, ?NOW, R) end, realm(), lists:seq(1, 10)),
         {_, Lies} = lists:foldl(fun(_, {R, Told}) -> told(rand:uniform(10), R, Told) end, {Known, #{}}, lists:seq(1, 200)),
@@ -167,8 +167,8 @@ told(Origin, Realm, Lies) ->
             {Next, maps:update_with(Origin, fun(N) -> N + 1 end, 1, Lies)}
     end.
 
-%% Whoever cannot sign for the victim moves nothing of it, with whatever claims.
-forgers_move_nothing_test() ->
+%% A forger cannot sign for the victim, whatever it claims.
+forged_messages_change_nothing_of_the_victim_test() ->
     for_all_seeds(fun() ->
         Before = arrives(1, 5, ?NOW, realm()),
         After = lists:foldl(fun(_, R) -> forged(R) end, Before, lists:seq(1, 200)),
@@ -184,8 +184,7 @@ forged(Realm) ->
         {error, _, Next} -> Next
     end.
 
-%% Whoever sends again what the victim once signed moves nothing either.
-replays_move_nothing_test() ->
+replayed_messages_change_nothing_of_the_victim_test() ->
     for_all_seeds(fun() ->
         Signed = [claims(1, N, ?NOW) || N <- lists:seq(1, 20)],
         Sent = lists:foldl(fun(Claims, R) -> {ok, Next} = cambrian_realm:genuine(Claims, ?NOW, R), Next end, realm(), Signed),
@@ -203,15 +202,16 @@ replays_move_nothing_test() ->
 
 %%% ---- sequence ---------------------------------------------------------------------------
 
-%% Whatever overtakes what, and whatever comes twice: each number is taken once, and always if it is less than 2,048 behind.
-each_number_once_in_any_order_test() ->
+%% Messages may overtake each other and come twice: each number counts once, and always if it is
+%% less than 2,048 behind the highest.
+each_sequence_number_counts_once_in_any_order_test() ->
     for_all_seeds(fun() ->
         Many = realm(#{rate => {1, 1_000_000}}),
         First = pick([0, 1, rand:uniform(1000), 1 bsl 63]),
         lists:foldl(fun(_, {Taken, R}) -> sent(next_number(First, Taken), Taken, R) end, {[], Many}, lists:seq(1, 300))
     end).
 
-%% Mostly near the highest that came.
+%% Mostly a number near the highest so far.
 next_number(First, []) -> First;
 next_number(_, Taken) -> max(0, lists:max(Taken) + pick([1, 1, -1, 0, rand:uniform(5), -rand:uniform(80), rand:uniform(6000) - 3000])).
 
@@ -222,7 +222,7 @@ sent(Number, Taken, Realm) ->
         {error, replay, Next} -> ?assertNot(New), {Taken, Next}
     end.
 
-a_shuffled_burst_arrives_whole_test() ->
+all_messages_of_a_shuffled_burst_count_test() ->
     for_all_seeds(fun() ->
         Burst = [N || {_, N} <- lists:sort([{rand:uniform(), N} || N <- lists:seq(1000, 1049)])],
         All = lists:foldl(fun(N, R) -> arrives(1, N, ?NOW, R) end, realm(), Burst),
@@ -230,16 +230,17 @@ a_shuffled_burst_arrives_whole_test() ->
         [?assertEqual(replay, refusal(claims(1, N), ?NOW, Restored)) || N <- Burst]
     end).
 
-%% As many as the default rate admits within the five minutes that an envelope is young enough, the last first.
-all_that_the_rate_admits_may_come_backwards_test() ->
+%% As many messages as the default rate admits within five minutes, the maximal age of an
+%% envelope, in reverse order.
+all_messages_within_the_rate_may_come_in_reverse_order_test() ->
     Burst = lists:seq(50 + 5 * 5 * 60 - 1, 0, -1),
     Later = fun(N) -> ?NOW + max(0, length(Burst) - 50 - N) * 200 end,
     All = lists:foldl(fun(N, R) -> {ok, Next} = cambrian_realm:genuine(claims(1, N), Later(N), R), Next end, realm(), Burst),
     ?assertMatch(#{origins := #{<<1:256>> := #{received := 1550}}, refused := Refused} when Refused =:= #{},
                  cambrian_realm:report(All)).
 
-%% The window of an earlier release was 64 numbers wide, and what is behind it may come no more.
-narrow_windows_are_restored_test() ->
+%% The window of an earlier release had 64 numbers; numbers below it do not count any more.
+windows_of_earlier_releases_are_restored_test() ->
     #{origins := Origins} = Saved = cambrian_realm:save(arrives(1, 3000, ?NOW, arrives(1, 2998, ?NOW, realm()))),
     ?assertMatch(#{<<1:256>> := #{window := 2#101}}, Origins),
     {ok, Restored} = cambrian_realm:restore(maps:remove(window, Saved)),
@@ -248,8 +249,8 @@ narrow_windows_are_restored_test() ->
     {ok, Again} = cambrian_realm:restore(cambrian_realm:save(Restored)),
     ?assertEqual([ok, replay], [refusal(claims(1, N), ?NOW, Again) || N <- [3000 - 63, 3000 - 64]]).
 
-%% Of a standing that an earlier release saved, nothing is known below its highest number.
-standings_without_a_window_are_restored_test() ->
+%% An earlier release saved no window, so all numbers below the highest count as used.
+origins_without_a_window_are_restored_test() ->
     #{origins := Origins} = Saved = cambrian_realm:save(arrives(1, 70, ?NOW, realm())),
     Earlier = Saved#{origins := maps:map(fun(_, Standing) -> maps:remove(window, Standing) end, Origins)},
     {ok, Restored} = cambrian_realm:restore(Earlier),
@@ -259,8 +260,9 @@ standings_without_a_window_are_restored_test() ->
 
 %%% ---- rate -------------------------------------------------------------------------------
 
-%% In no time, however it is spent, more than rate * t + burst, and no less if all of it is asked for.
-rate_test() ->
+%% In any time t at most rate * t + burst messages are admitted, and exactly that if more are
+%% sent.
+the_rate_bounds_the_admitted_messages_test() ->
     for_all_seeds(fun() ->
         {PerSecond, Burst} = Rate = {rand:uniform(20), rand:uniform(50)},
         {_, Now, Admitted} = lists:foldl(fun(N, Before) -> asks(N, Before) end, {realm(#{rate => Rate}), ?NOW, 0},
@@ -277,7 +279,7 @@ asks(N, {Realm, Now, Admitted}) ->
         {error, rate_limited, Next} -> {Next, Later, Admitted}
     end.
 
-a_clock_set_back_silences_nobody_test() ->
+a_clock_that_is_set_back_silences_no_key_test() ->
     Spent = lists:foldl(fun(N, R) -> arrives(1, N, ?NOW, R) end, realm(#{rate => {1, 3}}), [1, 2, 3]),
     ?assertEqual(rate_limited, refusal(claims(1, 4), ?NOW, Spent)),
     Years = ?NOW - 1_000_000 * ?MINUTE,
@@ -285,31 +287,34 @@ a_clock_set_back_silences_nobody_test() ->
     ?assertEqual(rate_limited, refusal(claims(1, 7, Years), Years, Again)),
     ?assertEqual(ok, refusal(claims(1, 7, Years), Years + 1000, Again)).
 
-%%% ---- room -------------------------------------------------------------------------------
+%%% ---- places ------------------------------------------------------------------------------
 
-%% Has delivered something, and what it claimed was true.
+%% The origin delivered a genotype, and its claim was true.
 earns(Origin, Realm) ->
     {confirmed, Good} = cambrian_realm:checked(key(Origin), 1.0, 1.0, ?NOW, Realm),
     cambrian_realm:accepted(key(Origin), Good).
 
 origins(Realm) -> lists:sort(maps:keys(maps:get(origins, cambrian_realm:report(Realm)))).
 
-%% M10. Ten thousand fresh keys with a record each: a newcomer has a place at once, and who has earned one keeps it.
-a_flood_of_fresh_keys_shuts_nobody_out_test_() -> {timeout, 60, fun a_flood_of_fresh_keys_shuts_nobody_out/0}.
+%% M10. Ten thousand fresh keys with a record each: a newcomer gets a place at once, and a key
+%% that earned its place keeps it.
+a_flood_of_fresh_keys_shuts_no_newcomer_out_test_() ->
+    {timeout, 60, fun a_flood_of_fresh_keys_shuts_no_newcomer_out/0}.
 
-a_flood_of_fresh_keys_shuts_nobody_out() ->
+a_flood_of_fresh_keys_shuts_no_newcomer_out() ->
     Earned = earns(1, arrives(1, 1, ?NOW, realm())),
     Full = lists:foldl(fun(N, R) -> arrives(N, 1, ?NOW, R) end, Earned, lists:seq(2, 20_000)),
     ?assertEqual(10_000, length(origins(Full))),
     Honest = arrives(30_000, 1, ?NOW, Full),
     ?assert(lists:member(key(30_000), origins(Honest))),
     ?assert(lists:member(key(1), origins(Honest))),
-    %% of what was pushed out nothing comes twice
+    %% a message of a forgotten key does not count a second time
     [?assertEqual(replay, refusal(claims(N, 1), ?NOW, Honest)) || N <- lists:seq(1, 20_000, 37)],
     ?assertEqual(ok, refusal(claims(2, 2), ?NOW, Honest)).
 
-%% Who goes does not hang on when it came or spoke: of a hundred that deliver nothing each goes about as often.
-who_goes_is_drawn_test() ->
+%% The forgotten key is random: of a hundred runs each key goes about equally often, whenever it
+%% came or spoke.
+a_random_key_is_forgotten_test() ->
     Gone = [begin
                 Full = lists:foldl(fun(N, R) -> arrives(N, 1, ?NOW + N, R) end, realm(#{max => 10, seed => Seed}), lists:seq(1, 10)),
                 [Key] = lists:seq(1, 11) -- [N || N <- lists:seq(1, 11), lists:member(key(N), origins(arrives(11, 1, ?NOW + 11, Full)))],
@@ -318,7 +323,7 @@ who_goes_is_drawn_test() ->
     ?assertNot(lists:member(11, Gone)),
     [?assert(abs(length([G || G <- Gone, G =:= N]) - 30) < 24) || N <- lists:seq(1, 10)].
 
-who_has_earned_a_place_goes_after_thirty_silent_days_test() ->
+an_earned_place_is_lost_after_thirty_silent_days_test() ->
     Earned = lists:foldl(fun(N, R) -> earns(N, arrives(N, 1, ?NOW + N, R)) end, realm(#{max => 4}), [1, 2, 3]),
     Full = arrives(4, 1, ?NOW + 4, Earned),
     Soon = ?NOW + 10 * ?MINUTE,
@@ -327,16 +332,17 @@ who_has_earned_a_place_goes_after_thirty_silent_days_test() ->
     Month = ?NOW + 30 * 24 * 60 * ?MINUTE + 2,
     ?assertEqual([key(N) || N <- [2, 3, 4, 5]], origins(arrives(5, 1, Month, Full))).
 
-%% It takes little to earn a place: those that have leave some to others, and who was silent for longest goes first.
-who_has_earned_a_place_leaves_a_quarter_to_others_test() ->
+%% A place is easy to earn, so keys with a place leave some to others. The longest silent one goes
+%% first.
+keys_with_a_place_leave_a_quarter_of_the_places_to_others_test() ->
     Full = lists:foldl(fun(N, R) -> earns(N, arrives(N, 1, ?NOW + N, R)) end, realm(#{max => 4}), [1, 2, 3, 4]),
     Soon = ?NOW + 10 * ?MINUTE,
     ?assertEqual([key(N) || N <- [2, 3, 4, 5]], origins(arrives(5, 1, Soon, Full))),
-    %% and what it sent cannot come again
+    %% and its messages cannot be replayed
     ?assertEqual(replay, refusal(claims(1, 1), ?NOW + ?MINUTE, arrives(5, 1, ?NOW + 1, Full))).
 
-%% Neither within ten minutes nor, as it is too old by then, after them.
-nothing_comes_again_after_its_origin_was_forgotten_test() ->
+%% Within ten minutes the number is remembered; after them the message is too old.
+a_message_of_a_forgotten_origin_cannot_be_replayed_test() ->
     for_all_seeds(fun() ->
         Time = ?NOW + rand:uniform(10 * ?MINUTE) - 5 * ?MINUTE,
         Full = element(2, {ok, _} = cambrian_realm:genuine(claims(1, 1, Time), ?NOW, realm(#{max => 1}))),
@@ -346,17 +352,18 @@ nothing_comes_again_after_its_origin_was_forgotten_test() ->
         ?assert(lists:member(refusal(claims(1, 1, Time), Again, Replaced), [replay, too_old]))
     end).
 
-%% What has to be remembered of those that were forgotten is bounded: then nobody more is, for some minutes.
-what_is_forgotten_is_remembered_within_bounds_test_() -> {timeout, 120, fun what_is_forgotten_is_remembered_within_bounds/0}.
+%% The memory of forgotten keys is bounded: when it is full, no key is forgotten for some minutes.
+the_memory_of_forgotten_keys_is_bounded_test_() ->
+    {timeout, 120, fun the_memory_of_forgotten_keys_is_bounded/0}.
 
-what_is_forgotten_is_remembered_within_bounds() ->
+the_memory_of_forgotten_keys_is_bounded() ->
     Flooded = lists:foldl(fun(N, R) -> arrives(N, 1, ?NOW, R) end, realm(#{max => 1}), lists:seq(1, 65_537)),
     ?assertEqual(too_many_origins, refusal(claims(70_000, 1), ?NOW, Flooded)),
     ?assertEqual(ok, refusal(claims(70_000, 1, ?NOW + 10 * ?MINUTE), ?NOW + 10 * ?MINUTE, Flooded)).
 
-%%% ---- work and invitations ---------------------------------------------------------------
+%%% ---- proof of work and invitations -------------------------------------------------------
 
-a_stamp_is_asked_for_once_test() ->
+a_proof_of_work_is_checked_once_test() ->
     Bits = 8,
     Realm = realm(#{capability => {work, Bits}}),
     #{realm := Name} = claims(1, 1),
@@ -369,8 +376,8 @@ a_stamp_is_asked_for_once_test() ->
     ?assertEqual(ok, refusal(claims(1, 2), ?NOW, Known)),
     ?assertEqual([false, true], [cambrian_realm:is_heard(key(1), ?NOW, R) || R <- [Realm, Known]]).
 
-%% 2^bits tries on the average, and one to check.
-a_stamp_costs_work_test() ->
+%% A proof takes 2^bits tries on average, and one to check.
+a_proof_of_work_costs_work_test() ->
     Tries = [binary:decode_unsigned(cambrian_proof_of_work:find(6, <<"r">>, key(N))) + 1 || N <- lists:seq(1, 200)],
     Mean = lists:sum(Tries) / length(Tries),
     ?assert(Mean > 48 andalso Mean < 84),
@@ -384,8 +391,8 @@ invitation(By, To) ->
     #{realm => maps:get(realm, claims(1, 1)), by => [key(By)], key => key(To), issued => ?NOW, until => ?NOW + ?MINUTE,
       id => crypto:hash(sha256, <<By, To>>)}.
 
-%% One of the hosts invites 2, who has to earn its place before it can invite 3.
-who_has_earned_a_place_may_invite_test() ->
+%% The host 1 invites 2, which must earn its place before it can invite 3.
+a_key_that_earned_its_place_may_invite_test() ->
     Realm = realm(#{capability => {invited, [key(1)]}}),
     Asks = fun(N, By, R) -> refusal((claims(N, 1))#{grant => invitation(By, N)}, ?NOW, R) end,
     ?assertEqual([ok, not_permitted, ok, not_permitted], [refusal(claims(1, 1), ?NOW, Realm), refusal(claims(2, 1), ?NOW, Realm),
@@ -397,7 +404,7 @@ who_has_earned_a_place_may_invite_test() ->
     {ok, Both} = cambrian_realm:genuine((claims(3, 1))#{grant => invitation(2, 3)}, ?NOW, Host),
     ?assertEqual(ok, refusal(claims(3, 2), ?NOW, Both)),
     ?assert(cambrian_realm:is_heard(key(3), ?NOW, Both)),
-    %% whose host lied or was banned is no guest any more, and an invitation ends
+    %% an invitation ends at its time, and when its host has lied or is banned
     {inflated, Lied} = cambrian_realm:checked(key(2), 9.0, 1.0, ?NOW, Both),
     {ok, Banned} = cambrian_realm:ban({key, key(2)}, <<>>, ?NOW, Both),
     ?assertEqual([not_permitted, not_permitted], [refusal(claims(3, 2), ?NOW, R) || R <- [Lied, Banned]]),
@@ -405,7 +412,7 @@ who_has_earned_a_place_may_invite_test() ->
     ?assertEqual(grant_expired, refusal(claims(3, 2, Late), Late, Both)),
     ?assertEqual({read_grant, <<"invitation">>}, cambrian_realm:admit((claims(4, 1))#{grant => <<"invitation">>}, ?NOW, Realm)).
 
-all_of_it_is_bounded_test() ->
+all_parts_of_a_realm_are_bounded_test() ->
     for_all_seeds(fun() ->
         Max = 8,
         {_, Realm} = lists:foldl(fun(N, {Now, R}) -> {Now + rand:uniform(2 * ?MINUTE), anything(N, Now, R)} end,
@@ -438,7 +445,7 @@ kept({error, _}, Realm) -> Realm.
 
 %%% ---- successions ------------------------------------------------------------------------
 
-the_heir_has_it_all_test() ->
+a_successor_gets_the_standing_of_its_predecessor_test() ->
     {confirmed, Known} = cambrian_realm:checked(key(1), 1.0, 1.0, ?NOW, arrives(1, 7, ?NOW, realm())),
     Reputation = cambrian_realm:reputation(key(1), Known),
     {ok, Followed} = cambrian_realm:succeed(#{old => key(1), new => key(2)}, ?NOW, Known),
@@ -446,19 +453,19 @@ the_heir_has_it_all_test() ->
     ?assertEqual(replay, refusal(claims(2, 7), ?NOW, Followed)),
     ?assertEqual(ok, refusal(claims(2, 8), ?NOW, Followed)),
     ?assertEqual(retired_key, refusal(claims(1, 8), ?NOW, Followed)),
-    %% nothing of either comes twice under the heir's key
+    %% no message of either key counts twice under the successor
     {ok, Both} = cambrian_realm:succeed(#{old => key(1), new => key(2)}, ?NOW, arrives(2, 6, ?NOW, Known)),
     ?assertEqual([ok, replay, replay, ok], [refusal(claims(2, N), ?NOW, Both) || N <- [5, 6, 7, 8]]),
-    %% once
+    %% a second time the succession changes nothing
     ?assertEqual({ok, Followed}, cambrian_realm:succeed(#{old => key(1), new => key(2)}, ?NOW, Followed)),
     ?assertEqual({error, already_succeeded}, cambrian_realm:succeed(#{old => key(1), new => key(3)}, ?NOW, Followed)),
     ?assertEqual({error, circular}, cambrian_realm:succeed(#{old => key(2), new => key(1)}, ?NOW, Followed)),
     ?assertEqual({error, circular}, cambrian_realm:succeed(#{old => key(3), new => key(3)}, ?NOW, Followed)),
-    %% what was sent before the rotation and measured after it is the heir's
+    %% a lie from before the rotation that is measured after it counts against the successor
     {inflated, Lied} = cambrian_realm:checked(key(1), 4.0, 1.0, ?NOW, Followed),
     ?assert(cambrian_realm:reputation(key(2), Lied) < Reputation).
 
-in_any_order_test() ->
+successions_may_come_in_any_order_test() ->
     for_all_seeds(fun() ->
         {inflated, Known} = cambrian_realm:checked(key(1), 2.0, 1.0, ?NOW, arrives(1, 7, ?NOW, realm())),
         Chain = [#{old => key(N), new => key(N + 1)} || N <- lists:seq(1, 6)],
@@ -468,17 +475,17 @@ in_any_order_test() ->
         ?assertEqual(0.35, cambrian_realm:reputation(key(7), Followed))
     end).
 
-the_banned_have_no_heirs_test() ->
+a_banned_key_has_no_successor_test() ->
     {ok, Banned} = cambrian_realm:ban({key, key(1)}, <<>>, ?NOW, realm()),
     ?assertEqual({error, banned_key}, cambrian_realm:succeed(#{old => key(1), new => key(2)}, ?NOW, Banned)),
     ?assertEqual({error, banned_key}, cambrian_realm:succeed(#{old => key(2), new => key(1)}, ?NOW, Banned)),
-    %% nor does it help to have been quick
+    %% a ban also reaches the successor of an earlier succession
     {ok, Quick} = cambrian_realm:succeed(#{old => key(1), new => key(2)}, ?NOW, realm()),
     {ok, Late} = cambrian_realm:ban({key, key(1)}, <<>>, ?NOW, Quick),
     ?assertEqual(banned_key, refusal(claims(2, 1), ?NOW, Late)).
 
-%% A newcomer's lies are not washed off by a predecessor that turns up later, nor are its predecessor's by it.
-no_name_is_washed_test() ->
+%% A succession removes neither the lies of the successor nor those of the predecessor.
+a_succession_removes_no_lies_test() ->
     Both = arrives(2, 1, ?NOW, arrives(1, 1, ?NOW, realm())),
     {inflated, Lied} = cambrian_realm:checked(key(2), 2.0, 1.0, ?NOW, Both),
     {ok, Followed} = cambrian_realm:succeed(#{old => key(1), new => key(2)}, ?NOW, Lied),
@@ -487,8 +494,7 @@ no_name_is_washed_test() ->
     {ok, Same} = cambrian_realm:succeed(#{old => key(1), new => key(2)}, ?NOW, Bad),
     ?assertEqual(0.35, cambrian_realm:reputation(key(2), Same)).
 
-%% To be there counts for those who may publish.
-who_delivered_has_earned_test() ->
+a_key_that_delivered_has_earned_its_place_test() ->
     Key = cambrian_identity:public_key(<<5:256>>),
     Realm = cambrian_realm:new(#{name => <<"r">>}),
     ?assertNot(cambrian_realm:has_earned(Key, Realm)),
@@ -501,7 +507,7 @@ who_delivered_has_earned_test() ->
     {inflated, Lied} = cambrian_realm:checked(Key, 2.0, 1.0, 0, Earned),
     ?assertNot(cambrian_realm:has_earned(Key, Lied)).
 
-who_is_heard_test() ->
+only_keys_that_may_publish_are_heard_test() ->
     [A, B, Owner] = [cambrian_identity:public_key(<<N:256>>) || N <- [1, 2, 3]],
     Open = cambrian_realm:new(#{name => <<"r">>}),
     Listed = cambrian_realm:new(#{name => <<"r">>, capability => {keys, [A]}}),
@@ -513,10 +519,11 @@ who_is_heard_test() ->
                   || Realm <- [Open, Listed, Granted, Banned, Retired]]),
     ?assert(cambrian_realm:is_heard(Owner, 0, Granted)).
 
-%%% ---- a clock that is set ----------------------------------------------------------------
+%%% ---- a clock that is set -----------------------------------------------------------------
 
-%% Whoever was seen in a time that has not come now: newcomers are not refused for it, and of the known nothing comes again.
-who_was_seen_in_the_future_makes_room_test() ->
+%% The clock was set back, so known keys were seen in the future: newcomers still get a place, and
+%% no old message counts again.
+keys_seen_in_the_future_make_room_for_newcomers_test() ->
     Full = arrives(2, 1, ?NOW, arrives(1, 1, ?NOW, realm(#{max => 2}))),
     Back = fun(Minutes) -> Then = ?NOW - Minutes * ?MINUTE, refusal(claims(3, 1, Then), Then, Full) end,
     ?assertEqual([ok, ok, ok, ok], [Back(Minutes) || Minutes <- [0, 9, 11, 60]]),
@@ -524,24 +531,24 @@ who_was_seen_in_the_future_makes_room_test() ->
     Replaced = arrives(3, 1, Then, Full),
     [?assertEqual(replay, refusal(claims(N, 1, Then), Then, Replaced)) || N <- [1, 2, 3]].
 
-our_numbers_do_not_go_back_test() ->
+own_sequence_numbers_never_go_back_test() ->
     {First, Once} = cambrian_realm:sequence(1000, realm()),
     {ok, Restored} = cambrian_realm:restore(cambrian_realm:save(Once)),
     {Second, Twice} = cambrian_realm:sequence(1, Restored),
     {Third, _} = cambrian_realm:sequence(1 bsl 60, Twice),
     ?assertEqual({1000, 1 bsl 60}, {First, Third}),
     ?assert(Second > First + 1_000_000),
-    %% of an earlier release
+    %% a realm of an earlier release
     {ok, Earlier} = cambrian_realm:restore(maps:remove(sequence, cambrian_realm:save(Twice))),
     ?assertMatch({7, _}, cambrian_realm:sequence(7, Earlier)).
 
-names_find_their_keys_test() ->
+a_key_is_found_by_its_name_test() ->
     Name = cambrian_identity:name(key(1)),
     ?assertEqual({error, {unknown_name, Name}}, cambrian_realm:named(Name, realm())),
     ?assertEqual({ok, key(1)}, cambrian_realm:named(Name, arrives(2, 1, ?NOW, arrives(1, 1, ?NOW, realm())))).
 
-%% Of a key, who it was before and is now; of all of them together once each.
-a_ban_reaches_who_went_before_test() ->
+%% A ban of a key covers its predecessors and successors, each once.
+a_ban_covers_predecessors_and_successors_test() ->
     Realm0 = cambrian_realm:new(#{name => <<"r">>}),
     [A, B, C, D] = [<<N:256>> || N <- [1, 2, 3, 4]],
     {ok, Realm1} = cambrian_realm:succeed(#{old => A, new => B}, 0, Realm0),

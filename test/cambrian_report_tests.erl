@@ -1,9 +1,10 @@
-%% A run's page is well-formed, safe, complete, repeatable and bounded. No NIF is needed.
+%% The page of a run is well-formed, safe, complete, repeatable and bounded. Needs no NIF.
 -module(cambrian_report_tests).
 
 -include_lib("eunit/include/eunit.hrl").
 
-%% A run of 24 generations says 24, as its result does, and its first one is 0.
+%% After 24 generations the page says 24, as the result does, although the first generation is
+%% number 0.
 generations_are_counted_as_in_the_result_test() ->
     cambrian_temporary:with_dir(fun(Dir) ->
         Path = filename:join(Dir, "report.html"),
@@ -15,7 +16,7 @@ generations_are_counted_as_in_the_result_test() ->
         ?assertEqual(nomatch, binary:match(Page, <<"last generation">>))
     end).
 
-%% Who passes the trial need not be the fittest.
+%% A champion that passes the trial need not be the fittest genotype.
 a_champion_that_is_not_the_fittest_is_explained_test() ->
     Page = fun(Best) ->
         History = [#{generation => 0, best => Best, mean => 0.0, evaluations => 10, species => 1, elapsed_ms => 1}],
@@ -31,13 +32,13 @@ a_champion_that_is_not_the_fittest_is_explained_test() ->
 
 -define(TOP, (1 bsl 63)).
 
-the_headline_says_who_found_what_test() ->
+the_headline_names_the_finder_and_the_task_test() ->
     Page = page(run()),
     ?assertEqual("nairobi found a champion for double pole novel: fitness 0.9463 in generation 38.", words("//h1", Page)),
     ?assertEqual("Three islands", words("//head/title", Page)),
     ?assert(contains(words("//header", Page), "312 of 625 starts")).
 
-the_page_has_all_its_parts_test() ->
+the_page_has_all_its_sections_test() ->
     Page = page(run()),
     ?assertEqual(
         ["Fitness", "Species over time", "The champion", "Who sent what to whom", "To repeat this run"],
@@ -49,7 +50,7 @@ the_page_has_all_its_parts_test() ->
     Arrivals = lists:last(xmerl_xpath:string("//details", Page)),
     ?assert(contains(words_of(Arrivals), "not taken: bad signature")).
 
-%% Once in the picture for a desk, once in the one for a hand, and in the table.
+%% Once in the wide picture, once in the narrow picture, and in the table.
 the_champion_is_drawn_and_listed_test() ->
     #{champion := #{genotype := #{connections := Cs}}} = Run = run(),
     Page = page(Run),
@@ -58,8 +59,9 @@ the_champion_is_drawn_and_listed_test() ->
     ?assertEqual(length(Cs) + 1, length(xmerl_xpath:string("descendant::tr", Table))),
     ?assert(contains(words_of(Table), [8722 | "2.71"])).
 
-%% Of a population, of its result, and of what a recorder kept of it, also as bytes from another node.
-what_was_found_beside_the_champion_is_shown_test_() ->
+%% For a population, for its result, and for the story of a recorder, also as bytes from another
+%% node.
+a_report_shows_the_archive_or_the_front_test_() ->
     {timeout, 60, fun() ->
         Shown = fun(Options) ->
             {ok, P} = cambrian_population:start(Options#{seed => 1, generations => 5, target => 1.0e9}),
@@ -95,7 +97,7 @@ what_was_found_beside_the_champion_is_shown_test_() ->
          end || Page <- Fronts]
     end}.
 
-hostile_texts_are_only_text_test() ->
+hostile_texts_are_escaped_test() ->
     Bad = <<"\"'><script>alert(1)</script><img src=x onerror=alert(2)>">>,
     #{populations := [P | _], champion := C} = run(),
     Run = (run())#{
@@ -120,7 +122,7 @@ names_that_are_no_text_do_not_break_the_page_test_() ->
      || Name <- [<<255, 0, 1>>, <<16#202E/utf8, "x">>, "", <<>>, "list", atom, 42, {not_a, "text"}, binary:copy(<<"long ">>, 100000)]
     ].
 
-nothing_is_loaded_from_elsewhere_test() ->
+a_report_loads_nothing_from_elsewhere_test() ->
     Text = bytes(run()),
     Rest = lists:foldl(
         fun(Known, T) -> binary:replace(T, Known, <<>>, [global]) end,
@@ -130,17 +132,17 @@ nothing_is_loaded_from_elsewhere_test() ->
     [?assertEqual(nomatch, binary:match(Rest, Bad)) || Bad <- [<<"http">>, <<"url(">>, <<"@import">>, <<"<script">>, <<"src=">>]],
     ?assertNotEqual(nomatch, binary:match(Text, <<"default-src 'none'">>)).
 
-a_run_may_lack_most_things_test_() ->
+a_report_can_be_made_of_an_incomplete_run_test_() ->
     Bare = #{title => <<"t">>, task => 'xor', seed => 1, populations => []},
     Young = #{name => <<"p">>, seed => 1, history => []},
     First = Young#{history := [#{generation => 0, evaluations => 150, best => 0, mean => -1.5, species => 1, elapsed_ms => 12}]},
     [?_test(page(Run)) || Run <- [Bare, Bare#{populations := [Young]}, Bare#{populations := [First]}, Bare#{populations := [Young, First]}]] ++
         [?_assertEqual("No champion for xor yet.", words("//h1", page(Bare)))].
 
-same_run_same_bytes_test() ->
+the_same_run_gives_the_same_bytes_test() ->
     ?assertEqual(bytes(run()), bytes(run())).
 
-a_huge_run_is_bounded_test_() ->
+the_report_of_a_huge_run_is_bounded_test_() ->
     {timeout, 60, fun() ->
         #{populations := [P | _]} = Run = run(),
         Long = [#{generation => G, evaluations => G * 150, best => G / 3000, mean => math:sin(G), species => 40, elapsed_ms => G * 9,
@@ -156,7 +158,7 @@ a_huge_run_is_bounded_test_() ->
 %% Writing
 %% ---------------------------------------------------------------------------------------------
 
-write_puts_a_whole_page_test() ->
+write_replaces_the_page_as_a_whole_test() ->
     in_folder(fun(Folder) ->
         Path = filename:join(Folder, "run.html"),
         ok = file:write_file(Path, "old"),
@@ -166,10 +168,10 @@ write_puts_a_whole_page_test() ->
         ?assertEqual(ok, cambrian_report:write(list_to_binary(Path), run()))
     end).
 
-write_that_fails_leaves_nothing_test() ->
+a_write_that_fails_leaves_no_file_test() ->
     in_folder(fun(Folder) ->
         ?assertEqual({error, enoent}, cambrian_report:write(filename:join([Folder, "no", "run.html"]), run())),
-        %% A folder stands where the page should go.
+        %% A folder at the path of the page.
         ok = file:make_dir(filename:join(Folder, "run.html")),
         ?assertMatch({error, _}, cambrian_report:write(filename:join(Folder, "run.html"), run())),
         ?assertEqual({ok, ["run.html"]}, file:list_dir(Folder))

@@ -1,4 +1,4 @@
-%% Genotypes to draw, as cambrian_genotype:to_map/1 gives them. No NIF is needed.
+%% Genotypes to draw, as maps like those of cambrian_genotype:to_map/1. Needs no NIF.
 -module(cambrian_sample).
 
 -export([tiny/0, pole/0, deep/1, only_inputs_and_outputs/0, random/4, link_id/2]).
@@ -49,14 +49,14 @@ pole() ->
         link({output, 0}, {hidden, 0}, -1.2), link({hidden, 0}, {hidden, 0}, 0.9), link({output, 0}, {output, 0}, 0.45)
     ]).
 
-%% One hidden node in each of many layers, and a link over all of them.
+%% A chain of layers with one hidden node each, and a connection over all of them.
 deep(Count) ->
     Hidden = [node_gene({hidden, I}, I * (?TOP div (Count + 1)), relu, 0.0) || I <- lists:seq(1, Count)],
     Chain = [link({hidden, I}, {hidden, I + 1}, 1.0) || I <- lists:seq(1, Count - 1)],
     genotype(inputs(1) ++ Hidden ++ outputs(1),
         [link({input, 0}, {hidden, 1}, 1.0), link({hidden, Count}, {output, 0}, 1.0), link({input, 0}, {output, 0}, -1.0) | Chain]).
 
-%% Always the same one for the same sizes.
+%% The same sizes always give the same genotype.
 random(In, Out, Hidden, Links) ->
     Layer = fun(X) -> D = hash({depth, X}) rem 4 + 1, (2 * (hash({at, X}) rem (1 bsl (D - 1))) + 1) * (?TOP bsr D) end,
     Activations = {tanh, relu, sigmoid, gaussian, sin, linear, abs, step, plasma},

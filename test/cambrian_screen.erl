@@ -1,4 +1,5 @@
-%% A device that is a terminal of so many columns, or none, and keeps what is written to it.
+%% A device that is a terminal with so many columns, or no terminal, and keeps the text that is
+%% written to it.
 -module(cambrian_screen).
 -export([start/1, read/1]).
 

@@ -1,4 +1,4 @@
-%% What holds for every search: killed at any time, a run goes on to the same bits.
+%% Holds for every search: a killed run continues to the same bits.
 -module(cambrian_searches_tests).
 -include_lib("eunit/include/eunit.hrl").
 
@@ -13,7 +13,7 @@ maze() ->
         #{fitness => Fitness, behaviour => Behaviour}
     end.
 
-a_run_goes_on_after_a_crash_test_() ->
+a_killed_run_ends_with_the_same_result_test_() ->
     [{lists:flatten(io_lib:format("~0p", [Options])), {timeout, 120, fun() -> goes_on_after_a_crash(Options) end}}
      || Options <- [#{task => maze_medium},
                     #{task => maze_medium, search => novelty},
@@ -35,7 +35,7 @@ goes_on_after_a_crash(Given) ->
     {ok, First} = cambrian_population:start(Options#{name => ?MODULE}),
     _ = ended(First, 5),
     kill(First),
-    %% and once more, wherever the run is then
+    %% once more, at any moment
     ok = cambrian_population:run(?MODULE, #{generations => 12, target => 1000}),
     kill(whereis(?MODULE)),
     ?assertEqual(Expected, ended(?MODULE, 12)),
@@ -47,7 +47,7 @@ kill(Population) ->
     receive {'DOWN', Monitor, process, Population, _} -> ok end,
     cambrian_wait:until(fun() -> is_pid(whereis(?MODULE)) end).
 
-%% What a result is, by ids.
+%% The parts of a result, with ids for genotypes.
 ended(Population, Generations) ->
     ok = cambrian_population:run(Population, #{generations => Generations, target => 1000}),
     {ok, #{champion := Champion, evaluations := Evaluations} = Result} =

@@ -1,12 +1,13 @@
-%% A session in the shell of Erlang as documentation shows it: what was typed behind numbered prompts is typed again, and
-%% must answer what it says it answers.
+%% A session in the shell of Erlang as the documentation shows it: evaluates each expression
+%% behind a numbered prompt and compares the answer.
 -module(cambrian_session).
 
 -export([is_prompt/1, run/1, evaluate/1, terms/1, started/1]).
 
 is_prompt(Line) -> re:run(Line, "^[0-9]+> ", [unicode]) =/= nomatch.
 
-%% With the application as it is after its start, and none of what others left; nor are settings left to others.
+%% Runs with a freshly started application, without anything of earlier tests, and restores all
+%% settings.
 started(Run) ->
     {ok, _} = application:ensure_all_started(cambrian),
     try Run()
@@ -27,7 +28,8 @@ run(Lines) ->
     _ = lists:foldl(fun step/2, erl_eval:new_bindings(), Steps),
     ok.
 
-%% `{Typed, Answer}'; an expression ends with a full stop at the end of its line.
+%% `{Expression, Answer}' of each prompt; an expression ends with a full stop at the end of its
+%% line.
 steps(Lines) ->
     case lists:dropwhile(fun(Line) -> not is_prompt(Line) end, Lines) of
         [] -> [];
@@ -51,7 +53,7 @@ step({Typed, Expected}, Bindings) ->
         orelse error(#{typed => Typed, expected => Expected, seen => Seen}),
     Next.
 
-%% Of a block without prompts: one expression after the other, whatever they give.
+%% Evaluates a block without prompts, one expression after the other; any value is fine.
 -spec evaluate(string()) -> ok.
 evaluate(Text) ->
     _ = eval(Text, "", erl_eval:new_bindings()),
@@ -70,7 +72,7 @@ eval(Typed, Expected, Bindings) ->
             erlang:raise(error, #{typed => Typed, expected => Expected, seen => {Class, Reason}}, Stack)
     end.
 
-%% Of a text that is nothing but terms, as a configuration.
+%% The terms of a text that contains nothing else, such as a configuration.
 -spec terms(string()) -> {ok, [term()]} | error.
 terms(Text) ->
     {ok, Tokens, _} = erl_scan:string(Text),
@@ -87,8 +89,8 @@ sentences(Tokens) ->
 
 shown(Value) -> lists:flatten(io_lib:format("~tp", [Value])).
 
-%% What is shown, as a term: the order of a map's keys differs between releases. References, process ids and
-%% times differ from run to run.
+%% The shown answer as a term, since the order of a map's keys differs between releases.
+%% References, process ids and times differ from run to run.
 term(Shown) ->
     Plain = lists:foldl(fun({Pattern, Same}, T) -> re:replace(T, Pattern, Same, [global, unicode, {return, list}]) end,
                         Shown,

@@ -1,18 +1,23 @@
-%% Whole meshes with all their faults, in virtual time: what holds however unlucky they are. Each is the story of a seed,
-%% and `cambrian_simulation:replay(Seed)' tells it again.
+%% Whole meshes with all kinds of faults, in virtual time. Each run follows from a seed, and
+%% `cambrian_simulation:replay(Seed)' repeats it.
 -module(cambrian_simulation_SUITE).
 -include_lib("stdlib/include/assert.hrl").
 -compile([export_all, nowarn_export_all]).
 
-%% Each of these found something once.
+%% Each of these seeds once found a fault.
 -define(FAILED_ONCE, [4, 302, 449]).
 -define(SEEDS, 50).
 -define(PACES, 4).
 
 suite() -> [{timetrap, {minutes, 15}}].
 
-all() -> [seeds_that_failed_once, many_ordeals, liars_take_little_of_a_pace, a_seed_is_a_story, liars_who_know_one_lie, what_is_new_is_known_soon,
-          the_quiet_is_quiet, a_flood_changes_nothing, cut_off_and_back, what_is_large_travels_too].
+all() ->
+    [seeds_that_once_failed_pass, meshes_with_liars_and_faults_end_with_the_best_champion,
+     liars_slow_no_honest_node_by_more_than_15_percent, the_same_seed_gives_the_same_history,
+     a_liar_with_one_kind_of_lie_is_banned_everywhere,
+     a_new_champion_reaches_all_nodes_within_a_minute, a_mesh_without_news_sends_little,
+     a_flood_does_not_change_the_throughput_of_others,
+     after_a_split_both_halves_end_with_the_better_champion, a_large_champion_reaches_all_nodes].
 
 init_per_suite(Config) ->
     {ok, _} = application:ensure_all_started(cambrian),
@@ -20,11 +25,11 @@ init_per_suite(Config) ->
 
 end_per_suite(_Config) -> ok.
 
-seeds_that_failed_once(_Config) ->
+seeds_that_once_failed_pass(_Config) ->
     ?assertEqual([], cambrian_simulation:ordeals(?FAILED_ONCE)).
 
-%% A thousand by `make ordeals', others by `make ordeals SEEDS=1001-2000'.
-many_ordeals(_Config) ->
+%% `make ordeals' runs a thousand seeds, `make ordeals SEEDS=1001-2000' others.
+meshes_with_liars_and_faults_end_with_the_best_champion(_Config) ->
     Flawed = cambrian_simulation:ordeals(seeds(?SEEDS)),
     _ = [ct:pal("cambrian_simulation:replay(~b): ~0tp", [Seed, Flaws]) || {flawed, Seed, Flaws} <- Flawed],
     ?assertEqual([], [Seed || {flawed, Seed, _} <- Flawed]).
@@ -35,14 +40,15 @@ seeds(Count) ->
         _ -> lists:seq(1, Count)
     end.
 
-%% Beside the same mesh with silent liars, for ten times as long. Others by `make paces SEEDS=1-100'.
-liars_take_little_of_a_pace(_Config) ->
+%% Compares with the same mesh with silent liars, ten times as long. `make paces SEEDS=1-100' runs
+%% other seeds.
+liars_slow_no_honest_node_by_more_than_15_percent(_Config) ->
     Paces = cambrian_simulation:paces(seeds(?PACES)),
     Lost = [1 - Generations / Without || {_, _, Generations, Without} <- Paces],
     ct:pal("of ~b nodes: ~.2f % lost on average, ~.2f % at most", [length(Lost), 100 * lists:sum(Lost) / length(Lost), 100 * lists:max(Lost)]),
     ?assertEqual([], [Pace || {_, _, Generations, Without} = Pace <- Paces, Generations < 0.85 * Without]).
 
-a_seed_is_a_story(_Config) ->
+the_same_seed_gives_the_same_history(_Config) ->
     Plan = (cambrian_simulation:plan(17))#{quiet_ms => 5000},
     Story = fun() ->
                 Teller = self(),
@@ -55,7 +61,7 @@ a_seed_is_a_story(_Config) ->
     {Another, _} = {cambrian_simulation:run((cambrian_simulation:plan(18))), none},
     ?assertNotEqual(element(1, Once), Another).
 
-%% Genotypes are other references each time.
+%% The references of genotypes differ between runs.
 readable({evaluate, {Genotype, From}}) -> {cambrian_genotype:id(Genotype), From};
 readable({event, Name, Details}) -> {Name, maps:remove(value, Details)};
 readable(Other) -> Other.
@@ -65,8 +71,8 @@ heard() ->
     after 0 -> []
     end.
 
-%% With each kind of lie that can be proved, all whom it was told to are rid of the liar.
-liars_who_know_one_lie(_Config) ->
+%% Each kind of provable lie gets the liar banned on all nodes that heard it.
+a_liar_with_one_kind_of_lie_is_banned_everywhere(_Config) ->
     [begin
          #{banned := Banned, failures := []} =
              cambrian_simulation:run(#{seed => 5, nodes => 6, liars => 1 / 6, loss => 0.2, duration_ms => 120_000,
@@ -76,20 +82,21 @@ liars_who_know_one_lie(_Config) ->
                      #{lies => [bomb], answers => [none]}, #{lies => [rubbish], answers => [none]},
                      #{lies => [wrong_id], answers => [none]}, #{lies => [inflated], answers => [honest, bomb]}]].
 
-%% 30 nodes, 30 % loss: all hold what one of them found within seconds.
-what_is_new_is_known_soon(_Config) ->
+%% A mesh of 30 nodes with 30 % loss.
+a_new_champion_reaches_all_nodes_within_a_minute(_Config) ->
     #{times := Times} = cambrian_mesh_figures:spread(#{seed => 3, nodes => 30, loss => 0.3, warm_ms => 60_000, wait_ms => 120_000}),
     ?assertEqual(30, length(Times)),
     ?assert(lists:max(Times) < 60_000).
 
-%% With nothing new, a node hears less than the 200 bytes a second that it may.
-the_quiet_is_quiet(_Config) ->
+%% Without new champions a node receives less than its limit of 200 bytes a second.
+a_mesh_without_news_sends_little(_Config) ->
     Rates = cambrian_mesh_figures:traffic(#{seed => 3, nodes => 60, warm_ms => 120_000, duration_ms => 300_000, generation_ms => 60_000}),
     Received = [Bytes || #{received := Bytes} <- maps:values(Rates)],
     ?assert(lists:sum(Received) / length(Received) < 200).
 
-%% One origin sends a hundred times what it may: the others' genotypes are measured and taken in as without it.
-a_flood_changes_nothing(_Config) ->
+%% One origin sends a hundred times what it may: as many genotypes of the others are measured and
+%% taken in as without it.
+a_flood_does_not_change_the_throughput_of_others(_Config) ->
     Options = #{seed => 11, nodes => 8, duration_ms => 30_000, generation_ms => 2000,
                 task => double_pole_novel},
     Calm = throughput(cambrian_mesh_figures:flood(Options#{per_second => 0})),
@@ -99,29 +106,28 @@ a_flood_changes_nothing(_Config) ->
 
 throughput(#{measured := Measured}) -> Measured.
 
-%% Two halves that did not meet for a while end with the better of what both found.
-cut_off_and_back(_Config) ->
+after_a_split_both_halves_end_with_the_better_champion(_Config) ->
     Options = #{seed => 23, nodes => 8, generation_ms => 1000},
     Split = {0, {split, [[1, 2, 3, 4]]}},
     #{best := Apart} = cambrian_simulation:run(Options#{faults => [Split], duration_ms => 160_000, quiet_ms => 60_000}),
     ?assertEqual(2, length(lists:usort(maps:values(Apart)))),
     #{best := Together} = cambrian_simulation:run(Options#{faults => [Split, {160_000, heal}], duration_ms => 400_000, quiet_ms => 300_000}),
-    %% of two that are equally fit, the smaller id
+    %% of two equally fit genotypes, the one with the smaller id
     [{Negative, Best} | _] = lists:sort([{-Fitness, Id} || {Fitness, Id} <- maps:values(Apart)]),
     ?assertEqual([{-Negative, Best}], lists:usort(maps:values(Together))).
 
-%% Too large for a message: it is announced, asked for, and fetched as a blob.
-what_is_large_travels_too(_Config) ->
+%% The genotype is too large for a message, so it is announced, asked for and fetched as a blob.
+a_large_champion_reaches_all_nodes(_Config) ->
     {ok, #{champion := Champion}} = cambrian:evolve('xor', #{seed => 42}),
     Large = with_idle_nodes(4000, Champion),
     ?assert(byte_size(cambrian_genotype:to_binary(Large)) > 60_000),
     #{best := Best} = cambrian_simulation:run(#{seed => 5, nodes => 5, loss => 0.2, duration_ms => 200_000, quiet_ms => 190_000,
                                                 generation_ms => 5000, faults => [{15_000, {add, 5, Large}}],
-                                                %% what a mesh of networks as large has
+                                                %% as much as a mesh of networks of this size uses
                                                 exchange => #{cost_bound => 1.0e6}}),
     ?assertEqual([cambrian_genotype:id(Large)], lists:usort([Id || {_, Id} <- maps:values(Best)])).
 
-%% Their ids and layers are noise that no compression helps with.
+%% The ids and layers are random, so that compression does not help.
 with_idle_nodes(Count, Genotype) ->
     #{nodes := Nodes} = Genes = cambrian_genotype:to_map(Genotype),
     Noise = fun(N, Bits) -> <<Drawn:Bits, _/bits>> = crypto:hash(sha256, <<N:32, Bits>>), Drawn end,

@@ -1,22 +1,24 @@
-%% What bin/soak does to a node, and what it sees of it. On the node itself: populations that evolve for ever, a bridge,
-%% and who watches. On another: strangers who flood the bridge with all that is in {@link cambrian_liar} and more.
+%% The load of bin/soak on a node, and what it measures there. On the node itself: populations
+%% that evolve for ever, a bridge and subscribers. On another node: strangers that flood the
+%% bridge with all lies of {@link cambrian_liar} and more.
 -module(cambrian_soak).
 -export([load/1, flood/1, sample/0, work/0, done/0, first_error/0]).
 -export([log/2]).
 
 -define(REALM, <<"org.example.soak">>).
 -define(TOPIC, <<"genotype">>).
-%% A population begins anew after so many generations, so that what it holds does not grow with what it finds.
+%% A population starts anew after so many generations, so that its memory does not grow with its
+%% champions.
 -define(GENERATIONS, 60).
 -define(STEP_MS, 150).
-%% A liar has other keys after so long.
+%% A liar gets new keys after this time.
 -define(LIAR_MS, 5_000).
-%% Those who tell the truth have these many, as what is known of each is kept for ten minutes.
+%% Honest strangers have this many keys, since the bridge remembers each for ten minutes.
 -define(KEYS, 500).
 
 %%% ---- the node ---------------------------------------------------------------------------
 
-%% @doc Starts all that is to go on, and says where the dashboard is.
+%% @doc Starts all of the load, and returns the address of the dashboard.
 -spec load(#{root := file:filename()}) -> {ok, Url :: binary()}.
 load(#{root := Root}) ->
     counts([generations, lives, subscribers, questions, errors]),
@@ -35,8 +37,8 @@ tasks(Root) ->
      {soak_fun, #{task => fun(Network) -> [Y] = cambrian_network:activate(Network, [0.5]), 1 - abs(Y - 0.25) end, inputs => 1, outputs => 1}},
      {soak_program, #{task => {program, #{command => "python3", args => [filename:join(Root, "test/cambrian_program.py"), "none"]}}}}].
 
-%% As much as is ever remembered of genotypes, in memory and on disk, as it would after hours: what grows up to a bound is no
-%% leak. Of others' claims 20,000 are kept, of one key 1,000.
+%% Fills the memory of genotypes to its bounds, in memory and on disk, as after hours: growth up
+%% to a bound is no leak. 20,000 claims of other keys are kept, 1,000 of one key.
 remember() ->
     Id = fun() -> rand:bytes(32) end,
     _ = [ok = cambrian_lineage:bred(<<"xor">>, [{Id(), [Id()], [add_node], 1} || _ <- lists:seq(1, 1000)]) || _ <- lists:seq(1, 350)],
@@ -64,7 +66,7 @@ evolve(Name, Task) ->
     ok = cambrian_population:stop(P),
     count(lives).
 
-%% Half of those who subscribe end without a goodbye.
+%% Half of the subscribers die without unsubscribing.
 subscribe() ->
     {Pid, Monitor} = spawn_monitor(fun() ->
                                        {ok, Genotypes} = cambrian_bridge:subscribe_genotypes(all, self()),
@@ -91,7 +93,7 @@ attempt(Ask) ->
 
 %%% ---- strangers --------------------------------------------------------------------------
 
-%% @doc Begins to flood the realm, and to look at the dashboard at `url'.
+%% @doc Starts to flood the realm, and to read the dashboard at `url'.
 -spec flood(#{url := binary()}) -> ok.
 flood(#{url := Url}) ->
     counts([lies, true_small, true_costly, heartbeats, requests, pages, streams, errors]),
@@ -106,7 +108,7 @@ connected(Fun) ->
 
 now_ms() -> os:system_time(millisecond).
 
-%% Forged, replayed, truncated, inflated and so on: {@link cambrian_liar:lies/0}.
+%% The lies of {@link cambrian_liar:lies/0}: forged, replayed, truncated, inflated and so on.
 liar() ->
     connected(fun(Mesh) ->
                   ok = cambrian_transport_dist:subscribe(Mesh, ?TOPIC),
@@ -125,7 +127,7 @@ lie(Until, Mesh, Liar) ->
         false -> ok
     end.
 
-%% What it can forge and send again.
+%% Messages that the liar can forge and send again.
 listened(Liar) ->
     receive {cambrian_transport, _, Bytes} -> listened(element(2, cambrian_liar:heard(Bytes, now_ms(), Liar)))
     after 50 -> Liar
@@ -135,7 +137,7 @@ publish(What, Mesh, Bytes) ->
     _ = cambrian_transport_dist:publish(Mesh, ?TOPIC, Bytes),
     count(What).
 
-%% Genotypes that are what they say: small ones, and some as large as they come.
+%% Honest genotypes: small ones, and some of the largest size.
 honest() ->
     connected(fun(Mesh) ->
                   _ = [begin
@@ -174,7 +176,7 @@ beat() ->
                        end || _ <- lists:seq(1, 100)]
               end).
 
-%% Of the bridge, for genotypes that it has and for others.
+%% Asks the bridge for genotypes that it has and for others.
 ask() ->
     connected(fun(Mesh) ->
                   ok = cambrian_transport_dist:subscribe(Mesh, ?TOPIC),
@@ -195,7 +197,7 @@ request({ok, #{genotype := Id}}, Address, Mesh) ->
     _ = [cambrian_transport_dist:call(Mesh, Address, ?TOPIC, cambrian_message:request(Wanted, []), 5000)
          || Wanted <- [Id, crypto:strong_rand_bytes(32)]],
     count(requests);
-%% a liar's
+%% an address of a liar
 request({error, _}, _Address, _Mesh) -> ok.
 
 %%% ---- browsers ---------------------------------------------------------------------------
@@ -208,7 +210,7 @@ page(Port) ->
          end || Path <- ["/", "/metrics", "/health", "/dashboard.js", "/nothing"]],
     ok.
 
-%% One that goes away in the middle.
+%% A browser that disconnects in the middle.
 stream(Port) ->
     _ = http(Port, "/events", fun(Socket) -> [gen_tcp:recv(Socket, 0, 2000) || _ <- lists:seq(1, rand:uniform(5))] end),
     count(streams),
@@ -228,10 +230,10 @@ whole(Socket) ->
         {error, _} -> ok
     end.
 
-%%% ---- what is seen -----------------------------------------------------------------------
+%%% ---- measurements ------------------------------------------------------------------------
 
-%% @doc What this node uses now. Bytes, but for what is counted; `longest queue' is that of any process. Garbage is no use of
-%% memory, and when it is collected is no trend.
+%% @doc What this node uses now, in bytes except for counts; `longest queue' is that of any
+%% process. Garbage is left out, since the moment of its collection is no trend.
 -spec sample() -> [{What :: atom(), number()}].
 sample() ->
     _ = [garbage_collect(Pid) || Pid <- processes()],
@@ -255,13 +257,13 @@ descriptors() ->
         {error, _} -> 0
     end.
 
-%% @doc How much the bridge did so far; of what it refused, by reason.
+%% @doc How much the bridge has done so far, and what it refused by reason.
 -spec work() -> [{What :: term(), non_neg_integer()}].
 work() ->
     #{refused := Refused} = cambrian_trust:report(?REALM),
     lists:sort([{What, N} || {What, N} <- maps:to_list(cambrian_bridge:counts()), is_atom(What)]) ++ lists:sort(maps:to_list(Refused)).
 
-%% @doc How much was done to it so far: whatever is 0 was not tried.
+%% @doc The load so far: a count of 0 means that it was not tried.
 -spec done() -> [{What :: atom(), non_neg_integer()}].
 done() ->
     {Names, Counters} = persistent_term:get(?MODULE),
@@ -274,7 +276,8 @@ count(Name) ->
     {#{Name := Index}, Counters} = persistent_term:get(?MODULE),
     counters:add(Counters, Index, 1).
 
-%% Each over and over, in a process of its own. One that crashes goes on, and is counted.
+%% Runs each fun over and over in a process of its own. A crash is counted, and the fun runs
+%% again.
 forever(Funs) ->
     _ = [spawn(fun() -> again(Fun) end) || Fun <- Funs],
     ok.
@@ -287,7 +290,7 @@ again(Fun) ->
     end,
     again(Fun).
 
-%% The first is shown.
+%% Only the first failure is printed.
 failed(Text) ->
     count(errors),
     is_list(persistent_term:get({?MODULE, error}, none)) orelse persistent_term:put({?MODULE, error}, lists:flatten(Text)).
@@ -295,5 +298,5 @@ failed(Text) ->
 -spec first_error() -> string() | none.
 first_error() -> persistent_term:get({?MODULE, error}, none).
 
-%% @doc For logger: whatever the node itself takes for an error.
+%% @doc A logger handler: every error that the node itself logs.
 log(Event, _) -> failed(logger_formatter:format(Event, #{single_line => true, max_size => 2000})).

@@ -1,24 +1,25 @@
 -module(cambrian_stop_tests).
 -include_lib("eunit/include/eunit.hrl").
--export([a_trial/0, two_stuck_trials_beside_a_run/0, more_jobs_than_threads_end_with_their_owner/0,
-         a_run_ends_at_its_timeout/0, a_run_ends_within_a_trial/0, a_population_is_stopped_within_an_evaluation/0,
+-export([a_trial_can_be_stopped/0, a_run_ends_beside_two_stuck_trials/0,
+         more_jobs_than_threads_end_with_their_owner/0, a_run_ends_at_its_timeout/0,
+         a_run_ends_within_a_trial/0, a_population_is_stopped_within_an_evaluation/0,
          a_batch_ends_with_its_caller/0, a_substrate_ends_with_its_caller/0]).
 
-%% Whatever runs long can be stopped, and holds nothing else up. What is costly here takes from minutes to hours where it
-%% is not stopped.
+%% Long work can be stopped and blocks nothing else. The work here would take minutes to hours.
 stopping_test_() ->
     {setup, fun() -> {ok, _} = application:ensure_all_started(cambrian) end,
      [{atom_to_list(Case), {timeout, 600, fun ?MODULE:Case/0}}
-      || Case <- [a_trial, two_stuck_trials_beside_a_run, more_jobs_than_threads_end_with_their_owner,
-                  a_run_ends_at_its_timeout, a_run_ends_within_a_trial, a_population_is_stopped_within_an_evaluation,
+      || Case <- [a_trial_can_be_stopped, a_run_ends_beside_two_stuck_trials,
+                  more_jobs_than_threads_end_with_their_owner, a_run_ends_at_its_timeout,
+                  a_run_ends_within_a_trial, a_population_is_stopped_within_an_evaluation,
                   a_batch_ends_with_its_caller, a_substrate_ends_with_its_caller]]}.
 
-%% Jobs run at once up to 32: as many that were not stopped would keep every later one waiting.
+%% At most 32 jobs run at once: if these were not stopped, every later job would wait.
 -define(MORE_THAN_RUN, 40).
 -define(PATIENCE_MS, 300_000).
 -define(LONG, {sequence_recall, #{length => 8, delay => 16}}).
 
-%% Nodes that do nothing but take their time: 100,000 ticks of this take minutes.
+%% A genotype with idle nodes: 100,000 ticks of its network take minutes.
 bloated() -> bloated(#{inputs => 3, outputs => 1}, 90_000).
 
 bloated(Shape, Nodes) ->
@@ -42,9 +43,9 @@ stopped({Tag, Job}) ->
     ok = cambrian_nif:job_stop(Job),
     ?assertEqual({error, stopped}, receive {Tag, Answer} -> Answer end).
 
-a_trial() -> stopped(post()).
+a_trial_can_be_stopped() -> stopped(post()).
 
-two_stuck_trials_beside_a_run() ->
+a_run_ends_beside_two_stuck_trials() ->
     Stuck = [post() || _ <- lists:seq(1, 2)],
     ?assertMatch({ok, #{solved := true}}, cambrian:evolve('xor', #{seed => 42})),
     [receive {Tag, _} -> error(done) after 0 -> stopped(Trial) end || {Tag, _} = Trial <- Stuck].
@@ -57,7 +58,7 @@ a_run_begins() ->
     after ?PATIENCE_MS -> error(all_threads_are_held)
     end.
 
-%% The run waits in line for one of them to end.
+%% The run waits in the queue until one of the jobs ends.
 more_jobs_than_threads_end_with_their_owner() ->
     Test = self(),
     Owner = spawn(fun() ->
@@ -73,12 +74,13 @@ more_jobs_than_threads_end_with_their_owner() ->
     exit(Owner, kill),
     receive {'DOWN', Monitor, process, Run, Reason} -> ?assertEqual(normal, Reason) end.
 
-%% Nobody has a fitness by then; the first evaluation has a while, and has failed after that.
+%% The run has no fitness by then. The first evaluation gets extra time, and fails after it.
 a_run_ends_at_its_timeout() ->
     ?assertEqual({error, {evaluations_failed, #{count => 1, first => timeout}}},
                  cambrian:evolve(?LONG, #{from => bloated(), population => 4, timeout => 100, seed => 1})).
 
-%% It balances the poles, so its trial is more than 100,000 steps, where its evaluation is 1000.
+%% The champion balances the poles, so its trial has more than 100,000 steps, while an evaluation
+%% has 1000.
 a_run_ends_within_a_trial() ->
     {ok, #{champion := Champion, solved := true}} = cambrian:evolve(double_pole_novel, #{seed => 42, generations => 60}),
     Options = #{from => bloat(Champion, 20_000), population => 2, seed => 1, timeout => 5000},
@@ -103,8 +105,8 @@ a_substrate_ends_with_its_caller() ->
     Cppn = bloated(cambrian_substrate:shape(Substrate), 90_000),
     ends_when_killed(fun() -> cambrian_substrate:express(Substrate, Cppn) end).
 
-%% A run begins beside as many as would hold all dirty schedulers, and all threads; and after more
-%% than can run at once.
+%% A run starts beside enough jobs to occupy all dirty schedulers and all threads, and again after
+%% more jobs than can run at once were killed.
 ends_when_killed(Work) ->
     Some = at_work(2 * erlang:system_info(dirty_cpu_schedulers_online), Work),
     a_run_begins(),
@@ -114,7 +116,7 @@ ends_when_killed(Work) ->
      || {Worker, Monitor} <- Workers],
     a_run_begins().
 
-%% Each has posted its job, and waits for what that comes to.
+%% Each worker has posted its job and waits for the result.
 at_work(Count, Work) ->
     Workers = [spawn_monitor(Work) || _ <- lists:seq(1, Count)],
     Waits = {current_function, {cambrian_job, await, 1}},

@@ -1,4 +1,4 @@
-%% What is read of a checkpoint's file, whatever is in it, and whatever else lies in its directory.
+%% Reading checkpoint files with any contents, beside any other files in their directory.
 -module(cambrian_store_tests).
 -include_lib("eunit/include/eunit.hrl").
 
@@ -12,7 +12,7 @@ quietly(Test) ->
     after logger:set_primary_config(level, Level)
     end.
 
-%% A population's last checkpoint, and the one before it; nothing of it runs.
+%% Writes the last two checkpoints of a population, which does not run afterwards.
 with_checkpoints(Test) ->
     cambrian_temporary:with_data_dir(fun(Dir) ->
         quietly(fun() ->
@@ -44,8 +44,8 @@ start_again() ->
         {error, Reason} -> Reason
     end.
 
-%% Every field left out, and every field as what it must not be.
-a_field_that_is_not_what_it_must_be_is_an_error_test_() ->
+%% Leaves out every field, and sets every field to wrong values.
+a_wrong_field_of_a_checkpoint_is_an_error_test_() ->
     {timeout, 300, fun() ->
         with_checkpoints(fun(Last, _) ->
             Good = terms(Last),
@@ -88,18 +88,18 @@ a_field_that_is_not_what_it_must_be_is_an_error_test_() ->
                  ?assertMatch({malformed, _}, start_again(), Mutant),
                  ?assertMatch({error, [_ | _]}, cambrian_cli_inspect:file(Last))
              end || Mutant <- Mutants],
-            %% earlier releases knew of nobody from elsewhere
+            %% champions of earlier releases have no sources
             write(Last, Good#{champion := maps:remove(sources, Champion)}),
             ?assertEqual(goes_on, start_again()),
-            %% neither left out nor taken up is what no checkpoint has
+            %% a field that no checkpoint has is neither an error nor kept
             write(Last, Good#{until => #{until => none}, newcomers => none, more => 1}),
             ?assertEqual(goes_on, start_again()),
             ?assertEqual(Store, whereis(cambrian_store))
         end)
     end}.
 
-%% Random ones at any depth: whatever is taken can go on.
-a_mutant_is_an_error_or_goes_on_test_() ->
+%% Random changes at any depth: a checkpoint that is accepted can be continued.
+a_changed_checkpoint_is_an_error_or_can_be_continued_test_() ->
     {timeout, 600, fun() ->
         with_checkpoints(fun(Last, Before) ->
             Seed = case os:getenv("SEED") of false -> erlang:system_time(); Set -> list_to_integer(Set) end,
@@ -108,7 +108,8 @@ a_mutant_is_an_error_or_goes_on_test_() ->
             Good = terms(Last),
             Store = whereis(cambrian_store),
             Seen = [begin
-                        %% one that goes on may have written later ones, which would be read in its place
+                        %% a run that was continued may have written later checkpoints, which
+                        %% would be read first
                         _ = [ok = file:delete(File) || File <- filelib:wildcard(filename:join(filename:dirname(Last), "*")),
                                                        File =/= Last, File =/= Before],
                         write(Last, mutated(Good)),
@@ -158,8 +159,9 @@ odd() ->
            [], [a | b], #{}, {}, self(), make_ref(), fun() -> ok end],
     lists:nth(rand:uniform(length(Odd)), Odd).
 
-%% All that can be in the place of a file. None of it is waited for, deleted or taken for a checkpoint.
-odd_files_beside_a_checkpoint_test_() ->
+%% Anything else at the path of a file: the store does not wait for it, delete it, or take it for
+%% a checkpoint.
+odd_files_beside_a_checkpoint_are_ignored_test_() ->
     {timeout, 300, fun() ->
         with_checkpoints(fun(Last, Before) ->
             Dir = filename:dirname(Last),
@@ -170,7 +172,7 @@ odd_files_beside_a_checkpoint_test_() ->
             ok = file:write_file(In(<<"gr", 246, 223, "e.checkpoint">>), "mine"),
             ok = file:write_file(In("-1.checkpoint"), "mine"),
             ok = file:write_file(In("notes.tmp"), "mine"),
-            %% of generations to come
+            %% directories with later numbers
             ok = file:make_dir(In("000000000100.checkpoint")),
             "" = os:cmd("mkfifo " ++ filename:join(Dir, "000000000101.checkpoint")),
             ok = file:make_symlink("000000000102.checkpoint", In("000000000102.checkpoint")),
@@ -183,7 +185,7 @@ odd_files_beside_a_checkpoint_test_() ->
             ?assertEqual([], (Odd -- [filename:basename(Last), filename:basename(Before)]) -- After),
             Written = [filename:basename(File) || File <- cambrian_store:files(Dir), filelib:is_regular(File)],
             ?assertEqual([name(G) || G <- [Generation, Generation - 1]], Written),
-            %% empty is torn
+            %% an empty file counts as torn
             ok = file:write_file(In(name(Generation)), <<>>),
             ?assertEqual(goes_on, start_again()),
             ?assert(filelib:is_file(In(<<(name(Generation))/binary, ".torn">>)))
@@ -192,16 +194,16 @@ odd_files_beside_a_checkpoint_test_() ->
 
 name(Generation) -> iolist_to_binary(io_lib:format("~12..0b.checkpoint", [Generation])).
 
-%% Under a higher number it would be the last one for ever, and those that are written later would be deleted for it.
+%% A higher number would make it the last checkpoint for ever, and later ones would be deleted.
 a_checkpoint_under_another_number_is_an_error_test() ->
     with_checkpoints(fun(Last, _) ->
         {ok, _} = file:copy(Last, filename:join(filename:dirname(Last), "000000000999.checkpoint")),
         ?assertMatch({malformed, _}, start_again())
     end).
 
-%% A directory that cannot be read, as one may be that a disk lost, is not taken for one without checkpoints: a run does not
-%% begin again where there was one.
-a_directory_that_cannot_be_read_is_not_empty_test() ->
+%% A directory may become unreadable on a damaged disk. A run must not start again as if it had no
+%% checkpoints.
+an_unreadable_directory_is_an_error_test() ->
     cambrian_temporary:with_data_dir(fun(Dir) ->
         Populations = filename:join(Dir, "populations"),
         ok = file:make_dir(Populations),

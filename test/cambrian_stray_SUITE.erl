@@ -1,4 +1,5 @@
-%% What nobody should send, sent to every process that Cambrian has: none dies, and a run ends as it would have.
+%% Unexpected messages to every process of Cambrian: none dies, and a run ends with the same
+%% result.
 -module(cambrian_stray_SUITE).
 -include_lib("stdlib/include/assert.hrl").
 -compile([export_all, nowarn_export_all]).
@@ -8,8 +9,11 @@
 
 suite() -> [{timetrap, {minutes, 5}}].
 
-all() -> [strays_harm_nobody, calls_of_unknown_shape_are_answered, what_until_leaves_behind, progress_goes_on,
-          a_simulated_network].
+all() ->
+    [stray_messages_change_no_run, a_call_of_unknown_shape_is_an_error,
+     messages_that_an_until_fun_leaves_behind_change_no_run,
+     a_progress_fun_that_leaves_messages_behind_is_called_on,
+     stray_messages_do_not_stop_a_simulated_network].
 
 init_per_testcase(_, Config) ->
     {ok, _} = application:ensure_all_started(cambrian),
@@ -17,8 +21,9 @@ init_per_testcase(_, Config) ->
 
 end_per_testcase(_, _) -> application:stop(cambrian).
 
-%% Populations of every kind, a program, a bridge that looks for others, and the dashboard with somebody who watches.
-strays_harm_nobody(_) ->
+%% Populations of every kind, a program, a bridge that looks for other nodes, and a dashboard with
+%% a client.
+stray_messages_change_no_run(_) ->
     Alone = [result(P) || P <- populations(none)],
     Ran = populations(guests()),
     Found = bombarded(fun() -> lists:all(fun is_through/1, Ran) end, []),
@@ -56,7 +61,8 @@ result(P) ->
     {ok, #{champion := Champion, generations := Generations, evaluations := Evaluations}} = cambrian_population:await(P, infinity),
     {cambrian_genotype:id(Champion), Generations, Evaluations}.
 
-%% Until it is over, and once more: all that were there, of which none is gone but workers, who are made anew.
+%% Sends the messages until the run is over, and once more. Returns all processes, of which only
+%% workers may be gone, since they are restarted.
 bombarded(IsOver, Seen) ->
     Here = processes_of_ours(),
     Over = IsOver(),
@@ -69,7 +75,7 @@ bombarded(IsOver, Seen) ->
         false -> bombarded(IsOver, Known)
     end.
 
-%% What came before the question was read by then.
+%% A process that answers has read all earlier messages.
 answered(Pids) -> _ = [_ = sys:get_status(Pid, infinity) || Pid <- Pids], ok.
 
 strays(Pid) ->
@@ -90,7 +96,7 @@ strays(Pid) ->
             {'CHANGE', make_ref(), time_offset, clock_service, 0}, {answer, self(), make_ref(), 1, 1.0, ready}, {too_late, self()},
             {idle, self(), make_ref()}, {gc, info}, word, "text", #{}, <<0:8000>>].
 
-%% Below the root, and whatever is linked to those.
+%% The processes under the root supervisor, and all that are linked to them.
 processes_of_ours() ->
     Tree = below(cambrian_sup),
     Linked = lists:foldl(fun linked/2, #{}, Tree ++ [Recorder || {P, Recorder} <- get(), is_pid(P)]),
@@ -121,7 +127,7 @@ kind(Pid, Call) ->
                 "cambrian_" ++ _ -> Ours;
                 _ -> foreign
             end;
-        %% a worker, or who speaks for a bridge
+        %% a worker, or the process that sends for a bridge
         {false, _} when Call =:= {erlang, apply, 2} -> worker;
         {false, _} -> foreign
     end.
@@ -135,7 +141,7 @@ is_supervisor(Pid) ->
 module({Module, _, _}) -> Module;
 module(Kind) -> Kind.
 
-calls_of_unknown_shape_are_answered(_) ->
+a_call_of_unknown_shape_is_an_error(_) ->
     Ps = populations(guests()),
     Servers = [{Pid, module(Call)} || {Pid, Call} <- processes_of_ours(), Call =/= worker],
     ?assertEqual([], [{Module, Answer} || {Pid, Module} <- Servers, Call <- [none_of_yours, {not_one, yours}],
@@ -143,7 +149,7 @@ calls_of_unknown_shape_are_answered(_) ->
     _ = [ok = cambrian_population:stop(P) || P <- Ps].
 
 %% The fun runs in the population's process.
-what_until_leaves_behind(_) ->
+messages_that_an_until_fun_leaves_behind_change_no_run(_) ->
     Run = fun(Leave) ->
               Until = fun(#{generation := 5}) -> Leave(), false; (_) -> false end,
               {ok, #{champion := Champion, generations := 20}} =
@@ -156,7 +162,7 @@ what_until_leaves_behind(_) ->
                                           fun() -> spawn_link(fun() -> exit(failed) end) end,
                                           fun() -> monitor(process, nobody), self() ! {make_ref(), ok} end]]).
 
-progress_goes_on(_) ->
+a_progress_fun_that_leaves_messages_behind_is_called_on(_) ->
     Self = self(),
     Show = fun(#{generation := Generation}) -> Self ! {shown, Generation}, _ = spawn_monitor(fun() -> ok end) end,
     {ok, _} = cambrian:evolve('xor', #{seed => 3, target => 99, generations => 5, progress => Show}),
@@ -164,11 +170,11 @@ progress_goes_on(_) ->
 
 shown() -> receive {shown, Generation} -> [Generation | shown()] after 0 -> [] end.
 
-%% And others still hear each other in it.
-a_simulated_network(_) ->
+%% The nodes of the network still hear each other.
+stray_messages_do_not_stop_a_simulated_network(_) ->
     {ok, Network} = cambrian_transport_sim:start(#{seed => 1}),
     [{ok, A}, {ok, B}] = [cambrian_transport_sim:connect(#{realm => ?REALM, network => Network}) || _ <- [1, 2]],
-    %% of a stranger, as this process is the owner
+    %% messages of another process, since this one is the owner
     {Stranger, Monitor} = spawn_monitor(fun() -> [Network ! Stray || Stray <- strays(Network)] end),
     receive {'DOWN', Monitor, process, Stranger, Reason} -> ?assertEqual(normal, Reason) end,
     ?assertEqual({error, unknown_call}, gen_server:call(Network, none_of_yours, infinity)),

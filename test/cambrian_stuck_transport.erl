@@ -1,4 +1,4 @@
-%% A mesh that takes for ever to take what is said.
+%% A transport that never accepts a message.
 -module(cambrian_stuck_transport).
 -behaviour(cambrian_transport).
 

@@ -11,15 +11,17 @@ expressed(Substrate, Cppn) ->
     {ok, Genotype} = cambrian_substrate:express(Substrate, Cppn),
     cambrian_network:compile(Genotype).
 
-with_the_application_test_() ->
+a_substrate_with_the_application_test_() ->
     {setup, fun() -> {ok, _} = application:ensure_all_started(cambrian) end,
      fun(_) -> application:stop(cambrian) end,
-     [{timeout, 60, fun a_native_task_is_solved_case/0}, {timeout, 60, fun a_fun_is_a_task_of_the_size_of_the_substrate_case/0},
-      {timeout, 60, fun a_cppn_from_elsewhere_is_taken_in_case/0}, {timeout, 60, fun killed_it_ends_where_it_would_have_ended_case/0},
-      {timeout, 60, fun a_task_of_another_size_is_refused_case/0}]}.
+     [{timeout, 60, Case} || Case <- [fun a_native_task_is_solved_on_a_substrate_case/0,
+                                      fun a_fun_gets_networks_of_the_size_of_the_substrate_case/0,
+                                      fun a_cppn_of_another_run_is_taken_in_case/0,
+                                      fun a_killed_run_on_a_substrate_ends_with_the_same_champion_case/0,
+                                      fun a_task_of_another_size_is_refused_case/0]]}.
 
-%% The champion is the CPPN, which travels; expressed, it is what solved the task.
-a_native_task_is_solved_case() ->
+%% The champion is the CPPN, which can be sent; the network it expresses solves the task.
+a_native_task_is_solved_on_a_substrate_case() ->
     [begin
          Substrate = xor_substrate(More),
          {ok, #{solved := true, champion := Champion, fitness := Fitness}} =
@@ -30,8 +32,8 @@ a_native_task_is_solved_case() ->
          ?assertEqual({ok, Fitness}, cambrian_task:evaluate('xor', expressed(Substrate, Copy)))
      end || More <- [#{}, #{leo => true}]].
 
-%% An evaluation in Erlang sees the same networks as one in Rust.
-a_fun_is_a_task_of_the_size_of_the_substrate_case() ->
+%% An evaluation in Erlang gets the same networks as one in Rust.
+a_fun_gets_networks_of_the_size_of_the_substrate_case() ->
     Substrate = xor_substrate(#{}),
     Fitness = fun(Network) -> {ok, F} = cambrian_task:evaluate('xor', Network), F end,
     Options = #{substrate => Substrate, seed => 3, generations => 5, target => 5},
@@ -40,7 +42,7 @@ a_fun_is_a_task_of_the_size_of_the_substrate_case() ->
     ?assertEqual(cambrian_genotype:id(There), cambrian_genotype:id(Here)),
     ?assertEqual(Best, Fitness(expressed(Substrate, Here))).
 
-a_cppn_from_elsewhere_is_taken_in_case() ->
+a_cppn_of_another_run_is_taken_in_case() ->
     Substrate = xor_substrate(#{}),
     {ok, #{champion := Champion, fitness := Fitness}} = cambrian:evolve('xor', #{substrate => Substrate, seed => 1}),
     Native = #{task => 'xor', substrate => Substrate, seed => 9},
@@ -53,7 +55,7 @@ a_cppn_from_elsewhere_is_taken_in_case() ->
          ok = cambrian_population:stop(P)
      end || Options <- [Native, InErlang]].
 
-killed_it_ends_where_it_would_have_ended_case() ->
+a_killed_run_on_a_substrate_ends_with_the_same_champion_case() ->
     Options = #{substrate => xor_substrate(#{}), seed => 5, target => 5, generations => 40},
     {ok, #{champion := Whole}} = cambrian:evolve('xor', Options),
     {ok, P} = cambrian_population:start(Options#{task => 'xor', name => on_a_substrate}),
@@ -80,8 +82,7 @@ a_task_of_another_size_is_refused_case() ->
     [?assertEqual({error, {bad_option, {substrate, Wrong, <<"a substrate">>}}},
                   cambrian:evolve('xor', #{substrate => Wrong})) || Wrong <- [Genotype, self(), #{}]].
 
-%% Whatever is wrong is named.
-what_is_no_substrate_is_refused_test_() ->
+a_wrong_substrate_is_refused_with_its_part_named_test_() ->
     Square = [[0, 0]],
     Plan = #{inputs => Square, outputs => Square},
     Named = fun(Reason, Name) -> binary:match(Reason, Name) =/= nomatch end,
@@ -104,7 +105,7 @@ what_is_no_substrate_is_refused_test_() ->
                              {<<"weight_range">>, #{weight_range => 0}}, {<<"max_depth">>, #{hidden => #{max_depth => 0}}}],
            {error, {invalid_substrate, Reason}} <- [cambrian_substrate:new(maps:merge(Plan, Wrong))]]].
 
-%% Every option arrives: another value is another network.
+%% Another value of an option gives another network.
 every_option_changes_the_network_test_() ->
     Line = cambrian_substrate:grid([4, 2]),
     Plan = #{inputs => Line, outputs => Line, hidden => [Line]},

@@ -18,7 +18,7 @@ every_part_is_drawn_once_test_() ->
      || G <- [tiny(), pole(), random(12, 4, 104, 1000), deep(40), only_inputs_and_outputs()]
     ].
 
-every_part_says_its_values_test() ->
+every_part_shows_its_values_test() ->
     Text = bytes(cambrian_svg:network(pole(), #{labels => #{inputs => [<<"cart">>, "long pole"], outputs => [force]}})),
     ?assert(has(Text, <<"cart → h1"/utf8>>)),
     ?assert(has(Text, <<"weight -1.31\n">>)),
@@ -27,19 +27,19 @@ every_part_says_its_values_test() ->
     ?assert(has(Text, <<"\nrecurrent\n">>)),
     ?assert(has(Text, <<"\ndisabled\n">>)).
 
-%% A reader who cannot see it is told what it is.
-a_picture_has_words_test() ->
+%% A screen reader gets a description.
+a_picture_has_a_title_and_a_description_test() ->
     Svg = svg(cambrian_svg:network(pole(), #{title => <<"Champion">>})),
     ?assertEqual("img", attribute(role, Svg)),
     ?assertEqual(["Champion"], texts("/svg/title", Svg)),
     ?assertEqual(["3 inputs, 2 hidden nodes, 1 output; 12 connections, 3 recurrent, 1 disabled."], texts("/svg/desc", Svg)).
 
-disabled_and_sign_are_marked_test() ->
+disabled_connections_and_signs_of_weights_are_marked_test() ->
     Svg = svg(cambrian_svg:network(pole())),
     Count = fun(Class) -> length(xmerl_xpath:string("//g[@data-link]/path[@class='" ++ Class ++ "']", Svg)) end,
     ?assertEqual({7, 4, 1}, {Count("cb-pos"), Count("cb-neg"), Count("cb-off")}).
 
-%% Forward lines stop at a point; only the others have an arrow head, a second stroke in the path.
+%% A forward line has no arrow head; a recurrent one has, as a second stroke of its path.
 only_recurrent_links_have_arrow_heads_test() ->
     Svg = svg(cambrian_svg:network(pole())),
     Heads = [
@@ -51,7 +51,7 @@ only_recurrent_links_have_arrow_heads_test() ->
     Expected = [integer_to_list(link_id(F, T)) || {F, T} <- [{{output, 0}, {hidden, 0}}, {{hidden, 0}, {hidden, 0}}, {{output, 0}, {output, 0}}]],
     ?assertEqual(lists:sort(Expected), lists:sort(Heads)).
 
-%% One of each sign, and one node with all three.
+%% Nodes with one mark each, and one node with all three.
 lively() ->
     #{nodes := Nodes} = G = pole(),
     Genes = [
@@ -62,7 +62,7 @@ lively() ->
     {Inputs, Others} = lists:split(3, Nodes),
     G#{nodes := Inputs ++ lists:zipwith(fun maps:merge/2, Others, Genes)}.
 
-what_lives_learns_or_does_not_sum_is_marked_test() ->
+nodes_with_dynamics_plasticity_or_another_aggregation_are_marked_test() ->
     Svg = svg(cambrian_svg:network(lively())),
     Signs = fun(Id) -> length(xmerl_xpath:string("//g[@data-node='" ++ integer_to_list(Id) ++ "']/path[@class='cb-bg cb-plain']", Svg)) end,
     ?assertEqual([0, 0, 0, 1, 3, 1], [Signs(Id) || #{id := Id} <- maps:get(nodes, lively())]),
@@ -74,19 +74,19 @@ what_lives_learns_or_does_not_sum_is_marked_test() ->
     ?assertEqual(["3 inputs, 2 hidden nodes, 1 output; 12 connections, 3 recurrent, 1 disabled; 2 nodes with dynamics; "
                   "2 nodes with plasticity; 1 node with another aggregation than the sum."], texts("/svg/desc", Svg)).
 
-%% Genes that say that a node is plain leave its picture as it was before there were any others.
-a_plain_network_has_no_signs_test() ->
+%% Genes with the values of a plain node do not change its picture.
+a_plain_network_has_no_marks_test() ->
     #{nodes := Nodes} = G = pole(),
     Plain = #{aggregation => sum, gain => 1.0, dynamics => none, time_constant => 1.0, plasticity => none, learning_rate => 0.0, decay => 0.0},
     Draw = fun(Genotype) -> {bytes(cambrian_svg:network(Genotype)), bytes(cambrian_svg:dot(Genotype))} end,
     ?assertEqual(Draw(G), Draw(G#{nodes := [maps:merge(Plain, Node) || Node <- Nodes]})),
     ?assertNot(has(element(1, Draw(G)), <<"cb-bg cb-plain">>)).
 
-width_can_be_asked_for_test() ->
+the_width_is_an_option_test() ->
     Svg = svg(cambrian_svg:network(pole(), #{width => 480})),
     ?assertMatch("0 0 480 " ++ _, attribute(viewBox, Svg)).
 
-nodes_stay_inside_test_() ->
+nodes_lie_inside_the_picture_test_() ->
     [
         ?_test(begin
             Svg = svg(cambrian_svg:network(G, Opts)),
@@ -103,11 +103,11 @@ nodes_stay_inside_test_() ->
      || G <- [tiny(), pole(), deep(25), random(8, 3, 30, 120)], Opts <- [#{}, #{width => 360}, #{width => 500}]
     ].
 
-an_empty_network_is_a_picture_test() ->
+an_empty_network_is_a_valid_picture_test() ->
     Svg = svg(cambrian_svg:network(#{nodes => [], connections => []})),
     ?assertEqual([], ids(Svg, 'data-node')).
 
-a_hostile_activation_or_label_is_text_test() ->
+hostile_names_and_labels_are_escaped_test() ->
     G = #{nodes := [N | Ns]} = tiny(),
     Bad = <<"\"><script>alert(1)</script>">>,
     Odd = G#{nodes := [N#{activation := binary_to_atom(Bad)} | Ns]},
@@ -115,7 +115,7 @@ a_hostile_activation_or_label_is_text_test() ->
     ?assertNot(has(Svg, <<"<script">>)),
     _ = svg(Svg).
 
-a_huge_network_is_bounded_test_() ->
+the_picture_of_a_huge_network_is_bounded_test_() ->
     {timeout, 60, fun() ->
         G = random(300, 50, 3000, 30000),
         Text = bytes(cambrian_svg:network(G)),
@@ -129,17 +129,17 @@ extreme_weights_do_not_crash_test() ->
     _ = svg(cambrian_svg:network(G#{connections := [A#{weight := 1.0e308}, B#{weight := -1.0e308}]})),
     _ = svg(cambrian_svg:network(G#{connections := [A#{weight := 0.0}, B#{weight := 0}]})).
 
-same_genotype_same_bytes_test() ->
+the_same_genotype_gives_the_same_bytes_test() ->
     Draw = fun() -> bytes(cambrian_svg:network(random(12, 4, 40, 300))) end,
     Here = Draw(),
     Self = self(),
     spawn_link(fun() -> Self ! {drawn, Draw()} end),
     receive {drawn, There} -> ?assertEqual(Here, There) end,
-    %% The order in which connections are listed says nothing, so it changes nothing.
+    %% The order in which connections are listed does not matter.
     G = #{connections := Cs} = random(5, 2, 10, 40),
     ?assertEqual(bytes(cambrian_svg:network(G)), bytes(cambrian_svg:network(G#{connections := lists:reverse(Cs)}))).
 
-nothing_is_loaded_from_elsewhere_test() ->
+a_picture_loads_nothing_from_elsewhere_test() ->
     only_itself(cambrian_svg:network(pole())).
 
 %% ---------------------------------------------------------------------------------------------
@@ -153,13 +153,13 @@ dot_has_every_part_test() ->
     ?assertEqual(1, length(binary:matches(Text, <<"style=dashed">>))),
     ?assert(has(Text, <<"h2\\ngaussian">>)).
 
-dot_says_what_is_not_plain_test() ->
+dot_shows_genes_that_are_not_plain_test() ->
     Text = bytes(cambrian_svg:dot(lively())),
     ?assertEqual(3, length(binary:matches(Text, <<"peripheries=2">>))),
     ?assert(has(Text, <<"h2\\ngaussian\\nproduct\\ndelay\\noja\"">>)),
     ?assert(has(Text, <<"tooltip=\"bias 0.31\\ndynamics leaky, time constant 2.5\"">>)).
 
-dot_quotes_what_it_is_given_test() ->
+dot_quotes_names_test() ->
     G = #{nodes := Nodes} = tiny(),
     Odd = [N#{activation := 'a"b\\c'} || N <- Nodes],
     ?assert(has(bytes(cambrian_svg:dot(G#{nodes := Odd})), <<"a\\\"b\\\\c">>)).

@@ -1,9 +1,9 @@
 -module(cambrian_task_tests).
 -include_lib("eunit/include/eunit.hrl").
 
-%% It is a task of its own, whose fitness is what it is told.
+%% This module is a task whose fitness is its argument.
 -export([init/1, evaluate/2]).
-%% And a handler of log events.
+%% It is also a logger handler.
 -export([log/2]).
 
 init(Shape) -> {ok, maps:remove(fitness, Shape), maps:get(fitness, Shape, 1.5)}.
@@ -18,7 +18,7 @@ own(Fitness) -> {?MODULE, #{inputs => 2, outputs => 1, fitness => Fitness}}.
 
 %%% ---- evaluate ---------------------------------------------------------------------------
 
-every_task_is_evaluated_test() ->
+every_kind_of_task_is_evaluated_test() ->
     Network = network(2, 1),
     [Half] = cambrian_network:activate(Network, [0.0, 0.0]),
     ?assertEqual({ok, Half}, cambrian_task:evaluate(fun(N) -> hd(cambrian_network:activate(N, [0, 0])) end, Network)),
@@ -27,7 +27,7 @@ every_task_is_evaluated_test() ->
     ?assertMatch({ok, F} when F > 0 andalso F =< 1, cambrian_task:evaluate({dataset, [[0, 1]], [0.5]}, Network)),
     ?assertMatch({ok, _}, cambrian_task:evaluate('xor', Network)).
 
-an_environment_is_evaluated_on_the_episodes_that_are_asked_for_test() ->
+an_environment_is_evaluated_on_the_given_episodes_test() ->
     Network = network(1, 1),
     Score = fun(Options) -> {ok, F} = cambrian_task:evaluate({cambrian_lamp, #{episodes => 2}}, Network, Options), F end,
     [First, Second] = [Score(#{episodes => [Episode]}) || Episode <- [0, 1]],
@@ -36,7 +36,7 @@ an_environment_is_evaluated_on_the_episodes_that_are_asked_for_test() ->
     ?assertEqual(Second, Score(#{episodes => [7]})),
     ?assertEqual(Score(#{}), Score(#{episodes => [4, 5]})).
 
-what_fails_is_an_error_with_the_users_stack_test() ->
+a_fault_has_the_stack_of_the_users_code_test() ->
     Network = network(2, 1),
     Failed = fun(Fun) -> {error, {evaluation_failed, Fault}} = cambrian_task:evaluate(own(Fun), Network), Fault end,
     {crashed, {error, boom, [{?MODULE, _, _, _} | _]}} = Failed(fun() -> error(boom) end),
@@ -47,9 +47,9 @@ what_fails_is_an_error_with_the_users_stack_test() ->
         cambrian_task:evaluate({cambrian_lamp, #{step => fun(_, _) -> error(dark) end}}, network(1, 1)),
     ok.
 
-what_hangs_or_takes_all_memory_is_ended_test() ->
+an_evaluation_beyond_its_time_or_memory_is_ended_test() ->
     Messages = fun() -> [M || M <- element(2, process_info(self(), messages)), M =/= never] end,
-    %% of tests before this one, in the same process
+    %% messages of earlier tests in this process
     Before = Messages(),
     Network = network(2, 1),
     Run = fun(Fun, Options) -> cambrian_task:evaluate(own(Fun), Network, Options) end,
@@ -74,7 +74,7 @@ gone(Pid) ->
     Monitor = monitor(process, Pid),
     receive {'DOWN', Monitor, _, _, _} -> ok after 120_000 -> error(still_alive) end.
 
-mistakes_are_named_test_() ->
+a_wrong_task_or_network_is_named_test_() ->
     Network = network(2, 1),
     [?_assertEqual({error, Reason}, cambrian_task:evaluate(Task, Network, Options))
      || {Reason, Task, Options} <- [{{wrong_size, inputs, 3, 2}, parity, #{}},
@@ -100,7 +100,7 @@ only_tasks_with_a_criterion_have_a_trial_test() ->
 classes(Targets) ->
     cambrian_task:classes({dataset, #{inputs => lists:seq(1, length(Targets)), targets => Targets, kind => classification}}).
 
-labels_are_a_set_in_their_order_test_() ->
+labels_are_sorted_classes_test_() ->
     One = <<1:32/float-little>>, Zero = <<0:32>>,
     [?_assertEqual({ok, Classes}, classes(Targets))
      || {Classes, Targets} <- [{[0, 1, 2], [2, 0, 1]}, {[1, 2], [1, 2, 1, 2]}, {[-1, 1], [1, -1]}, {[0, 1, 3], [3, 0, 1]},
@@ -109,11 +109,11 @@ labels_are_a_set_in_their_order_test_() ->
                                {[<<"dög"/utf8>>, <<"été"/utf8>>], [<<"été"/utf8>>, "dög"]},
                                {[0, 1], [[0, 1], [1, 0]]}, {[0, 1], [<<One/binary, Zero/binary>>, <<Zero/binary, One/binary>>]}]].
 
-labels_that_are_none_are_named_by_their_row_test_() ->
+a_wrong_label_is_named_by_its_row_test_() ->
     [?_assertMatch({error, {bad_dataset, {{targets, Row}, _, _}}}, classes(Targets))
      || {Row, Targets} <- [{2, [1, a]}, {3, [a, b, "c"]}, {1, [nil, a]}, {2, [a, undefined]}, {2, [1.0, 1.5]}, {2, [1, {}]}]].
 
-an_output_stands_for_a_class_and_the_trial_says_for_which_test() ->
+a_trial_says_which_output_stands_for_which_class_test() ->
     Rows = [[X] || X <- [-1, 1, -1, 1]],
     Data = {dataset, #{inputs => Rows, targets => [yes, no, yes, no], kind => classification}},
     {ok, #{champion := Champion}} = cambrian:evolve(Data, #{seed => 1, target => 0.9}),
@@ -122,14 +122,14 @@ an_output_stands_for_a_class_and_the_trial_says_for_which_test() ->
     ?assertEqual(1.0, proplists:get_value(accuracy, Facts)),
     ?assertMatch([No, Yes] when No < Yes, cambrian_network:activate(Network, [-1])).
 
-one_column_may_be_a_list_of_numbers_test() ->
+a_single_column_may_be_a_list_of_numbers_test() ->
     Network = network(1, 1),
     Packed = fun(Numbers) -> {1, << <<X:32/float-little>> || X <- Numbers >>} end,
     Scores = [cambrian_task:evaluate({dataset, I, T}, Network)
               || I <- [[1, 2.0, 3], [[1], [2], [3]], Packed([1, 2, 3])], T <- [[0.1, 0.2, 0.3], [[0.1], [0.2], [0.3]]]],
     ?assertMatch([{ok, _}], lists:usort(Scores)).
 
-bad_numbers_are_named_and_no_other_data_are_shown_test_() ->
+a_bad_number_is_named_and_no_other_data_are_shown_test_() ->
     Nan = <<0, 0, 192, 127>>,
     Secret = binary:copy(<<0.25:32/float-little>>, 1000),
     [{timeout, 60, fun() ->
@@ -141,14 +141,14 @@ bad_numbers_are_named_and_no_other_data_are_shown_test_() ->
                   {{inputs, 2, 2}, [[1, 2], [3, 1.0e300]], [1, 2]}, {{targets, 2}, [[1, 2], [3, 4]], [1, x]},
                   {{inputs, 2}, [[1, 2], Secret], [1, 2]}, {{targets, 1, 1}, [[1, 2]], [Nan]}]].
 
-a_text_is_no_packed_numbers_test_() ->
+a_text_is_refused_as_packed_numbers_test_() ->
     Expected = <<"32-bit floats in its binaries, whose bytes are not all printable">>,
     Reason = {bad_dataset, {inputs, printable_text, Expected}},
     [?_assertEqual({error, Reason}, cambrian_task:evaluate({dataset, Inputs, [1]}, network(2, 1)))
      || Inputs <- [{2, <<"abcdabcd">>}, {2, <<"0.5,1.0\n">>}, [<<"ABCD1.00">>]]]
     ++ [?_assertMatch({ok, _}, cambrian_task:evaluate({dataset, {2, <<"?AAA@AAA">>}, [1]}, network(2, 1)))].
 
-an_id_is_that_of_the_numbers_test() ->
+the_id_of_a_dataset_depends_on_its_numbers_test() ->
     Id = fun(Settings) -> cambrian_task:id({dataset, Settings}) end,
     Rows = #{inputs => [[0, 1], [1, 0]], targets => [1, 0]},
     Same = [cambrian_task:id({dataset, [[0.0, 1], <<1:32/float-little, 0:32>>], [[1], [0.0]]}), Id(Rows#{kind => regression}),
@@ -167,17 +167,17 @@ an_id_is_that_of_the_numbers_test() ->
                          "32-bit floats, got: x", unicode:characters_to_list(Said))
     end.
 
-an_id_takes_no_more_time_and_memory_than_a_look_at_the_data_test_() ->
+the_id_of_a_large_dataset_is_computed_in_seconds_test_() ->
     {timeout, 120, fun() ->
         Count = 1_400_000,
         Data = {dataset, {2, binary:copy(<<0.5:32/float-little, 0.25:32/float-little>>, Count)},
                 {1, binary:copy(<<0.75:32/float-little>>, Count)}},
         {Micros, _} = timer:tc(fun() -> cambrian_task:id(Data) end),
-        %% it was 48 s
+        %% it once took 48 s
         ?assert(Micros < 5_000_000)
     end}.
 
-so_does_that_of_a_module_with_large_arguments_test_() ->
+the_id_of_a_task_with_large_arguments_is_computed_in_seconds_test_() ->
     {timeout, 120, fun() ->
         Large = [binary:copy(<<7>>, 16_000_000), <<1:3, (binary:copy(<<7>>, 1_000_000))/binary>>, lists:seq(1, 300_000),
                  list_to_tuple(lists:seq(1, 300_000)), maps:from_list([{N, N} || N <- lists:seq(1, 100_000)])],
@@ -185,11 +185,11 @@ so_does_that_of_a_module_with_large_arguments_test_() ->
         ?assert(Micros < 20_000_000),
         ?assertEqual(6, length(lists:usort(Ids))),
         ?assertNotEqual(cambrian_task:id({?MODULE, binary:copy(<<7>>, 2000)}), cambrian_task:id({?MODULE, binary:copy(<<8>>, 2000)})),
-        %% as it was before there was a bound
+        %% the ids of small arguments are those of earlier releases
         ?assertEqual(<<"parity/4f654de4">>, cambrian_task:id({parity, #{bits => 5}}))
     end}.
 
-a_population_is_not_given_what_it_does_not_need_test() ->
+a_population_gets_only_the_data_it_needs_test() ->
     Rows = [[X] || X <- lists:seq(1, 20_000)],
     {ok, Options} = cambrian_preparation:prepare(#{task => {dataset, Rows, Rows}}),
     ?assert(erts_debug:flat_size(Options) < 10_000),

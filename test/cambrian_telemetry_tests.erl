@@ -1,15 +1,15 @@
-%% With a module that is called as telemetry is, the events of `docs/events.md' come as it says.
+%% With a module in place of telemetry, the events of `docs/events.md' arrive as the guide says.
 -module(cambrian_telemetry_tests).
 -include_lib("eunit/include/eunit.hrl").
 
-%% Each event of the table in the guide, with the measurements and the metadata that it always has.
+%% Each event of the guide's table, with the measurements and metadata that it always has.
 table() ->
     [{Event, names(Measurements), names(Metadata)}
      || Line <- string:split(guide(), "\n", all),
         {match, [Event, Measurements, Metadata]} <-
             [re:run(Line, "^\\| `(\\[cambrian, .*?\\])` \\| (.*) \\| (.*) \\|$", [{capture, all_but_first, list}])]].
 
-%% What is said after a colon, or with an "and", is not always there.
+%% Names after a colon or an "and" are optional.
 names(Cell) ->
     [Always | _] = re:split(Cell, ", and |: ", [{return, list}]),
     case re:run(Always, "`([a-z_]+)`", [global, {capture, all_but_first, list}]) of
@@ -21,37 +21,37 @@ guide() ->
     {ok, Bytes} = file:read_file(cambrian_checkout:path("docs/events.md")),
     unicode:characters_to_list(Bytes).
 
-the_guide_has_every_event_and_no_other_test() ->
+the_guide_has_exactly_the_events_of_the_code_test() ->
     Files = filelib:wildcard(cambrian_checkout:path("src/**/*.erl")),
     Sources = iolist_to_binary([element(2, file:read_file(File)) || File <- Files]),
     {match, Found} = re:run(Sources, "execute\\((\\[cambrian, [a-z_]+, [A-Za-z_]+\\])", [global, {capture, all_but_first, list}]),
-    %% the bridge has several under one call
+    %% the bridge reports several events in one call
     {match, Reported} = re:run(Sources, "\\breport\\(([a-z_]+), Facts, State\\)", [global, {capture, all_but_first, list}]),
     Bridge = ["[cambrian, mesh, " ++ Event ++ "]" || [Event] <- Reported],
     InSources = lists:usort(lists:append([case Name of "[cambrian, mesh, Event]" -> Bridge; _ -> [Name] end || [Name] <- Found])),
     ?assertEqual(InSources, lists:sort([Name || {Name, _, _} <- table()])).
 
-the_guide_has_every_message_test() ->
+the_guide_has_every_message_of_a_population_test() ->
     {match, Found} = re:run(unicode:characters_to_binary(guide()), "(?m)^\\| `\\{([a-z_]+), [A-Z]", [global, {capture, all_but_first, list}]),
     {ok, Forms} = epp:parse_file(cambrian_checkout:path("src/run/cambrian_population.erl"), []),
     [Union] = [Tuples || {attribute, _, type, {event, {type, _, union, Tuples}, []}} <- Forms],
     ?assertEqual(lists:sort([atom_to_list(Kind) || {type, _, tuple, [{atom, _, Kind} | _]} <- Union]), lists:sort(lists:append(Found))).
 
-%% What runs, and what it leads to.
+%% What runs, and the events that follow.
 events_come_as_the_guide_says_test_() ->
     Mesh = fun a_champion_goes_out_and_others_come_in/0,
     [{Title, {timeout, 60, fun() -> with_telemetry(fun() -> _ = Run(), check(Events) end) end}}
      || {Title, Run, Events} <-
-            [{"a run", fun() -> {ok, _} = cambrian:evolve('xor', #{seed => 42}) end,
+            [{"a run emits its events", fun() -> {ok, _} = cambrian:evolve('xor', #{seed => 42}) end,
               ["[cambrian, generation, stop]", "[cambrian, champion, found]", "[cambrian, population, finished]"]},
-             {"faults", fun() -> evolve(fun(_) -> error(on_purpose) end, #{generations => 1}) end, ["[cambrian, evaluation, exception]"]},
-             {"a goal at fault", fun() -> evolve(fun(_) -> 1 end, #{until => fun(_) -> perhaps end}) end,
+             {"failed evaluations emit an event", fun() -> evolve(fun(_) -> error(on_purpose) end, #{generations => 1}) end, ["[cambrian, evaluation, exception]"]},
+             {"a failed until fun emits an event", fun() -> evolve(fun(_) -> 1 end, #{until => fun(_) -> perhaps end}) end,
               ["[cambrian, population, failed]"]},
-             {"a crash", fun crash/0, ["[cambrian, population, resumed]"]},
-             {"a newcomer", fun inject/0, ["[cambrian, population, received]"]},
-             {"no room", fun no_room/0, ["[cambrian, checkpoint, exception]"]},
-             {"a pause", fun pause/0, ["[cambrian, governor, paused]", "[cambrian, governor, resumed]"]},
-             {"a mesh", Mesh, ["[cambrian, mesh, published]", "[cambrian, mesh, announced]", "[cambrian, mesh, received]",
+             {"a resumed population emits an event", fun crash/0, ["[cambrian, population, resumed]"]},
+             {"a newcomer emits an event", fun inject/0, ["[cambrian, population, received]"]},
+             {"a failed checkpoint emits an event", fun no_room/0, ["[cambrian, checkpoint, exception]"]},
+             {"a pause emits its events", fun pause/0, ["[cambrian, governor, paused]", "[cambrian, governor, resumed]"]},
+             {"a bridge emits its events", Mesh, ["[cambrian, mesh, published]", "[cambrian, mesh, announced]", "[cambrian, mesh, received]",
                                "[cambrian, mesh, rejected]", "[cambrian, mesh, node_up]"]}]].
 
 evolve(Fun, Goal) -> cambrian:evolve(Fun, maps:merge(#{inputs => 1, outputs => 1, population => 5}, Goal)).
@@ -70,7 +70,7 @@ inject() ->
     {ok, _} = cambrian_population:step(P, 1),
     cambrian_population:stop(P).
 
-%% A file takes the place of the directory while the population is there.
+%% A file at the path of the directory while the population runs.
 no_room() ->
     cambrian_temporary:with_dir(fun(Dir) ->
         Data = filename:join(Dir, "data"),
@@ -112,7 +112,7 @@ check(Names) ->
     Seen = all_seen(),
     [?assertEqual({Name, none}, {Name, missing(Measurements, Metadata, [{M, D} || {N, M, D} <- Seen, N =:= Name])})
      || {Name, Measurements, Metadata} <- table(), lists:member(Name, Names)],
-    %% and nothing that it has not
+    %% and no event that the table lacks
     ?assertEqual([], lists:usort([Name || {Name, _, _} <- Seen]) -- [Name || {Name, _, _} <- table()]),
     [?assertEqual({Name, []}, {Name, maps:keys(D) -- (Metadata ++ [origin, genotype])})
      || {Seen1, _, D} <- Seen, {Name, _, Metadata} <- table(), Seen1 =:= Name].

@@ -1,4 +1,4 @@
-%% A directory that is there for one test.
+%% A directory for the time of one test.
 -module(cambrian_temporary).
 -export([with_dir/1, with_data_dir/1, dir/0, mode/1]).
 
@@ -10,7 +10,7 @@ with_dir(Test) ->
         ok = file:del_dir_r(Dir)
     end.
 
-%% With the application, which keeps its files there.
+%% With the application started on it.
 with_data_dir(Test) ->
     with_dir(fun(Dir) ->
         _ = application:stop(cambrian),
@@ -31,7 +31,7 @@ dir() ->
     ok = file:make_dir(Dir),
     Dir.
 
-%% Who may do what with a file.
+%% The rights of a file.
 mode(Path) ->
     {ok, Info} = file:read_file_info(Path),
     element(8, Info) band 8#777.

@@ -3,13 +3,14 @@
 -export([log/2]).
 -compile([export_all, nowarn_export_all]).
 
-%% Every function whose name ends in _case. An evolution takes milliseconds, but on a machine that does much else
+%% Every exported function whose name ends in _case. An evolution takes milliseconds, but seconds
+%% on a busy machine, and EUnit gives a test five.
 %% it can be seconds, and EUnit gives a test five.
 cases_test_() ->
     [{Name, {timeout, 120, fun ?MODULE:Case/0}}
      || {Case, 0} <- module_info(exports), Name <- [atom_to_list(Case)], lists:suffix("_case", Name)].
 
-solves_xor_and_the_champion_solves_it_when_loaded_again_case() ->
+xor_is_solved_and_a_loaded_champion_solves_it_case() ->
     {ok, #{solved := true, champion := Champion, fitness := Fitness}} = cambrian:evolve('xor', #{seed => 42}),
     {ok, Loaded} = cambrian_genotype:from_binary(cambrian_genotype:to_binary(Champion)),
     Network = cambrian_network:compile(Loaded),
@@ -17,17 +18,17 @@ solves_xor_and_the_champion_solves_it_when_loaded_again_case() ->
     ?assertEqual({ok, Fitness}, cambrian_task:evaluate('xor', Network)),
     ?assert(Fitness >= 3.9).
 
-same_seed_same_champion_case() ->
+the_same_seed_gives_the_same_champion_case() ->
     Ids = [begin {ok, #{champion := C}} = cambrian:evolve('xor', #{seed => Seed}), cambrian_genotype:id(C) end
            || Seed <- [7, 7, 8]],
     ?assertMatch([Id, Id, Other] when Id =/= Other, Ids).
 
-seed_is_reported_and_repeats_the_run_case() ->
+the_reported_seed_repeats_the_run_case() ->
     {ok, #{seed := Seed, champion := First}} = cambrian:evolve('xor', #{}),
     {ok, #{seed := Seed, champion := Second}} = cambrian:evolve('xor', #{seed => Seed}),
     ?assertEqual(cambrian_genotype:id(First), cambrian_genotype:id(Second)).
 
-not_reaching_the_goal_is_no_error_case() ->
+a_run_that_misses_its_target_is_no_error_case() ->
     {ok, #{solved := false, generations := 3, evaluations := Of3}} =
         cambrian:evolve('xor', #{seed => 1, generations => 3, target => 5}),
     ?assert(Of3 > 300 andalso Of3 =< 450),
@@ -37,7 +38,7 @@ not_reaching_the_goal_is_no_error_case() ->
     {ok, #{solved := false, elapsed_ms := Ms}} = cambrian:evolve('xor', #{seed => 1, timeout => 50, target => 5}),
     ?assert(Ms >= 50).
 
-mistakes_are_answered_by_name_test_() ->
+mistakes_are_errors_that_name_the_option_test_() ->
     Answers = [{{unknown_option, sed, hint(seed)}, 'xor', #{sed => 1}},
                {{unknown_option, popluation, hint(population)}, 'xor', #{popluation => 1}},
                {{unknown_option, <<"population">>, hint(population)}, 'xor', #{<<"population">> => 1}},
@@ -97,7 +98,7 @@ mistakes_are_answered_by_name_test_() ->
 hint(Near) -> hint(Near, <<"type cambrian_population:options()">>).
 hint(Near, See) -> #{did_you_mean => Near, see => See}.
 
-%% Every option counts, or is refused.
+%% Every option has an effect or is refused.
 options_that_contradict_are_refused_test_() ->
     Half = fun(_) -> 0.5 end,
     {ok, Substrate} = cambrian_substrate:new(#{inputs => [[-1], [1]], outputs => [[0]]}),
@@ -133,7 +134,7 @@ options_that_contradict_are_refused_test_() ->
         ?_assertEqual({error, {wrong_size, inputs, 3, 2}}, cambrian:evolve(parity, #{from => Founder})),
         ?_assertEqual({error, {wrong_size, inputs, 4, 2}}, cambrian:evolve(Half, #{substrate => Substrate, from => Founder}))].
 
-an_improper_list_is_an_error_that_names_it_test() ->
+an_improper_list_is_an_error_that_names_its_option_test() ->
     {ok, _} = application:ensure_all_started(cambrian),
     Realm = <<"org.example.improper">>,
     ?assertMatch({error, {bad_option, {populations, [a | b], _}}},
@@ -145,7 +146,7 @@ an_improper_list_is_an_error_that_names_it_test() ->
      || {Name, List} <- [{parents, [<<1:256>> | b]}, {operators, [a | b]}]],
     ok = cambrian_bridge:stop(Realm).
 
-a_step_of_no_generations_is_a_mistake_that_is_explained_test() ->
+a_step_of_no_generations_raises_with_an_explanation_test() ->
     {ok, _} = application:ensure_all_started(cambrian),
     {ok, P} = cambrian_population:start(#{task => 'xor', seed => 1}),
     [?assertEqual({Generations, #{2 => <<"has to be a positive integer">>}}, {Generations, wrong_step(P, Generations)})
@@ -157,8 +158,8 @@ wrong_step(P, Generations) ->
     catch error:badarg:Stack -> cambrian_badarg:format_error(badarg, Stack)
     end.
 
-%% With a name it is said in the log: elsewhere the same options have a directory.
-checkpoints_without_a_directory_are_told_of_test() ->
+%% A population with a name but no directory logs that its checkpoints stay in memory.
+a_named_population_without_a_data_dir_logs_it_test() ->
     {ok, _} = application:ensure_all_started(cambrian),
     Self = self(),
     ok = logger:add_handler(?MODULE, ?MODULE, #{config => Self}),
@@ -177,8 +178,8 @@ checkpoints_without_a_directory_are_told_of_test() ->
 log(#{msg := {Format, Args}, level := warning}, #{config := Pid}) -> Pid ! {logged, lists:flatten(io_lib:format(Format, Args))};
 log(_, _) -> ok.
 
-%% A slip in the answer of a module's init/1 is told of as one in the options.
-keys_of_init_are_known_test() ->
+%% A misspelt key in the return of a module's init/1 is an error as in the options.
+an_unknown_key_in_the_return_of_init_is_named_test() ->
     Module = fun(Key) ->
         Forms = [element(2, erl_parse:parse_form(element(2, erl_scan:string(Text))))
                  || Text <- ["-module(cambrian_tests_slip).", "-export([init/1, reset/2, step/2]).",
@@ -192,7 +193,7 @@ keys_of_init_are_known_test() ->
     ?assertEqual({error, {unknown_option, episode, hint(episodes, <<"cambrian_environment:init/1">>)}}, cambrian:evolve(Slip)),
     ?assertMatch({ok, _}, cambrian:evolve(Module("episodes"), #{generations => 1})).
 
-bad_task_is_named_case() ->
+a_bad_task_is_named_case() ->
     ?assertMatch({error, {bad_task, {task, 17, _}}}, cambrian:evolve(17)).
 
 a_fun_is_a_task_case() ->
@@ -203,7 +204,7 @@ a_fun_is_a_task_case() ->
     ?assertMatch({ok, #{solved := true, fitness := F}} when F >= 0.999,
                  cambrian:evolve(Fitness, #{inputs => 2, outputs => 1, target => 0.999, seed => 1})).
 
-crash_hang_and_rubbish_cost_one_fitness_each_case() ->
+a_fault_costs_only_one_evaluation_case() ->
     Self = self(),
     Turn = atomics:new(1, []),
     Fitness = fun(_) ->
@@ -226,7 +227,7 @@ crash_hang_and_rubbish_cost_one_fitness_each_case() ->
     ?assertEqual(31, lists:sum(Counts)),
     ok = cambrian_population:stop(P).
 
-tuning_of_a_fun_repeats_and_its_champion_scores_what_it_scored_case() ->
+the_tuned_champion_of_a_fun_repeats_and_keeps_its_fitness_case() ->
     Fitness = fun(Network) ->
                   [Out] = cambrian_network:activate(Network, [0.5, -0.5]),
                   1 - abs(Out - 0.25)
@@ -245,7 +246,7 @@ tuning_of_a_fun_repeats_and_its_champion_scores_what_it_scored_case() ->
          ?assert(F > 0.99)
      end || Tuning <- [cma_es, sep_cma_es, hill_climbing], Inheritance <- [lamarckian, baldwinian]].
 
-%% Whatever the target, and however a task fails.
+%% Whatever the target, and however the task fails.
 a_task_that_always_fails_is_an_error_case() ->
     Small = #{inputs => 1, outputs => 1, population => 10},
     Fails = fun(Task, Options) ->
@@ -262,7 +263,7 @@ a_task_that_always_fails_is_an_error_case() ->
     ?assertMatch({crashed, {error, {badmatch, {error, {wrong_size, inputs, 1, 2}}}, _}}, Fails(Wrong, #{})),
     ?assertEqual(timeout, Fails(fun(_) -> timer:sleep(infinity) end, #{evaluation_timeout => 20})).
 
-%% Who waits is told, by whatever call, and the next run tries again.
+%% Every waiting caller gets the error, and the next run tries again.
 a_population_whose_first_generation_failed_can_run_again_case() ->
     Works = atomics:new(1, []),
     Fitness = fun(_) -> 1 = atomics:get(Works, 1), 1.0 end,
@@ -279,8 +280,8 @@ a_population_whose_first_generation_failed_can_run_again_case() ->
     ?assertMatch({ok, #{generations := 2, failures := 0}}, cambrian_population:await(P, 60_000)),
     ok = cambrian_population:stop(P).
 
-%% Nothing stands in for the fitness that a failed evaluation has not: neither in the best nor in the mean, nor in what
-%% leaves the node.
+%% A failed evaluation counts with no value: not in the best, not in the mean, and not in messages
+%% to other nodes.
 a_failed_evaluation_has_no_fitness_case() ->
     Fitness = fun(Network) ->
                   [Out] = cambrian_network:activate(Network, [0.5, -0.5]),
@@ -303,8 +304,8 @@ a_failed_evaluation_has_no_fitness_case() ->
      end || Policy <- [champion, tournament, novel, random], _ <- lists:seq(1, 20)],
     ok = cambrian_population:stop(P).
 
-%% Whose sum and whose differences are no finite numbers.
-fitness_may_be_any_finite_number_case() ->
+%% The sum and the differences of these values are not finite.
+a_fitness_may_be_any_finite_number_case() ->
     Max = 1.7976931348623157e308,
     Of = fun(Low, High) ->
              fun(Network) ->
@@ -321,8 +322,9 @@ fitness_may_be_any_finite_number_case() ->
                      epsilon_lexicase], Replacement <- [1.0, 0.1],
             {Low, High} <- [{-Max, 1.0}, {-Max, Max}, {Max, Max}, {-Max, -Max}, {5.0e-324, 1.0e-323}]].
 
-%% To the evaluation, also where weights are tuned; and the population goes on as if there had been no limit.
-evaluations_are_an_exact_limit_case() ->
+%% The limit is exact to one evaluation, also with tuning. The population continues as if there
+%% had been no limit.
+the_limit_of_evaluations_is_exact_case() ->
     Fitness = fun(Network) -> [Out] = cambrian_network:activate(Network, [0.5, -0.5]), 1 - abs(Out - 0.25) end,
     [begin
          All = maps:merge(#{task => Task, seed => 3, target => 99}, Options),
@@ -344,15 +346,15 @@ evaluations_are_an_exact_limit_case() ->
                                 {Fitness, #{inputs => 2, outputs => 1, params => #{tuning => hill_climbing, tuning_budget => 20}}}],
             Limit <- [1, 100, 150, 400]].
 
-%% Where everybody is evaluated anew, nobody has a fitness yet when the limit comes: that is no failure.
-a_limit_before_the_first_evaluation_leaves_the_last_generation_case() ->
+%% With `reevaluate', no genotype has a fitness yet when the limit comes: that is no failure.
+a_limit_before_any_evaluation_keeps_the_last_champion_case() ->
     Fitness = fun(Network) -> [Out] = cambrian_network:activate(Network, [0.5, -0.5]), 1 - abs(Out - 0.25) end,
     [begin
          {ok, P} = cambrian_population:start_link(Options#{task => Task, seed => 1, target => 99, evaluations => 300,
                                                            params => #{reevaluate => true}}),
          ok = cambrian_population:run(P),
          {ok, #{evaluations := 300, generations := 2, failures := 0, champion := C}} = cambrian_population:await(P, 60_000),
-         %% the next generation is asked for, and there is nothing left to make it of
+         %% the step begins the next generation, but no evaluation is left
          {ok, #{generation := 1, evaluations := 300}} = cambrian_population:step(P, 1),
          {ok, #{champion := Best}} = cambrian_population:best(P),
          ?assertEqual(cambrian_genotype:id(C), cambrian_genotype:id(Best)),
@@ -361,8 +363,8 @@ a_limit_before_the_first_evaluation_leaves_the_last_generation_case() ->
          ok = cambrian_population:stop(P)
      end || {Task, Options} <- [{'xor', #{}}, {Fitness, #{inputs => 2, outputs => 1}}]].
 
-%% Many equals, of whom another is the first where a generation was cut.
-a_cut_leaves_no_champion_of_its_own_case() ->
+%% Many genotypes are equally fit, and a cut generation lists another one first.
+a_cut_generation_changes_no_champion_case() ->
     Steps = fun(Network) -> [Out] = cambrian_network:activate(Network, [1.0]), float(trunc(Out * 6)) end,
     Tuned = #{inputs => 1, outputs => 1, population => 10, params => #{tuning => cma_es, tuning_budget => 60, tuning_share => 0.5}},
     Rows = [[X / 60, math:sin(X)] || X <- lists:seq(1, 60)],
@@ -383,11 +385,11 @@ a_cut_leaves_no_champion_of_its_own_case() ->
          _ = [?assertEqual({Cut, Uncut}, {Cut, Champion([#{evaluations => Cut}, Whole])}) || Cut <- [1, 7, 21, 90, 150]]
      end || {Task, Options} <- [{Steps, Tuned}, {Held, #{population => 40}}], Seed <- [1, 2, 3]].
 
-a_cut_generation_is_done_when_the_limit_is_raised_case() ->
+a_cut_generation_is_completed_when_the_limit_is_raised_case() ->
     {ok, P} = cambrian_population:start_link(#{task => 'xor', seed => 42, generations => 3, evaluations => 400}),
     ok = cambrian_population:run(P),
     {ok, #{evaluations := 400, generations := 3}} = cambrian_population:await(P, 60_000),
-    %% the same goal is reached
+    %% a run with the same goal ends at once
     ok = cambrian_population:run(P),
     {ok, #{evaluations := 400}} = cambrian_population:await(P, 60_000),
     ok = cambrian_population:run(P, #{evaluations => 100_000}),
@@ -395,7 +397,7 @@ a_cut_generation_is_done_when_the_limit_is_raised_case() ->
     ?assertMatch(#{evaluations := 447, failures := 0}, cambrian_population:info(P)),
     ok = cambrian_population:stop(P).
 
-%% 150 times 20 ms would be more; but one is always evaluated.
+%% All evaluations would take 40 s or more, but at least one is made.
 a_timeout_ends_within_a_generation_case() ->
     Fitness = fun(_) -> timer:sleep(20), 1.0 end,
     [begin
@@ -405,7 +407,7 @@ a_timeout_ends_within_a_generation_case() ->
      end || Ms <- [0, 200]],
     {ok, #{generations := 1, evaluations := 1}} = cambrian:evolve(double_pole_novel, #{timeout => 0}).
 
-a_failed_evaluation_improves_nothing_that_is_tuned_case() ->
+a_failed_evaluation_does_not_improve_a_tuned_genotype_case() ->
     Seen = counters:new(1, []),
     Fitness = fun(_) -> counters:add(Seen, 1, 1), case counters:get(Seen, 1) of N when N =< 5 -> -5; _ -> error(on_purpose) end end,
     {ok, #{fitness := F, evaluations := Evaluations}} =
@@ -413,7 +415,7 @@ a_failed_evaluation_improves_nothing_that_is_tuned_case() ->
                                    params => #{tuning => hill_climbing, tuning_share => 1, tuning_budget => 4}}),
     ?assertEqual({-5.0, 20}, {F, Evaluations}).
 
-a_target_that_is_reached_ends_tuning_case() ->
+tuning_ends_when_the_target_is_reached_case() ->
     Fitness = fun(Network) -> [Out] = cambrian_network:activate(Network, [0.5]), 1 - abs(Out - 0.25) end,
     Params = #{tuning_share => 1, tuning_budget => 100000, tuning_patience => 100000},
     [begin
@@ -431,7 +433,7 @@ a_dataset_is_a_task_case() ->
     [[A], [B], [D]] = cambrian_network:activate_batch(Network, [[0], [1], [2]]),
     ?assert(abs(A) < 0.2 andalso abs(B - 0.5) < 0.2 andalso abs(D - 1) < 0.2).
 
-a_dataset_is_the_same_in_every_form_case() ->
+a_dataset_may_be_given_in_every_form_case() ->
     {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 2}, 1),
     Network = cambrian_network:compile(G),
     Binary = fun(Rows) -> << <<X:32/float-little>> || X <- lists:append(Rows) >> end,
@@ -448,7 +450,7 @@ a_dataset_is_the_same_in_every_form_case() ->
     ?assertMatch([{ok, #{solved := false, facts := [{error, _}, {accuracy, _}]} = Same}, {ok, Same}, {ok, Same}]
                  when not is_map_key(validation, Same), Classes).
 
-what_is_held_back_is_measured_by_the_trial_alone_case() ->
+only_the_trial_measures_held_back_rows_case() ->
     {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 1),
     Network = cambrian_network:compile(G),
     Trial = fun(Settings) -> element(2, cambrian_task:trial(votes(Settings), Network)) end,
@@ -468,18 +470,18 @@ tasks_with_settings_evolve_case() ->
     ok = cambrian_population:stop(P),
     ?assertMatch({ok, #{population := 150}}, cambrian:parameters({parity, #{bits => 4}})).
 
-progress_sees_every_generation_case() ->
+a_progress_fun_gets_every_generation_case() ->
     Self = self(),
     {ok, #{generations := N}} =
         cambrian:evolve('xor', #{seed => 1, progress => fun(#{generation := G}) -> Self ! {generation, G} end}),
     ?assertEqual(lists:seq(0, N - 1), generations()).
 
-a_progress_fun_that_raises_ends_the_showing_only_case() ->
+a_progress_fun_that_raises_does_not_end_the_run_case() ->
     ?assertMatch({ok, #{solved := true}}, cambrian:evolve('xor', #{seed => 1, progress => fun(_) -> exit(on_purpose) end})).
 
 generations() -> receive {generation, G} -> [G | generations()] after 0 -> [] end.
 
-evolution_ends_with_its_caller_case() ->
+a_run_ends_with_its_caller_case() ->
     Self = self(),
     Caller = spawn(fun() ->
         cambrian:evolve(fun(_) -> Self ! {worker, self()}, timer:sleep(infinity) end,
@@ -497,13 +499,14 @@ every_parameter_is_described_case() ->
                               byte_size(About) < 10 orelse byte_size(Expected) < 5]),
     ?assertMatch({error, {unknown_task, nothing, #{see := _}}}, cambrian:parameters(nothing)).
 
-no_threads_are_started_beyond_the_schedulers_case() ->
+the_pool_has_at_most_a_thread_a_scheduler_case() ->
     ?assert(cambrian_nif:pool_start(1) =< erlang:system_info(schedulers_online)).
 
-%%% ---- the application does not run -------------------------------------------------------
+%%% ---- without the application -------------------------------------------------------------
 
-%% What begins something starts it, and what asks says that it does not run.
-without_the_application_test_() ->
+%% Functions that start something start the application too; functions that only ask return that
+%% it does not run.
+functions_start_the_application_or_say_that_it_does_not_run_test_() ->
     {timeout, 120, fun() ->
         {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7),
         Realm = <<"org.example.lab">>,
@@ -546,8 +549,8 @@ without_the_application_test_() ->
         end
     end}.
 
-%% A good error is enough.
-nothing_is_logged_beside_an_error_test_() ->
+%% The caller has the error already.
+an_error_that_is_returned_is_not_logged_too_test_() ->
     {timeout, 120, fun() ->
         cambrian_temporary:with_data_dir(fun(Dir) ->
             {ok, P} = cambrian_population:start(#{task => 'xor', name => kept}),

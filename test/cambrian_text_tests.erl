@@ -1,9 +1,9 @@
-%% Texts are valid, bounded and safe whatever they were; numbers read well and read back.
+%% Texts are valid, bounded and safe whatever their input; numbers are readable and read back.
 -module(cambrian_text_tests).
 
 -include_lib("eunit/include/eunit.hrl").
 
-escape_test_() ->
+html_characters_are_escaped_test_() ->
     [
         ?_assertEqual(<<"&lt;a b=&#39;c&#39; d=&quot;e&quot;&gt;&amp;">>, cambrian_text:escape(<<"<a b='c' d=\"e\">&">>)),
         ?_assertEqual(<<"żółw"/utf8>>, cambrian_text:escape(<<"żółw"/utf8>>)),
@@ -15,7 +15,7 @@ escape_test_() ->
         ?_assert(byte_size(cambrian_text:escape(binary:copy(<<"<">>, 1000000))) =< 40000)
     ].
 
-exact_test_() ->
+exact_numbers_read_back_test_() ->
     [
         ?_assertEqual(<<"0.1">>, cambrian_text:exact(single(0.1))),
         ?_assertEqual(<<"-2.71">>, cambrian_text:exact(single(-2.71))),
@@ -30,7 +30,7 @@ exact_test_() ->
         ])
     ].
 
-short_test_() ->
+short_numbers_are_readable_test_() ->
     [
         ?_assertEqual(<<"0.9463">>, cambrian_text:short(0.946321)),
         ?_assertEqual(<<"12,346">>, cambrian_text:short(12345.6)),
@@ -41,13 +41,13 @@ short_test_() ->
         ?_assertEqual(<<"100">>, cambrian_text:short(100))
     ].
 
-clip_test_() ->
+a_long_text_is_clipped_test_() ->
     [
         ?_assertEqual(<<"abcd">>, cambrian_text:clip("abcd", 4)),
         ?_assertEqual(<<"żół…"/utf8>>, cambrian_text:clip(<<"żółwie"/utf8>>, 4))
     ].
 
-counted_test_() ->
+a_count_has_its_plural_test_() ->
     [
         ?_assertEqual(<<"1 node">>, iolist_to_binary(cambrian_text:counted(1, "node"))),
         ?_assertEqual(<<"12,000 nodes">>, iolist_to_binary(cambrian_text:counted(12000, "node")))

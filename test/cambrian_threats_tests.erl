@@ -1,8 +1,8 @@
-%% docs/threats.md says for each attack which test tries it: those tests are there, and run.
+%% docs/threats.md names the tests that try each attack: these tests exist and run.
 -module(cambrian_threats_tests).
 -include_lib("eunit/include/eunit.hrl").
 
-every_row_has_tests_that_are_there_test_() ->
+every_row_names_tests_that_exist_test_() ->
     Rows = rows(),
     [?_assert(length(Rows) > 10)
      | [{iolist_to_binary([What, " ", Test]), ?_assertEqual(ok, there(Test))} || {What, Tests} <- Rows, Test <- tests(What, Tests)]].
@@ -13,14 +13,14 @@ rows() ->
                       [What, _Bound, Tests, <<>>] <- [[string:trim(Cell) || Cell <- binary:split(Row, <<"|">>, [global])]],
                       What =/= <<"an attacker can">>, What =/= <<"an attacker, or a disk, can">>].
 
-%% At least one for each attack.
+%% Every attack has at least one test.
 tests(What, Cell) ->
     case re:run(Cell, "`([^`]+)`", [global, {capture, all_but_first, binary}]) of
         {match, Found} -> lists:append(Found);
         nomatch -> [<<"no test for: ", What/binary>>]
     end.
 
-%% A test of a module of tests, or `file: words' of another file.
+%% A test in a module of tests, or `file: words' in another file.
 there(Test) ->
     case binary:split(Test, [<<": ">>, <<":">>]) of
         [<<"cambrian_", _/binary>> = Module, Name] -> is_run(binary_to_atom(Module), binary_to_list(Name));
@@ -34,7 +34,7 @@ is_in(File, Pattern) ->
         nomatch -> {not_in, unicode:characters_to_binary(File), iolist_to_binary(Pattern)}
     end.
 
-%% A case of Common Test, a test of EUnit by its name, or one that a generator gives that title.
+%% A case of Common Test, a test of EUnit, or the title of a test that a generator makes.
 is_run(Module, Name) ->
     {module, _} = code:ensure_loaded(Module),
     IsRun = case lists:suffix("_SUITE", atom_to_list(Module)) of
@@ -57,7 +57,8 @@ by_name(Module) ->
     [Name || {Test, 0} <- Module:module_info(exports), Name <- [atom_to_list(Test)],
              lists:suffix("_test", Name) orelse lists:suffix("_test_", Name)].
 
-%% Tests may be skipped, for want of what they need: then the source has the title.
+%% A test may be skipped because something is missing on the machine: then its title must be in
+%% the source.
 is_given(Title, Module) ->
     Generators = [list_to_atom(Name) || Name <- by_name(Module), lists:suffix("_test_", Name)],
     Titles = lists:append([titles(Module:Generator()) || Generator <- Generators]),
@@ -68,9 +69,10 @@ is_in_source(Title, Module) ->
     Source = cambrian_document:read("test/" ++ atom_to_list(Module) ++ ".erl"),
     re:run(Source, ["\\b\\Q", Title, "\\E\\b"], [unicode, {capture, none}]) =:= match.
 
-a_title_in_a_module_with_a_skipped_test_is_looked_for_test() ->
+the_title_of_a_skipped_test_is_found_in_its_source_test() ->
     ?assertEqual([true, false], [is_in_source(Title, cambrian_program_tests)
-                                 || Title <- ["its_children_end_when_it_ends", "its_children_end_when"]]).
+                                 || Title <- ["the_children_of_a_program_end_when_it_ends",
+                                              "the_children_of_a_program_end_when"]]).
 
 titles({[Char | _] = Title, Tests}) when is_integer(Char) -> [Title | titles(Tests)];
 titles(Tests) when is_tuple(Tests) -> titles(tuple_to_list(Tests));

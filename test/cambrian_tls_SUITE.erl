@@ -1,4 +1,5 @@
-%% The mesh over TLS distribution with mutual certificates, as docs/distribution.md shows it: who is let in, and who is not.
+%% The mesh over TLS distribution with mutual certificates, as docs/distribution.md shows it:
+%% which nodes may connect, and which may not.
 -module(cambrian_tls_SUITE).
 -compile([export_all, nowarn_export_all]).
 
@@ -7,8 +8,11 @@
 
 -define(REALM, <<"org.example.tls">>).
 
-all() -> [two_nodes_share_a_champion, the_cookie_alone_is_refused, others_certificates_are_refused,
-          a_certificate_of_another_host_is_refused, with_a_list_names_are_looked_at, the_authority_stays, what_is_wrong_is_said].
+all() ->
+    [two_nodes_share_a_champion, a_node_with_the_cookie_alone_is_refused,
+     certificates_of_other_authorities_are_refused, a_certificate_of_another_host_is_refused,
+     a_node_with_a_list_checks_the_host_of_each_certificate,
+     the_authority_and_its_certificates_are_not_replaced, a_wrong_node_name_or_folder_is_refused].
 
 init_per_suite(Config) ->
     Dir = cambrian_temporary:dir(),
@@ -17,7 +21,7 @@ init_per_suite(Config) ->
 
 end_per_suite(Config) -> ok = file:del_dir_r(proplists:get_value(dir, Config)).
 
-%% A champion of the one reaches the other and is evaluated there, over TLS.
+%% The champion of one node reaches the other over TLS and is evaluated there.
 two_nodes_share_a_champion(Config) ->
     [One, Two] = Nodes = [start(tls_one, own(Config)), start(tls_two, made("two@127.0.0.1", Config))],
     ok = cambrian_peers:connect(Nodes),
@@ -43,30 +47,31 @@ protocols(Peer) ->
     {ok, Nodes} = peer:call(Peer, net_kernel, nodes_info, []),
     [Protocol || {_, Info} <- Nodes, {address, {net_address, _, _, Protocol, _}} <- Info].
 
-%% Who knows the cookie and has no certificate of the authority is no node of this mesh: in neither direction.
-the_cookie_alone_is_refused(Config) ->
+%% A node that has the cookie but no certificate of the authority cannot connect, in either
+%% direction.
+a_node_with_the_cookie_alone_is_refused(Config) ->
     [{_, One}] = Nodes = [start(tls_one, own(Config))],
     Plain = start(tls_plain, []),
     ?assertEqual(pang, ping(Plain, One)),
     ?assertEqual(pang, ping(hd(Nodes), element(2, Plain))),
-    %% TLS, and no certificate of its own
+    %% a node with TLS but without a certificate of its own
     Bare = filename:join(proplists:get_value(dir, Config), "bare.conf"),
     Ca = filename:join([proplists:get_value(dir, Config), "one@127.0.0.1", "ca.pem"]),
     ok = file:write_file(Bare, io_lib:format("~p.~n", [[{server, [{cacertfile, Ca}]}, {client, [{cacertfile, Ca}, {verify, verify_peer}]}]])),
     None = start(tls_none, options(Bare)),
     ?assertEqual(pang, ping(None, One)),
     ?assertEqual([], peer:call(element(1, hd(Nodes)), erlang, nodes, [connected])),
-    %% what is refused is the missing certificate: with one the same node is let in
+    %% the missing certificate is the reason: with one the same node may connect
     Two = start(tls_two, made("two@127.0.0.1", Config)),
     ?assertEqual(pong, ping(Two, One)),
     cambrian_peers:stop([Plain, None, Two | Nodes]).
 
-%% Of another authority, and one that is over.
-others_certificates_are_refused(Config) ->
+%% A certificate of another authority, and an expired one.
+certificates_of_other_authorities_are_refused(Config) ->
     Dir = proplists:get_value(dir, Config),
     Nodes = [{_, One} = Good] = [start(tls_one, own(Config))],
     {ok, Foreign} = cambrian_cli_certificates:make(#{node => "x@127.0.0.1", out => filename:join(Dir, "others")}),
-    %% it believes in ours, too, so that only we can refuse
+    %% this node accepts our certificate too, so that only we can refuse
     {ok, _} = file:copy(filename:join([Dir, "one@127.0.0.1", "ca.pem"]), filename:join(Foreign, "ca.pem")),
     {ok, Old} = cambrian_cli_certificates:make(#{node => "old@127.0.0.1", out => Dir, days => -1}),
     [begin
@@ -77,15 +82,16 @@ others_certificates_are_refused(Config) ->
      end || {Name, Folder} <- [{tls_foreign, Foreign}, {tls_old, Old}]],
     cambrian_peers:stop(Nodes).
 
-%% Who calls a node looks whether it has the certificate of that host.
+%% A node that connects to another checks the host in its certificate.
 a_certificate_of_another_host_is_refused(Config) ->
     One = start(tls_one, own(Config)),
     Other = start(tls_other, made("other@127.0.0.9", Config)),
     ?assertEqual(pang, ping(One, element(2, Other))),
     cambrian_peers:stop([One, Other]).
 
-%% Who is called looks at no name, unless there is a list of nodes: then who calls has a name of the host in its certificate.
-with_a_list_names_are_looked_at(Config) ->
+%% A node that accepts a connection checks the host in the certificate only if it has a list of
+%% nodes.
+a_node_with_a_list_checks_the_host_of_each_certificate(Config) ->
     {Peer, One} = Good = start(tls_one, own(Config)),
     Other = start(tls_other, made("other@127.0.0.9", Config)),
     ?assertEqual(pong, ping(Other, One)),
@@ -96,7 +102,7 @@ with_a_list_names_are_looked_at(Config) ->
     ?assertEqual(pong, ping(Two, One)),
     cambrian_peers:stop([Good, Two, Third]).
 
-the_authority_stays(Config) ->
+the_authority_and_its_certificates_are_not_replaced(Config) ->
     Dir = proplists:get_value(dir, Config),
     Read = fun(Path) -> {ok, Bytes} = file:read_file(filename:join(Dir, Path)), Bytes end,
     {Ca, First} = {Read("ca.pem"), Read("one@127.0.0.1/cert.pem")},
@@ -110,7 +116,7 @@ the_authority_stays(Config) ->
     ?assertEqual(["ca.pem", "cert.pem", "key.pem", "ssl_dist.conf"], lists:sort(filelib:wildcard("*", binary_to_list(Folder)))),
     {ok, _} = cambrian_cli_certificates:make(#{node => "one@127.0.0.1", out => Dir}).
 
-what_is_wrong_is_said(Config) ->
+a_wrong_node_name_or_folder_is_refused(Config) ->
     Dir = proplists:get_value(dir, Config),
     [?assertMatch({Node, {error, _}}, {Node, cambrian_cli_certificates:make(#{node => Node, out => Dir})})
      || Node <- ["one", "one@", "@host", "one@a b", "one@a\nCN=b", "../one@host", "one@host/.."]],

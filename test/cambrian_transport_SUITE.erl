@@ -1,4 +1,4 @@
-%% Every adapter under the one contract, and what is particular to each.
+%% Runs the cases of the contract for each adapter, and those that are particular to an adapter.
 -module(cambrian_transport_SUITE).
 -include_lib("stdlib/include/assert.hrl").
 -import(cambrian_wait, [until/1]).
@@ -8,15 +8,25 @@
 
 all() -> [{group, dist}, {group, distribution}, {group, sim}, {group, sim_that_loses}, {group, simulation}].
 
-%% A group for each adapter, of the contract's cases; init_per_group makes the map that the contract asks for.
+%% Each adapter has a group with the contract's cases; init_per_group makes the map that the
+%% contract needs.
 groups() ->
     [{dist, [], cambrian_transport_contract:all()},
-     {distribution, [], [a_node_that_hangs, oldest_blobs_go, noise, an_owner_that_traps_exits, nothing_is_left, nodes_of_a_list,
-                         nodes_by_multicast, forged_beacons, discovery_options]},
+     {distribution, [], [a_node_that_hangs_does_not_block_others, the_oldest_blobs_are_dropped,
+                         noise_harms_no_connection,
+                         an_owner_that_traps_exits_hears_only_of_a_broken_connection,
+                         a_closed_connection_leaves_nothing, nodes_of_a_list_find_each_other,
+                         nodes_find_each_other_by_multicast, forged_beacons_are_ignored,
+                         discovery_options_are_checked]},
      {sim, [], cambrian_transport_contract:all()},
      {sim_that_loses, [], cambrian_transport_contract:all()},
-     {simulation, [], [nobody_waits, partitions_heal, a_machine_crashes, what_is_lost, a_thousand_listeners,
-                       the_network_ends, sim_options]}].
+     {simulation, [], [virtual_time_passes_without_waiting,
+                       a_healed_split_connects_the_nodes_again,
+                       a_crash_of_a_machine_ends_its_connections,
+                       the_seed_decides_which_messages_are_lost,
+                       a_thousand_listeners_hear_a_message,
+                       the_end_of_the_network_ends_its_connections,
+                       options_of_the_simulated_network_are_checked]}].
 
 init_per_group(dist, Config) -> contract(dist(), Config);
 init_per_group(sim, Config) -> contract(sim(#{seed => 1, latency => {1, 50}}), Config);
@@ -54,7 +64,7 @@ peers(N) ->
 stop(Peers) ->
     lists:foreach(fun({Peer, _}) -> stop_peer(Peer) end, Peers).
 
-%% One that was killed is gone already.
+%% A killed node is gone already.
 stop_peer(Peer) ->
     try peer:stop(Peer)
     catch exit:_ -> ok
@@ -70,7 +80,7 @@ signal_to(Signal, Os) ->
     [] = os:cmd("kill -" ++ Signal ++ " " ++ Os),
     ok.
 
-%% On the node: another blob by the name.
+%% Runs on the node: replaces the blob of that name.
 corrupt(Server, Content) ->
     _ = sys:replace_state(Server, fun(State) -> corrupted(Content, State) end),
     ok.
@@ -81,8 +91,9 @@ corrupted(Content, Map) when is_map(Map) -> maps:map(fun(_, Value) -> corrupted(
 corrupted(Content, Tuple) when is_tuple(Tuple) -> list_to_tuple([corrupted(Content, E) || E <- tuple_to_list(Tuple)]);
 corrupted(_, Other) -> Other.
 
-%% Its channel is full, and what was asked of it comes to nothing; everybody else is served as before.
-a_node_that_hangs(_Config) ->
+%% The hanging node's channel fills up and calls to it time out. All other nodes are served as
+%% before.
+a_node_that_hangs_does_not_block_others(_Config) ->
     Nodes = [One, _, Three] = peers(3),
     Os = run(Three, os, getpid, []),
     try
@@ -112,7 +123,7 @@ flood(Handle, Times, Size) ->
     Bytes = binary:copy(<<7>>, Size),
     lists:foreach(fun(_) -> ok = cambrian_transport_dist:publish(Handle, <<"topic">>, Bytes) end, lists:seq(1, Times)).
 
-oldest_blobs_go(_Config) ->
+the_oldest_blobs_are_dropped(_Config) ->
     {ok, _} = application:ensure_all_started(cambrian),
     {ok, Mesh} = cambrian_transport_dist:connect(#{realm => ?REALM, blob_bytes => 10_000}),
     Blobs = [First, Second, Third] = [binary:copy(<<N>>, 4000) || N <- [1, 2, 3]],
@@ -120,7 +131,7 @@ oldest_blobs_go(_Config) ->
     Has = fun(Blob) -> {ok, Blob} =:= cambrian_transport_dist:fetch(Mesh, crypto:hash(sha256, Blob), 1000) end,
     _ = lists:map(Send, Blobs),
     ?assertEqual([false, true, true], lists:map(Has, Blobs)),
-    %% what is sent again is new again
+    %% a blob that is sent again counts as new
     _ = lists:map(Send, [Second, First]),
     ?assertEqual([true, true, false], lists:map(Has, [First, Second, Third])),
     ?assertEqual({error, not_found}, cambrian_transport_dist:fetch(Mesh, crypto:hash(sha256, Third), 1000)),
@@ -129,8 +140,8 @@ oldest_blobs_go(_Config) ->
     ?assertEqual([false, true], lists:map(Has, [<<1:32>>, <<5000:32>>])),
     ok = cambrian_transport_dist:disconnect(Mesh).
 
-%% Whatever another node sends to a connection's process, and asks for in the wrong way.
-noise(_Config) ->
+%% Another node sends all kinds of terms to a connection's process, and malformed requests.
+noise_harms_no_connection(_Config) ->
     Nodes = [One, Two] = peers(2),
     try
         [{_, Owner, #{server := Server} = A}, {_, _, B}] = [joined(Node, #{}) || Node <- Nodes],
@@ -152,8 +163,8 @@ noise(_Config) ->
         stop(Nodes)
     end.
 
-%% It hears that its connection broke, and nothing of one that it ended.
-an_owner_that_traps_exits(_Config) ->
+%% It gets an exit signal if its connection breaks, and none if it disconnects.
+an_owner_that_traps_exits_hears_only_of_a_broken_connection(_Config) ->
     {ok, _} = application:ensure_all_started(cambrian),
     process_flag(trap_exit, true),
     Connect = fun() -> {ok, Mesh} = cambrian_transport_dist:connect(#{realm => ?REALM}), Mesh end,
@@ -163,8 +174,8 @@ an_owner_that_traps_exits(_Config) ->
     ok = cambrian_transport_dist:disconnect(Connect()),
     receive {'EXIT', _, _} = Exit -> error(Exit) after 100 -> ok end.
 
-%% No process and no socket, whether the owner said goodbye or only ended.
-nothing_is_left(_Config) ->
+%% No process and no socket, whether the owner disconnected or died.
+a_closed_connection_leaves_nothing(_Config) ->
     {ok, _} = application:ensure_all_started(cambrian),
     There = fun() -> {lists:sort(processes()), lists:sort(erlang:ports())} end,
     Before = There(),
@@ -182,8 +193,8 @@ nothing_is_left(_Config) ->
 
 %%% ---- discovery --------------------------------------------------------------------------
 
-%% One that nobody is behind does not matter, and one that was away is found again.
-nodes_of_a_list(_Config) ->
+%% A listed node that does not exist does no harm, and a node that was away is found again.
+nodes_of_a_list_find_each_other(_Config) ->
     Nodes = [One | Others] = cambrian_peers:start([one, two, three]),
     try
         Static = {static, ['nobody_1@127.0.0.1', 'no_such_host_1@host.invalid' | [Name || {_, Name} <- Others]]},
@@ -197,7 +208,7 @@ nodes_of_a_list(_Config) ->
         stop(Nodes)
     end.
 
-nodes_by_multicast(_Config) ->
+nodes_find_each_other_by_multicast(_Config) ->
     Nodes = cambrian_peers:start([one, two, three]),
     Port = free_port(),
     try
@@ -207,9 +218,9 @@ nodes_by_multicast(_Config) ->
         stop(Nodes)
     end.
 
-%% Who does not know the cookie, and who sends again what another sent, gets nothing done: no connection, not even
-%% an atom. A listener here is the node that the beacons name.
-forged_beacons(_Config) ->
+%% A sender without the cookie, or of a repeated beacon, causes no connection and no atom. A
+%% listener here has the address in the beacons.
+forged_beacons_are_ignored(_Config) ->
     Nodes = [One] = cambrian_peers:start([one]),
     Port = free_port(),
     {ok, Listener} = gen_tcp:listen(0, [{ip, {127, 0, 0, 1}}]),
@@ -246,7 +257,7 @@ is_known_atom(Name) ->
     catch error:_ -> false
     end.
 
-discovery_options(_Config) ->
+discovery_options_are_checked(_Config) ->
     {ok, _} = application:ensure_all_started(cambrian),
     Connect = fun(Discovery) -> cambrian_transport_dist:connect(#{realm => ?REALM, discovery => Discovery}) end,
     _ = [?assertMatch({error, {bad_option, {discovery, Bad, _}}}, Connect(Bad))
@@ -282,14 +293,14 @@ sim(Options) ->
       options => fun({Network, Name}, Realm) -> #{realm => Realm, network => Network, name => Name} end,
       corrupt => fun({Network, _}, _Handle, Content) -> corrupt(Network, Content) end}.
 
-%% The processes of a group's cases and of its init are not the same.
+%% The cases of a group run in other processes than its init.
 network(Options) ->
     {ok, Network} = cambrian_transport_sim:start(Options),
     unlink(Network),
     Network.
 
-%% An hour of somebody's patience, and a network on which a message takes a minute.
-nobody_waits(_Config) ->
+%% The timeout is an hour, and a message takes a minute.
+virtual_time_passes_without_waiting(_Config) ->
     Network = network(#{seed => 3, latency => {60_000, 60_000}}),
     [A, B] = [connected(Network, Name) || Name <- [a, b]],
     ok = cambrian_transport_sim:serve(B, <<"answer">>, fun cambrian_transport_contract:answer/2),
@@ -302,7 +313,7 @@ nobody_waits(_Config) ->
     ?assertEqual(3_720_000, cambrian_transport_sim:now(Network)),
     cambrian_transport_sim:stop(Network).
 
-partitions_heal(_Config) ->
+a_healed_split_connects_the_nodes_again(_Config) ->
     Network = network(#{seed => 3, latency => {5, 50}}),
     [A, B, C] = All = [connected(Network, Name) || Name <- [a, b, c]],
     _ = [ok = cambrian_transport_sim:announce(Handle, <<"key">>) || Handle <- All],
@@ -318,8 +329,9 @@ partitions_heal(_Config) ->
     ?assertEqual([3, 3, 3], lists:map(Sees, All)),
     cambrian_transport_sim:stop(Network).
 
-%% With all that is connected there; another by the same name comes back as somebody else.
-a_machine_crashes(_Config) ->
+%% All connections of the machine end; a machine of the same name that comes back has another
+%% address.
+a_crash_of_a_machine_ends_its_connections(_Config) ->
     Network = network(#{seed => 3}),
     Join = fun(Name) -> {ok, Owner, Handle} = cambrian_transport_contract:join(cambrian_transport_sim, on(Network, Name)), {Owner, Handle} end,
     [{Owner1, One}, {Owner2, _}, {Other, _}] = [Join(Name) || Name <- [a, a, b]],
@@ -331,8 +343,8 @@ a_machine_crashes(_Config) ->
     ?assertEqual([<<"a">>, <<"b">>], maps:keys(cambrian_transport_sim:addresses(Network))),
     cambrian_transport_sim:stop(Network).
 
-%% The seed says which, and everything is counted.
-what_is_lost(_Config) ->
+%% The seed decides which messages are lost, and all are counted.
+the_seed_decides_which_messages_are_lost(_Config) ->
     Run = fun(Seed, Options) ->
               Network = network(Options#{seed => Seed, latency => {1, 100}}),
               From = connected(Network, a),
@@ -359,7 +371,7 @@ what_is_lost(_Config) ->
     ?assertEqual(2000, length(Run(1, #{duplication => 1.0}))),
     ?assertEqual([], Run(1, #{loss => 1.0})).
 
-a_thousand_listeners(_Config) ->
+a_thousand_listeners_hear_a_message(_Config) ->
     Network = network(#{seed => 3, latency => {5, 200}}),
     Self = self(),
     Pids = [spawn_link(fun() ->
@@ -375,7 +387,7 @@ a_thousand_listeners(_Config) ->
     _ = [begin unlink(Pid), Pid ! stop end || Pid <- Pids],
     cambrian_transport_sim:stop(Network).
 
-the_network_ends(_Config) ->
+the_end_of_the_network_ends_its_connections(_Config) ->
     Network = network(#{seed => 3}),
     {ok, Owner, Handle} = cambrian_transport_contract:join(cambrian_transport_sim, on(Network, a)),
     exit(Network, kill),
@@ -383,7 +395,7 @@ the_network_ends(_Config) ->
     ?assertEqual(#{connected => false, peers => 0}, cambrian_transport_sim:status(Handle)),
     ?assertEqual({error, {transport_unavailable, sim}}, cambrian_transport_sim:connect(on(Network, a))).
 
-sim_options(_Config) ->
+options_of_the_simulated_network_are_checked(_Config) ->
     _ = [?assertMatch({error, {bad_option, {Name, Value, _}}}, cambrian_transport_sim:start(#{seed => 1, Name => Value}))
          || {Name, Value} <- [{seed, 1.0}, {latency, 5}, {latency, {2, 1}}, {loss, 1.1}, {duplication, -1}]],
     ?assertEqual({error, {missing_options, [seed]}}, cambrian_transport_sim:start(#{})),
@@ -395,7 +407,7 @@ connected(Network, Name) ->
     {ok, Handle} = cambrian_transport_sim:connect(on(Network, Name)),
     Handle.
 
-%%% ---- what these share -------------------------------------------------------------------
+%%% ---- helpers -----------------------------------------------------------------------------
 
 joined(Node, Options) ->
     {ok, Owner, Handle} = run(Node, cambrian_transport_contract, join, [cambrian_transport_dist, Options#{realm => ?REALM}]),

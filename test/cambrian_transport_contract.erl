@@ -1,36 +1,47 @@
-%% What every adapter of cambrian_transport has to do. A suite runs these cases for each, with a map that says how:
+%% The contract of every adapter of cambrian_transport. A suite runs these cases for each adapter,
+%% with a map:
 %%
-%%   transport   the module
-%%   start       fun(N) -> [Node]: so many nodes that can reach each other; Node is whatever the other funs take.
-%%               Their code path has this module
-%%   stop        fun([Node]) -> ok; some may be gone already
-%%   kill        fun(Node) -> ok: ends it at once, without goodbye
-%%   run         fun(Node, Module, Function, Arguments) -> its value, there
-%%   options     fun(Node, Realm) -> what connect gets there
-%%   corrupt     optional, fun(Node, Handle, Content) -> ok: what is held there by that name is something else now
-%%   lossy       optional: a message may get lost now and then even where all is well
-%%   vouches     optional: it knows from which address a call comes
-%%   notices     optional: that a node is gone is known at once
-%%   settle      optional, ms (default 300): what has not come after so long does not come
-%%   patience    optional, ms (default 300000): what should come and has not after so long is a failure
+%%   transport   the module of the adapter
+%%   start       fun(N) -> [Node]: starts so many nodes that can reach each other. A node is any
+%%               term that the other funs take. This module must be in its code path
+%%   stop        fun([Node]) -> ok: some of the nodes may be gone already
+%%   kill        fun(Node) -> ok: kills the node, which does not disconnect
+%%   run         fun(Node, Module, Function, Arguments) -> the value of the call on that node
+%%   options     fun(Node, Realm) -> the options of connect on that node
+%%   corrupt     optional, fun(Node, Handle, Content) -> ok: replaces the blob that the node holds
+%%               under that name
+%%   lossy       optional: the transport may lose a message now and then
+%%   vouches     optional: the transport knows the address of a caller
+%%   notices     optional: the transport notices at once that a node is gone
+%%   settle      optional, ms (default 300): a message that has not arrived after this time will not
+%%   patience    optional, ms (default 300000): a message that must arrive and has not after this
+%%               time is a failure
 %%
-%% and `nodes', three that were started already. To add an adapter, see groups/0 of cambrian_transport_SUITE: a group of
-%% all of all/0's cases, whose init_per_group makes such a map with contract/2.
+%% and `nodes', three nodes that are started already. To add an adapter, see groups/0 of
+%% cambrian_transport_SUITE: a group with the cases of all/0, whose init_per_group makes the map
+%% with contract/2.
 -module(cambrian_transport_contract).
 -include_lib("stdlib/include/assert.hrl").
 
 -export([all/0, run/2]).
-%% on the nodes
+%% Called on the nodes:
 -export([join/2, tell/2, answer/2, send_made/3, fetch_hash/4]).
 
 all() ->
-    [bytes_arrive_as_they_were, no_echo, no_more_after_unsubscribing, topics_are_apart, realms_do_not_meet,
-     twice_is_once, two_of_one_node, an_owner_dies, calls_are_answered, who_calls, a_busy_handler, unknown_procedures, handlers_that_crash,
-     calls_time_out, slow_handlers_hold_up_nobody, two_hundred_calls, no_more_than_fifty, nobody_is_called,
-     whom_to_find, blobs, blobs_that_nobody_has, blobs_that_are_something_else, goodbye,
-     a_node_is_gone, wrong_options].
+    [bytes_arrive_unchanged, a_node_does_not_hear_its_own_messages,
+     no_message_arrives_after_unsubscribing, topics_are_apart, realms_are_apart,
+     subscribing_twice_delivers_once, two_connections_of_one_node_hear_each_other,
+     a_connection_ends_with_its_owner, calls_are_answered,
+     a_handler_learns_the_address_of_its_caller, a_busy_handler_is_an_error,
+     calling_an_unknown_procedure_is_an_error, a_handler_that_crashes_is_an_error,
+     calls_time_out, a_slow_handler_delays_no_other_call,
+     two_hundred_calls_get_their_own_answers, at_most_fifty_handlers_run_at_once,
+     calling_a_missing_address_is_an_error, announced_addresses_are_found,
+     blobs_of_any_size_can_be_fetched, fetching_a_missing_blob_is_an_error,
+     a_changed_blob_is_not_accepted, a_disconnected_client_hears_nothing,
+     the_loss_of_a_node_harms_no_other, wrong_options_are_refused].
 
-%% In a realm of its own.
+%% Each case has a realm of its own.
 run(Case, #{nodes := _} = Setup) ->
     {ok, _} = application:ensure_all_started(crypto),
     Realm = iolist_to_binary(["org.example.", atom_to_list(Case), $., binary:encode_hex(crypto:strong_rand_bytes(4))]),
@@ -38,7 +49,7 @@ run(Case, #{nodes := _} = Setup) ->
 
 %%% ---- on the nodes -----------------------------------------------------------------------
 
-%% A process that owns a connection and keeps what comes.
+%% Starts a process that owns a connection and keeps its messages.
 join(Transport, Options) ->
     Asker = self(),
     Owner = spawn(fun() ->
@@ -75,7 +86,8 @@ answer(<<"who calls?">>, From) -> <<"at ", From/binary>>;
 answer(<<"sleep ", Ms/binary>>, _From) -> timer:sleep(binary_to_integer(Ms)), <<"slept">>;
 answer(Bytes, _From) -> Bytes.
 
-%% Blobs are made and looked at there, where they are: what runs a function elsewhere may be slow to carry them.
+%% Blobs are made and hashed on their node, since a call to another node may be slow to carry
+%% them.
 send_made(Transport, Handle, Size) ->
     Blob = crypto:strong_rand_bytes(Size),
     {crypto:hash(sha256, Blob), Transport:send(Handle, Blob), Transport:send(Handle, Blob)}.
@@ -86,7 +98,7 @@ fetch_hash(Transport, Handle, Content, Timeout) ->
         Error -> Error
     end.
 
-%%% ---- from here --------------------------------------------------------------------------
+%%% ---- on the node of the suite ------------------------------------------------------------
 
 %% One client on each of the first so many nodes.
 clients(N, #{nodes := Nodes, realm := Realm} = Setup) ->
@@ -118,7 +130,7 @@ serving(N, Setup) ->
 ask(Address, Bytes, Client) -> ask(Address, Bytes, 5000, Client).
 ask(Address, Bytes, Timeout, Client) -> do(Client, call, [Address, <<"answer">>, Bytes, Timeout]).
 
-%% Published again and again until all of these have heard it.
+%% Publishes again until all of these have heard it.
 reach(From, Topic, Bytes, Others, Setup) ->
     until(fun() ->
               ok = do(From, publish, [Topic, Bytes]),
@@ -135,7 +147,7 @@ settle(Setup) -> timer:sleep(maps:get(settle, Setup, 300)).
 
 count(What, Client) -> length([Heard || Heard <- heard(Client), Heard =:= What]).
 
-%% At the same time; their answers in order.
+%% Runs all at the same time and returns their results in order.
 at_once(Works) ->
     Asker = self(),
     Pids = [spawn_link(fun() -> Asker ! {self(), Work()} end) || Work <- Works],
@@ -147,7 +159,7 @@ took(Work) ->
 
 %%% ---- messages ---------------------------------------------------------------------------
 
-test(bytes_arrive_as_they_were, Setup) ->
+test(bytes_arrive_unchanged, Setup) ->
     [One | Others] = subscribed(3, Setup),
     Every = list_to_binary(lists:seq(0, 255)),
     Largest = crypto:strong_rand_bytes(cambrian_transport:max_message()),
@@ -155,7 +167,7 @@ test(bytes_arrive_as_they_were, Setup) ->
          || Bytes <- [<<>>, <<0>>, Every, <<"text">>, term_to_binary({a, "term"}), <<16#c1, 16#ff>>, Largest]],
     ?assertEqual({error, too_large}, do(One, publish, [<<"topic">>, <<Largest/binary, 0>>]));
 
-test(no_echo, Setup) ->
+test(a_node_does_not_hear_its_own_messages, Setup) ->
     [One, Two] = subscribed(2, Setup),
     reach(One, <<"topic">>, <<"from one">>, [Two], Setup),
     reach(Two, <<"topic">>, <<"from two">>, [One], Setup),
@@ -163,7 +175,7 @@ test(no_echo, Setup) ->
     ?assertEqual([{<<"topic">>, <<"from two">>}], lists:usort(heard(One))),
     ?assertEqual([{<<"topic">>, <<"from one">>}], lists:usort(heard(Two)));
 
-test(no_more_after_unsubscribing, Setup) ->
+test(no_message_arrives_after_unsubscribing, Setup) ->
     [One, Two, Three] = subscribed(3, Setup),
     reach(One, <<"topic">>, <<"before">>, [Two, Three], Setup),
     ok = do(Two, unsubscribe, [<<"topic">>]),
@@ -185,7 +197,7 @@ test(topics_are_apart, Setup) ->
     ?assertEqual([{<<"a">>, <<"1">>}, {<<"b">>, <<"2">>}], lists:usort(heard(Two))),
     ?assertEqual([{<<"b">>, <<"2">>}], lists:usort(heard(Three)));
 
-test(realms_do_not_meet, #{nodes := [NodeOne, NodeTwo | _], realm := Realm} = Setup) ->
+test(realms_are_apart, #{nodes := [NodeOne, NodeTwo | _], realm := Realm} = Setup) ->
     Elsewhere = <<Realm/binary, ".elsewhere">>,
     [One, Two, Stranger] = [client(Node, R, Setup) || {Node, R} <- [{NodeOne, Realm}, {NodeTwo, Realm}, {NodeTwo, Elsewhere}]],
     _ = [ok = do(Client, subscribe, [<<"topic">>]) || Client <- [Two, Stranger]],
@@ -199,7 +211,7 @@ test(realms_do_not_meet, #{nodes := [NodeOne, NodeTwo | _], realm := Realm} = Se
     ?assertEqual({ok, []}, do(One, find, [<<"key">>])),
     ?assertMatch({error, _}, do(One, fetch, [Content, 1000]));
 
-test(twice_is_once, Setup) ->
+test(subscribing_twice_delivers_once, Setup) ->
     [One, Two] = subscribed(2, Setup),
     ok = do(Two, subscribe, [<<"topic">>]),
     reach(One, <<"topic">>, <<"met">>, [Two], Setup),
@@ -212,8 +224,8 @@ test(twice_is_once, Setup) ->
     settle(Setup),
     ?assertEqual(0, count({<<"topic">>, <<"gone">>}, Two));
 
-%% Two connections of a realm on one node are two.
-test(two_of_one_node, #{nodes := [Node | _], realm := Realm} = Setup) ->
+%% Two connections on one node hear each other.
+test(two_connections_of_one_node_hear_each_other, #{nodes := [Node | _], realm := Realm} = Setup) ->
     [One, Two] = [client(Node, Realm, Setup) || _ <- [1, 2]],
     _ = [ok = do(Client, subscribe, [<<"topic">>]) || Client <- [One, Two]],
     ?assertNotEqual(do(One, address, []), do(Two, address, [])),
@@ -223,8 +235,8 @@ test(two_of_one_node, #{nodes := [Node | _], realm := Realm} = Setup) ->
     ok = do(Two, serve, [<<"answer">>, fun ?MODULE:answer/2]),
     until(fun() -> {ok, <<"x">>} =:= ask(do(Two, address, []), <<"x">>, One) end, Setup);
 
-%% Whatever it ends with.
-test(an_owner_dies, #{nodes := [_, Node | _], realm := Realm, run := Run} = Setup) ->
+%% The owner may exit with any reason.
+test(a_connection_ends_with_its_owner, #{nodes := [_, Node | _], realm := Realm, run := Run} = Setup) ->
     [One] = clients(1, Setup),
     _ = [begin
              #{owner := Owner} = Two = client(Node, Realm, Setup),
@@ -252,8 +264,9 @@ test(calls_are_answered, Setup) ->
          || Client <- [One | Others], Bytes <- [<<>>, <<"hello">>, Every, Largest]],
     ?assertEqual({error, too_large}, ask(Address, <<Largest/binary, 0>>, hd(Others)));
 
-%% A transport that vouches for nobody says so; what a caller says of itself is not passed on as if it was true.
-test(who_calls, Setup) ->
+%% A transport that does not know the caller's address passes none on, not even the one that the
+%% caller claims.
+test(a_handler_learns_the_address_of_its_caller, Setup) ->
     {Address, [One | Others]} = serving(3, Setup),
     _ = [begin
              Own = do(Client, address, []),
@@ -261,18 +274,18 @@ test(who_calls, Setup) ->
              ?assertEqual(case Setup of #{vouches := _} -> <<"at ", Own/binary>>; _ -> <<"nobody knows">> end, Answer)
          end || Client <- [One | Others]];
 
-test(a_busy_handler, Setup) ->
+test(a_busy_handler_is_an_error, Setup) ->
     {Address, [_, Two]} = serving(2, Setup),
     Ask = fun() -> ask(Address, <<"too much">>, 2000, Two) end,
     until(fun() -> Ask() =:= {error, busy} end, Setup),
     ?assertEqual({ok, <<"x">>}, retried(fun() -> ask(Address, <<"x">>, Two) end, Setup));
 
-test(unknown_procedures, Setup) ->
+test(calling_an_unknown_procedure_is_an_error, Setup) ->
     {Address, [_, Two]} = serving(2, Setup),
     ?assertMatch({error, _}, do(Two, call, [Address, <<"no such">>, <<"x">>, 2000])),
     ?assertEqual({ok, <<"x">>}, retried(fun() -> ask(Address, <<"x">>, Two) end, Setup));
 
-test(handlers_that_crash, Setup) ->
+test(a_handler_that_crashes_is_an_error, Setup) ->
     {Address, [_, Two]} = serving(2, Setup),
     _ = [?assertMatch({error, _}, ask(Address, Bytes, 2000, Two)) || Bytes <- [<<"crash">>, <<"no binary">>]],
     ?assertEqual({ok, <<"x">>}, retried(fun() -> ask(Address, <<"x">>, Two) end, Setup));
@@ -284,7 +297,7 @@ test(calls_time_out, Setup) ->
     ?assert(Ms < 20_000),
     ?assertEqual({ok, <<"slept">>}, retried(fun() -> ask(Address, <<"sleep 20">>, Two) end, Setup));
 
-test(slow_handlers_hold_up_nobody, Setup) ->
+test(a_slow_handler_delays_no_other_call, Setup) ->
     {Address, [One, Two, Three]} = serving(3, Setup),
     ok = do(One, subscribe, [<<"topic">>]),
     reach(Two, <<"topic">>, <<"before">>, [One], Setup),
@@ -300,14 +313,14 @@ test(slow_handlers_hold_up_nobody, Setup) ->
     ?assert(Ms < 5000),
     ?assert(Slept =:= {ok, <<"slept">>} orelse is_map_key(lossy, Setup));
 
-%% Each has its own answer; where too many are at work, it is asked again.
-test(two_hundred_calls, Setup) ->
+%% Each call gets its own answer; a call that gets `busy' is repeated.
+test(two_hundred_calls_get_their_own_answers, Setup) ->
     {Address, [_, Two, Three]} = serving(3, Setup),
     Questions = [{lists:nth(1 + N rem 2, [Two, Three]), integer_to_binary(N)} || N <- lists:seq(1, 200)],
     Answers = at_once([fun() -> retried(fun() -> ask(Address, Bytes, Client) end, Setup) end || {Client, Bytes} <- Questions]),
     ?assertEqual([{ok, Bytes} || {_, Bytes} <- Questions], Answers);
 
-test(no_more_than_fifty, Setup) ->
+test(at_most_fifty_handlers_run_at_once, Setup) ->
     {Address, [_, Two]} = serving(2, Setup),
     Answers = at_once(lists:duplicate(60, fun() -> ask(Address, <<"sleep 1500">>, 2500, Two) end)),
     Slept = length([ok || {ok, <<"slept">>} <- Answers]),
@@ -315,7 +328,7 @@ test(no_more_than_fifty, Setup) ->
     ?assertEqual(60 - Slept, length([error || {error, _} <- Answers])),
     ?assertEqual({ok, <<"x">>}, retried(fun() -> ask(Address, <<"x">>, Two) end, Setup));
 
-test(nobody_is_called, Setup) ->
+test(calling_a_missing_address_is_an_error, Setup) ->
     {Address, [One, Two]} = serving(2, Setup),
     ?assertMatch({error, _}, do(Two, call, [<<"no such address">>, <<"answer">>, <<"x">>, 2000])),
     ok = do(One, disconnect, []),
@@ -324,9 +337,9 @@ test(nobody_is_called, Setup) ->
     ?assertMatch({error, _}, Answer),
     ?assert(Ms < 5000);
 
-%%% ---- whom to find -----------------------------------------------------------------------
+%%% ---- find -----------------------------------------------------------------------
 
-test(whom_to_find, Setup) ->
+test(announced_addresses_are_found, Setup) ->
     [One, Two, Three] = clients(3, Setup),
     [A1, A2] = [begin
                     ok = do(Client, announce, [<<"key">>]),
@@ -344,7 +357,7 @@ test(whom_to_find, Setup) ->
 
 %%% ---- blobs ------------------------------------------------------------------------------
 
-test(blobs, #{transport := Transport, run := Run} = Setup) ->
+test(blobs_of_any_size_can_be_fetched, #{transport := Transport, run := Run} = Setup) ->
     [#{node := Node, handle := Handle}, _, _] = Clients = clients(3, Setup),
     Make = fun(Size) -> Run(Node, ?MODULE, send_made, [Transport, Handle, Size]) end,
     _ = [begin
@@ -356,13 +369,13 @@ test(blobs, #{transport := Transport, run := Run} = Setup) ->
     {_, TooLarge, _} = Make(cambrian_transport:max_blob() + 1),
     ?assertEqual({error, too_large}, TooLarge);
 
-test(blobs_that_nobody_has, Setup) ->
+test(fetching_a_missing_blob_is_an_error, Setup) ->
     [One, _] = clients(2, Setup),
     {Ms, Answer} = took(fun() -> do(One, fetch, [crypto:hash(sha256, <<"nobody has this">>), 2000]) end),
     ?assertMatch({error, _}, Answer),
     ?assert(Ms < 5000);
 
-test(blobs_that_are_something_else, #{corrupt := Corrupt} = Setup) ->
+test(a_changed_blob_is_not_accepted, #{corrupt := Corrupt} = Setup) ->
     [#{node := Node, handle := Handle} = One, Two, Three] = clients(3, Setup),
     Blob = crypto:strong_rand_bytes(600_000),
     {ok, Content} = do(One, send, [Blob]),
@@ -370,14 +383,14 @@ test(blobs_that_are_something_else, #{corrupt := Corrupt} = Setup) ->
     until(fun() -> {ok, Blob} =:= Fetch() end, Setup),
     ok = Corrupt(Node, Handle, Content),
     ?assertEqual(error, element(1, Fetch())),
-    %% somebody else has the true one
+    %% another node has the right blob
     {ok, Content} = do(Three, send, [Blob]),
     until(fun() -> {ok, Blob} =:= Fetch() end, Setup);
-test(blobs_that_are_something_else, _) -> {skip, "no way to corrupt one"};
+test(a_changed_blob_is_not_accepted, _) -> {skip, "no way to corrupt one"};
 
-%%% ---- coming and going -------------------------------------------------------------------
+%%% ---- connect and disconnect --------------------------------------------------------------
 
-test(goodbye, Setup) ->
+test(a_disconnected_client_hears_nothing, Setup) ->
     [One, Two, Three] = subscribed(3, Setup),
     reach(One, <<"topic">>, <<"met">>, [Two, Three], Setup),
     ?assertMatch(#{connected := true, peers := _}, do(One, status, [])),
@@ -393,11 +406,11 @@ test(goodbye, Setup) ->
     Heard = heard(Two),
     reach(One, <<"topic">>, <<"without two">>, [Three], Setup),
     settle(Setup),
-    %% the owner lives, and got nothing, not even an exit
+    %% the owner lives and got no message, not even an exit
     ?assertEqual(Heard, heard(Two));
 
-%% Without goodbye. Those who are left go on as if nothing was.
-test(a_node_is_gone, #{start := Start, stop := Stop, kill := Kill, realm := Realm} = Setup) ->
+%% The node is killed and does not disconnect. The other nodes go on.
+test(the_loss_of_a_node_harms_no_other, #{start := Start, stop := Stop, kill := Kill, realm := Realm} = Setup) ->
     Nodes = [_, Gone, _] = Start(3),
     try
         [One, Two, Three] = subscribed(3, Setup#{nodes := Nodes, realm := Realm}),
@@ -407,7 +420,7 @@ test(a_node_is_gone, #{start := Start, stop := Stop, kill := Kill, realm := Real
         until(fun() -> {ok, <<"x">>} =:= ask(Address, <<"x">>, One) end, Setup),
         {ok, Content} = do(Two, send, [<<"what it had">>]),
         until(fun() -> {ok, <<"what it had">>} =:= do(Three, fetch, [Content, 2000]) end, Setup),
-        %% where nobody tells of it, the call ends when its time does
+        %% a transport that does not notice it lets the call time out
         Patience = case Setup of #{notices := _} -> 30_000; _ -> 3000 end,
         Waiting = fun() -> took(fun() -> ask(Address, <<"sleep 60000">>, Patience, One) end) end,
         Killing = fun() -> timer:sleep(300), ok = Kill(Gone), erlang:monotonic_time(millisecond) end,
@@ -419,20 +432,20 @@ test(a_node_is_gone, #{start := Start, stop := Stop, kill := Kill, realm := Real
         end,
         reach(One, <<"topic">>, <<"after">>, [Three], Setup),
         ?assertMatch({error, _}, ask(Address, <<"x">>, 2000, Three)),
-        %% somebody else may have kept it
+        %% another node may have kept a copy
         ?assert(lists:member(element(1, do(One, fetch, [Content, 2000])), [ok, error]))
     after
         Stop(Nodes)
     end;
 
-test(wrong_options, #{nodes := [Node | _], realm := Realm, transport := Transport, run := Run, options := Options}) ->
+test(wrong_options_are_refused, #{nodes := [Node | _], realm := Realm, transport := Transport, run := Run, options := Options}) ->
     Connect = fun(Given) -> Run(Node, ?MODULE, join, [Transport, Given]) end,
     Good = Options(Node, Realm),
     ?assertMatch({error, {bad_option, {realm, lab, _}}}, Connect(Good#{realm => lab})),
     ?assertMatch({error, {unknown_option, relm, _}}, Connect(Good#{relm => <<"lab">>})),
     ?assertMatch({error, {missing_options, [realm]}}, Connect(maps:remove(realm, Good))).
 
-%% Where messages get lost, and where too many are at work, it is asked again.
+%% Repeats a call where messages may get lost, or the handler is busy.
 retried(Ask, Setup) ->
     retried(Ask, erlang:monotonic_time(millisecond) + maps:get(patience, Setup, 300_000), is_map_key(lossy, Setup)).
 

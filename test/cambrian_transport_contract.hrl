@@ -1,28 +1,29 @@
-%% The cases of cambrian_transport_contract:all/0, for a suite whose groups have their map as `contract'.
+%% Defines the cases of cambrian_transport_contract:all/0 in a suite whose groups put their map under
+%% `contract' in Config.
 -define(CONTRACT(Case), Case(Config) -> cambrian_transport_contract:run(Case, proplists:get_value(contract, Config))).
 
-?CONTRACT(bytes_arrive_as_they_were).
-?CONTRACT(no_echo).
-?CONTRACT(no_more_after_unsubscribing).
+?CONTRACT(bytes_arrive_unchanged).
+?CONTRACT(a_node_does_not_hear_its_own_messages).
+?CONTRACT(no_message_arrives_after_unsubscribing).
 ?CONTRACT(topics_are_apart).
-?CONTRACT(realms_do_not_meet).
-?CONTRACT(twice_is_once).
-?CONTRACT(two_of_one_node).
-?CONTRACT(an_owner_dies).
+?CONTRACT(realms_are_apart).
+?CONTRACT(subscribing_twice_delivers_once).
+?CONTRACT(two_connections_of_one_node_hear_each_other).
+?CONTRACT(a_connection_ends_with_its_owner).
 ?CONTRACT(calls_are_answered).
-?CONTRACT(who_calls).
-?CONTRACT(a_busy_handler).
-?CONTRACT(unknown_procedures).
-?CONTRACT(handlers_that_crash).
+?CONTRACT(a_handler_learns_the_address_of_its_caller).
+?CONTRACT(a_busy_handler_is_an_error).
+?CONTRACT(calling_an_unknown_procedure_is_an_error).
+?CONTRACT(a_handler_that_crashes_is_an_error).
 ?CONTRACT(calls_time_out).
-?CONTRACT(slow_handlers_hold_up_nobody).
-?CONTRACT(two_hundred_calls).
-?CONTRACT(no_more_than_fifty).
-?CONTRACT(nobody_is_called).
-?CONTRACT(whom_to_find).
-?CONTRACT(blobs).
-?CONTRACT(blobs_that_nobody_has).
-?CONTRACT(blobs_that_are_something_else).
-?CONTRACT(goodbye).
-?CONTRACT(a_node_is_gone).
-?CONTRACT(wrong_options).
+?CONTRACT(a_slow_handler_delays_no_other_call).
+?CONTRACT(two_hundred_calls_get_their_own_answers).
+?CONTRACT(at_most_fifty_handlers_run_at_once).
+?CONTRACT(calling_a_missing_address_is_an_error).
+?CONTRACT(announced_addresses_are_found).
+?CONTRACT(blobs_of_any_size_can_be_fetched).
+?CONTRACT(fetching_a_missing_blob_is_an_error).
+?CONTRACT(a_changed_blob_is_not_accepted).
+?CONTRACT(a_disconnected_client_hears_nothing).
+?CONTRACT(the_loss_of_a_node_harms_no_other).
+?CONTRACT(wrong_options_are_refused).

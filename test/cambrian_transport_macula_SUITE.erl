@@ -1,5 +1,5 @@
-%% Macula under the contract of all transports: a stand-in with the same calls and the same traps, and, where the
-%% environment says where they are, the real one and its relays. See docs/macula.md.
+%% Macula under the contract of all transports: a fake with the same calls and traps, and, where
+%% the environment names them, the real library and its relays. See docs/macula.md.
 -module(cambrian_transport_macula_SUITE).
 -include_lib("stdlib/include/assert.hrl").
 -import(cambrian_wait, [until/1]).
@@ -10,13 +10,20 @@
 all() -> [{group, fake}, {group, traps} | case real() of {ok, _, _} -> [{group, real}]; skip -> [the_real_one] end].
 
 groups() ->
-    [{fake, [], [champions_travel | cambrian_transport_contract:all()]},
-     {traps, [], [silence_is_noticed, no_second_blackout, a_key_for_each_seed, one_seed_of_two_is_gone, one_seed_is_wrong,
-                  relays_lose_each_other, no_blob_over_a_dead_link, an_early_fetch_waits,
-                  no_true_envelope_is_a_replay, wrong_seeds, a_relay_comes_late, one_key_one_connection,
-                  one_key_a_realm, refused_keys, each_message_once, transfers_are_few, no_message_too_large,
-                  records_of_others, versions]},
-     {real, [], [champions_travel | cambrian_transport_contract:all()]}].
+    [{fake, [], [a_champion_reaches_another_node | cambrian_transport_contract:all()]},
+     {traps, [], [a_stopped_relay_is_noticed_by_its_silence,
+                  a_closed_pool_evicts_no_later_connection, each_seed_has_its_own_expected_key,
+                  messages_arrive_if_one_of_two_relays_stops,
+                  a_seed_with_a_wrong_key_does_not_harm_the_other,
+                  relays_that_lose_each_other_are_noticed, a_blob_over_a_dead_link_is_an_error,
+                  an_early_fetch_waits_for_its_blob, no_genuine_envelope_counts_as_a_replay,
+                  wrong_seeds_are_refused, a_relay_may_start_after_its_nodes,
+                  two_connections_of_one_key_do_not_kill_their_owners,
+                  one_key_may_connect_to_two_realms, a_refused_key_is_an_error,
+                  each_message_is_delivered_once, transfers_at_once_are_bounded,
+                  a_message_that_is_too_large_is_refused, records_of_other_keys_are_ignored,
+                  only_known_versions_of_macula_are_used]},
+     {real, [], [a_champion_reaches_another_node | cambrian_transport_contract:all()]}].
 
 suite() -> [{timetrap, {minutes, 4}}].
 
@@ -26,7 +33,7 @@ init_per_suite(Config) -> [{fake, fake(Config)} | Config].
 
 end_per_suite(_) -> ok.
 
-%% A folder of libraries with the stand-in alone.
+%% A folder of libraries that has only the fake.
 fake(Config) ->
     Libraries = filename:join(proplists:get_value(priv_dir, Config), "macula_fake"),
     Ebin = ebin(Libraries),
@@ -61,7 +68,7 @@ end_per_group(Group, Config) ->
         undefined -> ok
     end.
 
-%% Each of `quic://host:port/<node id in hexadecimal digits>'.
+%% Each relay is `quic://host:port/<node id in hexadecimal digits>'.
 real() ->
     case {os:getenv("CAMBRIAN_MACULA"), os:getenv("CAMBRIAN_MACULA_RELAYS")} of
         {Libraries, Relays} when is_list(Libraries), is_list(Relays) ->
@@ -73,7 +80,7 @@ relay(Relay) ->
     [Url, Id] = string:split(list_to_binary(Relay), "/", trailing),
     #{seeds => [Url], expected_node_id => binary:decode_hex(Id)}.
 
-%% The nodes take turns at the relays.
+%% The nodes are spread over the relays in turn.
 setup(Relays, Libraries) ->
     #{transport => ?T,
       start => fun(N) -> nodes_of(lists:sublist(lists:append(lists:duplicate(N, Relays)), N), Libraries) end,
@@ -82,7 +89,7 @@ setup(Relays, Libraries) ->
       run => fun run/4,
       options => fun({_, Relay}, Realm) -> Relay#{realm => Realm} end}.
 
-%% One that was killed is gone.
+%% A killed node is gone already.
 stop({Peer, _}) ->
     try peer:stop(Peer)
     catch exit:_ -> ok
@@ -99,8 +106,9 @@ run({Peer, _}, Module, Function, Arguments) -> peer:call(Peer, Module, Function,
 
 -include("cambrian_transport_contract.hrl").
 
-%% What one node finds, another that is only on the same mesh has measured and taken in.
-champions_travel(Config) ->
+%% The champion of one node reaches another that has only the mesh in common, which measures it
+%% and takes it in.
+a_champion_reaches_another_node(Config) ->
     #{nodes := [One, Two | _]} = proplists:get_value(contract, Config),
     Realm = iolist_to_binary(["org.example.", binary:encode_hex(crypto:strong_rand_bytes(4))]),
     _ = [begin
@@ -144,8 +152,8 @@ hears(To, From, Bytes) ->
               receive {cambrian_transport, <<"topic">>, Bytes} -> true after 50 -> false end
           end).
 
-%% Macula says for seconds that all is well, and takes what is published.
-silence_is_noticed(_) ->
+%% For seconds Macula reports healthy links and accepts messages, although its relay has stopped.
+a_stopped_relay_is_noticed_by_its_silence(_) ->
     {Relay, Options} = relay(),
     Url = macula_fake_relay:url(Relay),
     Port = binary_to_integer(lists:last(binary:split(Url, <<":">>, [global]))),
@@ -159,7 +167,7 @@ silence_is_noticed(_) ->
     ?assertEqual(ok, ?T:publish(One, <<"topic">>, <<"lost">>)),
     {ok, _} = macula_fake_relay:start(Port),
     until(fun() -> is_connected(One) andalso is_connected(Two) end),
-    %% all is there again
+    %% everything works again
     hears(One, Two, <<"hello">>),
     until(fun() -> {ok, <<"x">>} =:= ?T:call(One, ?T:address(Two), <<"answer">>, <<"x">>, 1000) end),
     until(fun() -> {ok, [?T:address(Two)]} =:= ?T:find(One, <<"key">>) end),
@@ -170,8 +178,9 @@ pool(#{table := Table}) -> ets:lookup_element(Table, pool, 2).
 
 port(Relay) -> binary_to_integer(lists:last(binary:split(macula_fake_relay:url(Relay), <<":">>, [global]))).
 
-%% What dials for a pool that was closed would evict the one that came after, once the relay is there again.
-no_second_blackout(_) ->
+%% A closed pool that still dials would evict the connection of its successor once the relay is
+%% back.
+a_closed_pool_evicts_no_later_connection(_) ->
     {Relay, Options} = relay(),
     Port = port(Relay),
     ok = application:set_env(macula, blocking_dial_ms, 30_000),
@@ -182,7 +191,7 @@ no_second_blackout(_) ->
         {ok, Again} = macula_fake_relay:start(Port),
         until(fun() -> is_connected(One) end),
         #{renewed := Renewed} = ?T:status(One),
-        %% longer than whoever still dials pauses
+        %% longer than the pause of a closed pool between two dials
         Until = erlang:monotonic_time(millisecond) + 4000,
         until(fun() -> erlang:monotonic_time(millisecond) > Until end),
         ?assertEqual(0, macula_fake_relay:evictions(Again)),
@@ -192,7 +201,7 @@ no_second_blackout(_) ->
         ok = application:unset_env(macula, blocking_dial_ms)
     end.
 
-%% By a new pool, which is younger than those that were closed.
+%% Whether a new pool dials, which is younger than the closed ones.
 is_dialling(#{table := Table}) -> ets:member(Table, pool).
 
 seed(Relay) -> #{url => macula_fake_relay:url(Relay), node_id => macula_fake_relay:node_id(Relay)}.
@@ -201,15 +210,16 @@ healthy(Handle) ->
     {ok, #{healthy_links := Healthy}} = macula:status(pool(Handle)),
     Healthy.
 
-%% As an option of the pool, one key would hold for all relays.
-a_key_for_each_seed(_) ->
+%% The expected key belongs to a seed: as an option of the pool it would be that of all relays.
+each_seed_has_its_own_expected_key(_) ->
     {A, Options} = relay(),
     {B, _} = relay(),
     One = joined(Options#{seeds => [seed(A), seed(B)]}),
     until(fun() -> healthy(One) =:= 2 end),
     ?assertEqual([1, 1], [macula_fake_relay:connections(Relay) || Relay <- [A, B]]),
     ok = ?T:disconnect(One),
-    %% a relay with another key is not talked to, whichever of them says so
+    %% a relay with another key than expected is not used, whether the seed or the option has the
+    %% key
     Wrong = joined(Options#{seeds => [seed(A), (seed(B))#{node_id := <<1:256>>}]}),
     ?assert(is_connected(Wrong)),
     ?assertEqual(1, healthy(Wrong)),
@@ -221,8 +231,8 @@ a_key_for_each_seed(_) ->
     ?assertNot(is_connected(Neither)),
     ok = ?T:disconnect(Neither).
 
-%% A link that ends at once can take the pool along, and with it the link to the relay that is right.
-one_seed_is_wrong(_) ->
+%% A link that ends at once may end the pool, and with it the link to the right relay.
+a_seed_with_a_wrong_key_does_not_harm_the_other(_) ->
     {A, Options} = relay(),
     {B, _} = relay(),
     Other = joined(Options#{seeds => [seed(A)], silence_ms => 60_000}),
@@ -231,7 +241,7 @@ one_seed_is_wrong(_) ->
         One = joined(Options#{seeds => [seed(A), (seed(B))#{node_id := <<1:256>>}], silence_ms => 60_000}),
         until(fun() -> maps:get(renewed, ?T:status(One)) >= 1 andalso is_dialling(One) end),
         #{renewed := Renewed} = ?T:status(One),
-        %% several times as long as a pool with that seed lives
+        %% several times the life of a pool with that seed
         Sent = [<<N:32>> || N <- lists:seq(1, 50)],
         ok = ?T:subscribe(One, <<"topic">>),
         _ = [begin ok = ?T:publish(Other, <<"topic">>, Bytes), timer:sleep(100) end || Bytes <- Sent],
@@ -243,8 +253,9 @@ one_seed_is_wrong(_) ->
     end,
     ok = ?T:disconnect(Other).
 
-%% Macula takes a link for healthy long after its relay stopped; what is published goes over the other too.
-one_seed_of_two_is_gone(_) ->
+%% Macula reports a healthy link long after its relay has stopped, so messages also go over the
+%% other link.
+messages_arrive_if_one_of_two_relays_stops(_) ->
     {A, Options} = relay(),
     {B, _} = relay(),
     Both = Options#{seeds => [seed(A), seed(B)]},
@@ -259,8 +270,9 @@ one_seed_of_two_is_gone(_) ->
     ok = ?T:disconnect(One),
     ok = ?T:disconnect(Two).
 
-%% Each relay serves its own, and nothing comes from the other: what we say to ourselves does not tell.
-relays_lose_each_other(_) ->
+%% Each relay still serves its own nodes but passes nothing to the other, which a node cannot see
+%% by its own messages.
+relays_that_lose_each_other_are_noticed(_) ->
     {A, Options} = relay(),
     {B, Others} = relay(),
     ok = macula_fake_relay:meet(A, B),
@@ -272,14 +284,14 @@ relays_lose_each_other(_) ->
     ?assert(lists:all(fun(Handle) -> maps:get(silent_ms, ?T:status(Handle)) < 1000 end, [One, Two])),
     ok = macula_fake_relay:meet(A, B),
     until(fun() -> is_connected(One) andalso is_connected(Two) end),
-    %% who says goodbye is not missed
+    %% a node that disconnects is not missed
     ok = ?T:disconnect(Two),
     until(fun() -> maps:get(others_silent_ms, ?T:status(One)) =:= never end),
     ?assertMatch(#{connected := true, heard := 0}, ?T:status(One)),
     ok = ?T:disconnect(One).
 
-%% Not even before anybody has noticed that it is.
-no_blob_over_a_dead_link(_) ->
+%% Also before the transport has noticed it.
+a_blob_over_a_dead_link_is_an_error(_) ->
     {Relay, Options} = relay(),
     One = joined(Options#{silence_ms => 60_000}),
     {ok, _} = ?T:send(One, <<"over a live one">>),
@@ -293,22 +305,22 @@ no_blob_over_a_dead_link(_) ->
     end,
     ok = ?T:disconnect(One).
 
-%% Content cannot be fetched for a moment after it was sent.
-an_early_fetch_waits(_) ->
+%% A blob cannot be fetched in the first moment after it was sent.
+an_early_fetch_waits_for_its_blob(_) ->
     {Relay, Options} = relay(),
     ok = macula_fake_relay:late(Relay, 500),
     [One, Two] = [joined(Options) || _ <- [1, 2]],
     {ok, Content} = ?T:send(One, <<"news">>),
     ?assertEqual({ok, <<"news">>}, ?T:fetch(Two, Content, 10_000)),
-    %% not for longer than was asked, and not for ever
+    %% the fetch waits no longer than its timeout, and never for ever
     {ok, Later} = ?T:send(One, <<"more news">>),
     ?assertMatch({error, _}, ?T:fetch(Two, Later, 100)),
     ?assertEqual({error, not_found}, ?T:fetch(Two, <<0:256>>, infinity)),
     ok = ?T:disconnect(One),
     ok = ?T:disconnect(Two).
 
-%% A burst that the rate admits, the last first.
-no_true_envelope_is_a_replay(_) ->
+%% All envelopes of a burst within the rate arrive in reverse order.
+no_genuine_envelope_counts_as_a_replay(_) ->
     {Relay, Options} = relay(),
     [One, Two] = [joined(Options) || _ <- [1, 2]],
     ok = ?T:subscribe(Two, <<"genotype">>),
@@ -334,7 +346,7 @@ no_true_envelope_is_a_replay(_) ->
     ok = ?T:disconnect(One),
     ok = ?T:disconnect(Two).
 
-wrong_seeds(_) ->
+wrong_seeds_are_refused(_) ->
     Url = <<"quic://127.0.0.1:1">>,
     _ = [?assertMatch({error, {bad_option, {seeds, Seeds, _}}}, ?T:connect(#{realm => ?REALM, seeds => Seeds}))
          || Seeds <- [[], none, [Url | Url], [<<"quic://relay.example.org">>], [<<"127.0.0.1:1">>], [#{url => Url}],
@@ -342,7 +354,7 @@ wrong_seeds(_) ->
                       [#{url => Url, node_id => <<1:256>>, nodeid => 1}], [Url, Url],
                       [Url, #{url => Url, node_id => <<1:256>>}]]].
 
-a_relay_comes_late(_) ->
+a_relay_may_start_after_its_nodes(_) ->
     {Relay, Options} = relay(),
     Port = binary_to_integer(lists:last(binary:split(macula_fake_relay:url(Relay), <<":">>, [global]))),
     ok = macula_fake_relay:stop(Relay),
@@ -356,8 +368,9 @@ a_relay_comes_late(_) ->
     ok = ?T:disconnect(One),
     ok = ?T:disconnect(Two).
 
-%% Two with one key evict each other: neither may take the owner along, and who is left alone is well.
-one_key_one_connection(_) ->
+%% Two connections with one key evict each other: neither owner may die, and the one that stays
+%% works.
+two_connections_of_one_key_do_not_kill_their_owners(_) ->
     {_, Options} = relay(),
     Shared = Options#{identity => fun() -> <<7:256>> end},
     One = joined(Shared),
@@ -368,8 +381,8 @@ one_key_one_connection(_) ->
     until(fun() -> maps:get(silent_ms, ?T:status(One)) < 300 end),
     ok = ?T:disconnect(One).
 
-%% So a node can be in two realms by one identity.
-one_key_a_realm(_) ->
+%% A node may be in two realms with one identity.
+one_key_may_connect_to_two_realms(_) ->
     {Relay, Options} = relay(),
     Handles = [joined(Options#{identity => fun() -> <<7:256>> end, realm => Realm}) || Realm <- [<<"org.example.a">>, <<"org.example.b">>]],
     timer:sleep(300),
@@ -380,7 +393,7 @@ one_key_a_realm(_) ->
                        ?T:address(joined(Options#{identity => fun() -> <<7:256>> end, realm => <<"org.example.a">>}))
                  end).
 
-refused_keys(_) ->
+a_refused_key_is_an_error(_) ->
     {Relay, Options} = relay(),
     One = joined(Options#{identity => fun() -> <<8:256>> end}),
     ok = macula_fake_relay:refuse(Relay, binary:decode_hex(?T:address(One))),
@@ -390,8 +403,8 @@ refused_keys(_) ->
     ?assertNot(is_connected(Again)),
     ok = ?T:disconnect(Again).
 
-%% Nothing twice of what comes twice, and nothing lost of a burst.
-each_message_once(_) ->
+%% Repeated messages are delivered once, and no message of a burst is lost.
+each_message_is_delivered_once(_) ->
     {_, Options} = relay(),
     [One, Two] = [joined(Options) || _ <- [1, 2]],
     ok = ?T:subscribe(One, <<"burst">>),
@@ -405,8 +418,8 @@ each_message_once(_) ->
     ok = ?T:disconnect(One),
     ok = ?T:disconnect(Two).
 
-%% With more than a hundred streams the connection would be gone.
-transfers_are_few(_) ->
+%% With more than a hundred streams the connection would break.
+transfers_at_once_are_bounded(_) ->
     {Relay, Options} = relay(),
     One = joined(Options),
     Asker = self(),
@@ -418,8 +431,8 @@ transfers_are_few(_) ->
     ?assert(is_connected(One)),
     ok = ?T:disconnect(One).
 
-%% 16 MB would end all traffic, and nothing would say so.
-no_message_too_large(_) ->
+%% A message of 16 MB would end all traffic without an error.
+a_message_that_is_too_large_is_refused(_) ->
     {Relay, Options} = relay(),
     One = joined(Options),
     ?assertEqual({error, too_large}, ?T:publish(One, <<"topic">>, binary:copy(<<0>>, 16 bsl 20))),
@@ -430,8 +443,8 @@ no_message_too_large(_) ->
     until(fun() -> is_connected(One) end),
     ok = ?T:disconnect(One).
 
-%% Whoever puts a record of our type in the place of ours has to have signed it, and it has to be about the same.
-records_of_others(_) ->
+%% A record of our type counts only if the key it is about has signed it.
+records_of_other_keys_are_ignored(_) ->
     {_, Options} = relay(),
     One = joined(Options),
     Key = cambrian_macula_10:key(<<"another">>),
@@ -445,13 +458,13 @@ records_of_others(_) ->
     ?assertEqual({ok, [?T:address(One)]}, ?T:find(One, <<"key">>)),
     ok = cambrian_macula_10:put_record(Pool, cambrian_macula_10:sign(16#c0 + Bits, Subject, Subject, 200, Key)),
     ?assertMatch({ok, [_, _]}, ?T:find(One, <<"key">>)),
-    %% and it ends
+    %% the record ends
     until(fun() -> {ok, [?T:address(One)]} =:= ?T:find(One, <<"key">>) end),
     ok = macula:close(Pool),
     ok = ?T:disconnect(One).
 
-%% Known by its name and number, or not used at all.
-versions(_) ->
+%% A version is used only if its name and number are known.
+only_known_versions_of_macula_are_used(_) ->
     Loaded = fun(Version) ->
                  _ = application:stop(macula),
                  ok = application:unload(macula),

@@ -1,15 +1,16 @@
-%% Whether what was measured over and over grew: by the slope of Theil and Sen, the median of the slopes between any two
-%% of the points, which a quarter of outliers does not move (Sen, J. Am. Stat. Assoc. 63, 1968).
+%% Decides whether a measured quantity grows, by the slope of Theil and Sen: the median of the
+%% slopes between any two points, which a quarter of outliers does not change (Sen, J. Am. Stat.
+%% Assoc. 63, 1968).
 -module(cambrian_trend).
 -export([of_points/2]).
 -export_type([trend/0]).
 
-%% `start' and `finish' are where the line begins and ends; `noise' is how far apart the points lie around it, from the
-%% tenth percentile to the ninetieth.
+%% `start' and `finish' are the ends of the line. `noise' is the spread of the points around the
+%% line, from the tenth to the ninetieth percentile.
 -type trend() :: #{start := float(), finish := float(), per_hour := float(), noise := float(), flat := boolean()}.
 
-%% @doc Flat is what the line rose by no more than the noise, or no more than `Least'. `Points' are `{Seconds, Value}', at least
-%% two, in order.
+%% @doc The trend is flat if the line rises by no more than the noise, or by no more than `Least'.
+%% `Points' are `{Seconds, Value}', at least two, in order.
 -spec of_points([{number(), number()}], Least :: number()) -> trend().
 of_points([_, _ | _] = Points, Least) ->
     Slope = slope(Points),

@@ -3,30 +3,31 @@
 
 points(Value) -> [{X, Value(X)} || X <- lists:seq(100, 400)].
 
-%% Up and down by 50, the same each time.
+%% Noise between -50 and 50 that is the same in each run.
 noise(X) -> erlang:phash2({noise, X}, 101) - 50.
 
 of_points(Value) -> cambrian_trend:of_points(points(Value), 0).
 
-what_stays_is_flat_test() ->
+a_constant_quantity_is_flat_test() ->
     #{start := Start, finish := Finish, per_hour := Slope, noise := Noise, flat := true} = of_points(fun(_) -> 7 end),
     ?assert(Start == 7 andalso Finish == 7 andalso Slope == 0 andalso Noise == 0),
     ?assertMatch(#{flat := true}, of_points(fun(X) -> 1000 + noise(X) end)).
 
-%% One a second, in noise as large as the growth of most of a minute.
-a_leak_is_seen_test() ->
+%% Growth of one a second, under noise as large as the growth of most of a minute.
+a_leak_is_found_test() ->
     #{flat := false, per_hour := Slope, start := Start, finish := Finish} = of_points(fun(X) -> 1000 + X + noise(X) end),
     ?assert(abs(Slope - 3600) < 300),
     ?assert(abs(Finish - Start - 300) < 30).
 
-%% A tenth of the points are nowhere near the rest.
-outliers_change_nothing_test() ->
+%% A tenth of the points lie far from the others.
+outliers_do_not_change_the_slope_test() ->
     #{per_hour := Slope} = of_points(fun(X) when X rem 10 =:= 0 -> 1_000_000; (X) -> 5000 + 2 * X end),
     ?assert(abs(Slope - 7200) < 100).
 
-what_shrinks_is_flat_test() -> ?assertMatch(#{flat := true}, of_points(fun(X) -> 10_000 - 20 * X end)).
+a_shrinking_quantity_is_flat_test() ->
+    ?assertMatch(#{flat := true}, of_points(fun(X) -> 10_000 - 20 * X end)).
 
-little_is_no_growth_test() ->
+growth_below_the_least_is_flat_test() ->
     Little = points(fun(X) -> 10 + X / 100 end),
     ?assertMatch(#{flat := false}, cambrian_trend:of_points(Little, 2)),
     ?assertMatch(#{flat := true}, cambrian_trend:of_points(Little, 4)),
@@ -34,7 +35,7 @@ little_is_no_growth_test() ->
 
 %%% ---- bin/soak ---------------------------------------------------------------------------
 
-the_command_says_what_is_wrong_test_() ->
+bin_soak_names_a_wrong_argument_test_() ->
     {timeout, 120, fun() ->
         Script = cambrian_checkout:path("bin/soak"),
         [begin

@@ -8,7 +8,8 @@
 new(Seed) -> new(Seed, ?OPTIONS).
 new(Seed, Options) -> cambrian_trickle:new(Options, rand:seed_s(exsss, Seed), 0).
 
-%% What it does when it is told of the time exactly when it wants to be: `{When, speak | quiet}', and the value then.
+%% Ticks so many times exactly at its wake times. Returns `{When, speak | quiet}' of each tick,
+%% and the timer afterwards.
 wakes(Count, Trickle) -> wakes(Count, Trickle, []).
 
 wakes(0, Trickle, Seen) -> {lists:reverse(Seen), Trickle};
@@ -17,8 +18,8 @@ wakes(Count, Trickle, Seen) ->
     {What, Next} = cambrian_trickle:tick(At, Trickle),
     wakes(Count - 1, Next, [{At, What} | Seen]).
 
-%% Between speaking and the end of the interval there is one wake each.
-alone_it_speaks_once_an_interval_in_its_second_half_test() ->
+%% Each interval has one wake to speak and one at its end.
+a_timer_alone_speaks_once_in_the_second_half_of_each_interval_test() ->
     Intervals = [{0, 1000}, {1000, 3000}, {3000, 7000}, {7000, 15_000}, {15_000, 31_000}, {31_000, 47_000}, {47_000, 63_000}],
     [begin
          {Seen, _} = wakes(2 * length(Intervals), new(Seed)),
@@ -27,24 +28,24 @@ alone_it_speaks_once_an_interval_in_its_second_half_test() ->
           || {{Begin, End}, {At, speak}} <- lists:zip(Intervals, [Spoke || {_, speak} = Spoke <- Seen])]
      end || Seed <- ?SEEDS].
 
-all_the_second_half_is_used_test() ->
+the_time_to_speak_is_spread_over_the_second_half_test() ->
     First = [At || Seed <- lists:seq(1, 1000), {[{At, speak}], _} <- [wakes(1, new(Seed))]],
     ?assert(lists:min(First) < 510),
     ?assert(lists:max(First) > 990).
 
-it_is_quiet_when_enough_others_have_said_the_same_test() ->
+a_timer_is_quiet_after_enough_consistent_messages_test() ->
     [begin
          Trickle = lists:foldl(fun(_, T) -> cambrian_trickle:consistent(T) end, new(Seed), lists:seq(1, Heard)),
          {[{_, What}], _} = wakes(1, Trickle),
          ?assertEqual({Heard, case Heard < 2 of true -> speak; false -> quiet end}, {Heard, What})
      end || Seed <- ?SEEDS, Heard <- [0, 1, 2, 3]].
 
-what_was_heard_counts_for_its_interval_only_test() ->
+consistent_messages_count_only_in_their_interval_test() ->
     {_, Second} = wakes(2, cambrian_trickle:consistent(cambrian_trickle:consistent(new(1)))),
     {[{_, What}], _} = wakes(1, Second),
     ?assertEqual(speak, What).
 
-another_opinion_begins_the_shortest_interval_anew_test() ->
+an_inconsistent_message_starts_the_shortest_interval_test() ->
     {_, Long} = wakes(9, new(1)),
     [begin
          Reset = cambrian_trickle:reset(20_000, cambrian_trickle:consistent(cambrian_trickle:consistent(Long))),
@@ -54,24 +55,24 @@ another_opinion_begins_the_shortest_interval_anew_test() ->
      end || _ <- ?SEEDS].
 
 %% "If I is equal to Imin when Trickle hears an inconsistent transmission, Trickle does nothing."
-in_the_shortest_interval_another_opinion_changes_nothing_test() ->
+an_inconsistent_message_in_the_shortest_interval_changes_nothing_test() ->
     ?assertEqual(new(1), cambrian_trickle:reset(10, new(1))).
 
-before_its_time_it_does_nothing_test() ->
+a_tick_before_the_wake_time_does_nothing_test() ->
     ?assertEqual({quiet, new(1)}, cambrian_trickle:tick(cambrian_trickle:wake(new(1)) - 1, new(1))).
 
 %% A machine that slept wakes up late.
-who_is_late_speaks_once_and_goes_on_from_now_test() ->
+a_late_tick_speaks_once_and_continues_from_now_test() ->
     {speak, Spoken} = cambrian_trickle:tick(1_000_000, new(1)),
     {quiet, Next} = cambrian_trickle:tick(1_000_000, Spoken),
     ?assert(cambrian_trickle:wake(Next) >= 1_001_000),
     ?assert(cambrian_trickle:wake(Next) < 1_002_000).
 
-%% What a node hears in a time does not grow with the number of nodes: as many speak in an interval as are enough.
+%% A node hears a constant number of messages an interval, however many nodes there are.
 the_number_of_speakers_does_not_grow_with_the_nodes_test() ->
     ?assertEqual([20, 20, 20], [spoken(Nodes) || Nodes <- [2, 10, 100]]).
 
-%% In ten intervals of nodes that all hear each other.
+%% The number of messages in ten intervals of nodes that all hear each other.
 spoken(Nodes) ->
     Options = #{shortest => 1000, longest => 1000, redundancy => 2},
     until(10_000, maps:from_list([{Seed, new(Seed, Options)} || Seed <- lists:seq(1, Nodes)]), 0).

@@ -1,5 +1,6 @@
-%% Killed at random moments while it bans and its origins move, or with a disk that takes no more, a realm never forgets a ban
-%% that was answered with `ok', is never opened, and its audit has every decision once.
+%% A VM is killed at random moments while it bans keys and hears origins, or its disk is full. Its
+%% realm never forgets a ban that returned `ok', never opens, and has each decision in the audit
+%% once.
 -module(cambrian_trust_cut_SUITE).
 -include_lib("stdlib/include/assert.hrl").
 -compile([export_all, nowarn_export_all]).
@@ -7,18 +8,18 @@
 -define(REALM, <<"org.example.lab">>).
 -define(MOMENTS, 20).
 
-all() -> [killed_while_it_saves, a_disk_that_takes_no_more].
+all() -> [a_realm_killed_while_it_saves_loses_no_ban, a_full_disk_loses_no_ban_that_returned_ok].
 
 suite() -> [{timetrap, {minutes, 10}}].
 
-killed_while_it_saves(Config) ->
+a_realm_killed_while_it_saves_loses_no_ban(Config) ->
     Seed = case os:getenv("SEED") of false -> erlang:system_time(); Set -> list_to_integer(Set) end,
     ct:pal("SEED=~b", [Seed]),
     _ = rand:seed(exsss, Seed),
     Dir = filename:join(proplists:get_value(priv_dir, Config), "killed"),
     Answered = lists:foldl(fun(_, Before) -> kill_once(Dir, Before) end, [], lists:seq(1, ?MOMENTS)),
     ?assert(length(Answered) > ?MOMENTS),
-    %% what was answered, and at most the one of each VM that was on its way
+    %% the bans that returned `ok', and at most one more of each VM
     in_data_dir(Dir, fun() ->
         Banned = banned(),
         ?assertEqual([], Answered -- Banned),
@@ -38,7 +39,7 @@ kill_once(Dir, Before) ->
     _ = erlang:send_after(rand:uniform(300), self(), {kill, OsPid}),
     Before ++ until_end(Port, [Answered]).
 
-%% The first answer: from then on it is on its way.
+%% Waits for the first `ok', after which the VM is killed during a ban.
 first(Port) ->
     receive
         {Port, {data, {eol, "ok " ++ N}}} -> list_to_integer(N);
@@ -54,9 +55,9 @@ until_end(Port, Answered) ->
         {Port, {exit_status, 137}} -> lists:reverse(Answered)
     end.
 
-%% Files of more than some kilobytes fail, as on a full disk: who bans then hears of it, the ban holds while the VM lives, and
-%% what was answered before is there afterwards.
-a_disk_that_takes_no_more(Config) ->
+%% Writing a file of more than some kilobytes fails, as on a full disk. Then a ban returns an
+%% error but holds while the VM lives, and earlier bans survive.
+a_full_disk_loses_no_ban_that_returned_ok(Config) ->
     Dir = filename:join(proplists:get_value(priv_dir, Config), "full"),
     Port = child(Dir, 1, "trap '' XFSZ; ulimit -f 8; "),
     {Answered, Error} = until_error(Port, []),
@@ -105,7 +106,7 @@ child(Dir, From, Limit) ->
     open_port({spawn_executable, "/bin/sh"},
               [{args, ["-c", lists:flatten([Limit, Erl])]}, {line, 1000}, exit_status, stderr_to_stdout]).
 
-%% One ban after the other, while origins are heard, until one fails.
+%% Bans one genotype after the other, while origins are heard, until a ban fails.
 bans(Dir, From) ->
     logger:set_primary_config(level, none),
     ok = application:load(cambrian),

@@ -1,9 +1,9 @@
-%% Trust from outside, with genuine envelopes and others.
+%% The functions of cambrian_trust, with genuine envelopes and others.
 -module(cambrian_trust_tests).
 -include_lib("eunit/include/eunit.hrl").
 -import(cambrian_wait, [until/1]).
 -export([execute/3]).
-%% For cambrian_admission_tests.
+%% Used by cambrian_admission_tests.
 -export([secret/1, key/1, sealed/2, forged/1, rubbish/2]).
 
 -define(REALM, <<"org.example.test">>).
@@ -23,7 +23,7 @@ sealed(N, Changes) ->
     {ok, Bytes} = cambrian_envelope:seal(maps:merge(Claims, Changes), genotype(), secret(N)),
     Bytes.
 
-%% `ok' or the reason.
+%% `ok' or the reason of the refusal.
 arrives(N, Changes) -> arrives(sealed(N, Changes)).
 arrives(Bytes) ->
     case cambrian_trust:check(?REALM, Bytes) of
@@ -36,7 +36,7 @@ damaged(At, Bytes) ->
     <<Before/binary, (Byte bxor (1 bsl (At rem 8))), After/binary>>.
 
 forged(Bytes) ->
-    %% the signature is what comes before the payload, whose size is not of interest here
+    %% the signature ends where the payload begins
     {ok, Envelope, _} = cambrian_envelope:read(Bytes),
     damaged(byte_size(cambrian_envelope:record(Envelope)) - 5, Bytes).
 
@@ -46,7 +46,7 @@ with_app(Test) ->
             ok = cambrian_trust:open(?REALM, #{}),
             forget_messages(),
             Test(Dir),
-            %% whoever runs the tests of other modules has no use for these
+            %% other test modules must not run with this application
             _ = application:stop(cambrian),
             forget_messages()
         end)
@@ -64,18 +64,18 @@ restart() ->
 
 %%% ---- who may publish --------------------------------------------------------------------
 
-open_to_all_test_() ->
+an_open_realm_takes_envelopes_of_any_key_test_() ->
     with_app(fun(_) ->
         ?assertEqual(ok, arrives(1, #{})),
         ?assertMatch({ok, _, #{fitness := 3.0, grant := undefined}}, cambrian_trust:check(?REALM, sealed(2, #{})))
     end).
 
-open_to_some_test_() ->
+a_realm_with_a_list_takes_envelopes_of_the_listed_keys_test_() ->
     with_app(fun(_) ->
         ok = cambrian_trust:open(?REALM, #{capability => {keys, [key(1)]}}),
         ?assertEqual(ok, arrives(1, #{})),
         ?assertEqual(not_permitted, arrives(2, #{})),
-        %% a restart opens it to nobody else
+        %% a restart does not open the realm
         restart(),
         ok = cambrian_trust:open(?REALM, #{}),
         ?assertEqual(not_permitted, arrives(2, #{})),
@@ -83,7 +83,7 @@ open_to_some_test_() ->
         ?assertEqual(ok, arrives(2, #{}))
     end).
 
-open_to_those_with_a_grant_test_() ->
+a_realm_with_an_owner_takes_envelopes_with_a_grant_test_() ->
     with_app(fun(_) ->
         ok = cambrian_trust:open(?REALM, #{capability => {signed_by, key(9)}}),
         Grant = fun(By, Realm, Key, Until) ->
@@ -107,30 +107,30 @@ open_to_those_with_a_grant_test_() ->
         ?assertEqual(ok, arrives(3, #{sequence => 4, grant => Good}))
     end).
 
-rate_test_() ->
+the_rate_of_each_origin_is_bounded_test_() ->
     with_app(fun(_) ->
         ok = cambrian_trust:open(?REALM, #{rate => {0.001, 3}}),
         ?assertEqual([ok, ok, ok, rate_limited, rate_limited], [arrives(1, #{sequence => N}) || N <- lists:seq(1, 5)]),
-        %% each on its own; and what nobody signed takes nothing
+        %% each origin has a rate of its own, and a forged envelope does not count
         Forged = forged(sealed(2, #{})),
         ?assertEqual(lists:duplicate(20, bad_signature), [arrives(Forged) || _ <- lists:seq(1, 20)]),
         ?assertEqual([ok, ok, ok, rate_limited], [arrives(2, #{sequence => N}) || N <- lists:seq(1, 4)])
     end).
 
-clocks_test_() ->
+envelopes_with_a_wrong_time_are_refused_test_() ->
     with_app(fun(_) ->
         ?assertEqual([too_old, from_the_future, ok],
                      [arrives(1, #{time => now_ms() + Skew}) || Skew <- [-?DAY, ?DAY, 0]])
     end).
 
-replay_test_() ->
+a_replayed_envelope_is_refused_test_() ->
     with_app(fun(_) ->
         Bytes = sealed(1, #{sequence => 5}),
         Overtaken = sealed(1, #{sequence => 4}),
         ?assertEqual([ok, replay, ok, replay], [arrives(B) || B <- [Bytes, Bytes, Overtaken, Overtaken]]),
         restart(),
         ?assertEqual([replay, replay, ok], [arrives(B) || B <- [Bytes, Overtaken, sealed(1, #{sequence => 3})]]),
-        %% many at once: one is the first
+        %% many callers at once: one of them is first
         Again = sealed(1, #{sequence => 6}),
         Self = self(),
         _ = [spawn_link(fun() -> Self ! {answer, arrives(Again)} end) || _ <- lists:seq(1, 20)],
@@ -140,7 +140,7 @@ replay_test_() ->
 
 %%% ---- bans -------------------------------------------------------------------------------
 
-the_kill_switch_survives_test_() ->
+a_ban_survives_a_crash_and_a_restart_test_() ->
     with_app(fun(_) ->
         ok = cambrian_trust:ban(?REALM, {genotype, cambrian_genotype:id(genotype())}, <<"it shakes the arm">>),
         ok = cambrian_trust:ban(?REALM, {key, key(2)}),
@@ -150,7 +150,7 @@ the_kill_switch_survives_test_() ->
         ?assertEqual([banned_genotype, banned_key], Check()),
         ?assertMatch([#{what := {genotype, _}, reason := <<"it shakes the arm">>, by := user}, #{what := {key, _}}],
                      cambrian_trust:bans(?REALM)),
-        %% whatever else happens, at once
+        %% immediately after a crash
         kill_server(),
         ?assertEqual([banned_genotype, banned_key], Check()),
         _ = [ok = cambrian_trust:unban(?REALM, What) || #{what := What} <- cambrian_trust:bans(?REALM)],
@@ -166,7 +166,7 @@ server() ->
     {ok, Server} = cambrian_realms:find(?REALM),
     Server.
 
-a_liar_bans_itself_test_() ->
+a_liar_is_banned_by_reputation_test_() ->
     with_app(fun(_) ->
         ok = cambrian_trust:subscribe(?REALM),
         ?assertEqual(ok, arrives(1, #{})),
@@ -185,8 +185,9 @@ a_liar_bans_itself_test_() ->
         ?assertEqual(ok, arrives(1, #{sequence => 2}))
     end).
 
-%% Signed, but no genotype: each costs half, the same twice no more than once.
-rubbish_that_was_signed_test_() ->
+%% The payload is signed but no genotype: each costs half of the reputation, and a replay costs
+%% nothing.
+a_signed_bad_payload_costs_reputation_test_() ->
     with_app(fun(_) ->
         Rubbish = [rubbish(1, #{sequence => N}) || N <- [1, 2, 3]],
         ?assertEqual([bad_compression, replay, bad_compression, replay, bad_compression],
@@ -196,7 +197,7 @@ rubbish_that_was_signed_test_() ->
         ?assertMatch([#{by := reputation}], cambrian_trust:bans(?REALM))
     end).
 
-%% Another payload, its hash, and a signature over that.
+%% A payload that is no genotype, with its hash and a signature.
 rubbish(N, Changes) ->
     Payload = <<"rubbish">>,
     <<16#93, 16#c4, Size, Body:Size/binary, 16#c4, 64, _:64/binary, 16#c4, Length, Was:Length/binary>>
@@ -205,19 +206,19 @@ rubbish(N, Changes) ->
     Signature = crypto:sign(eddsa, none, <<"cambrian envelope 2\n", Changed/binary>>, [secret(N), ed25519]),
     <<16#93, 16#c4, Size, Changed/binary, 16#c4, 64, Signature/binary, 16#c4, (byte_size(Payload)), Payload/binary>>.
 
-what_says_nothing_of_its_origin_test_() ->
+faults_that_the_origin_did_not_sign_cost_no_reputation_test_() ->
     with_app(fun(_) ->
         {ok, G} = cambrian_genotype:new(#{inputs => 20, outputs => 5}, 7),
         {ok, Grown} = cambrian_genotype:mutate(G, add_node, 1),
         Claims = #{realm => ?REALM, task => <<"xor">>, fitness => 1.0, generation => 0, time => now_ms()},
         {ok, Bytes} = cambrian_envelope:seal(Claims#{sequence => 1}, Grown, G, secret(1)),
         Id = cambrian_genotype:id(G),
-        %% a difference says nothing of its origin, where the base is not here or is another
+        %% a difference whose base is missing or wrong is not the fault of its origin
         ?assertEqual({error, {missing_base, Id}}, cambrian_trust:check(?REALM, Bytes)),
         ?assertEqual({error, {wrong_base, Id}}, cambrian_trust:check(?REALM, Bytes, fun(_) -> {ok, Grown} end)),
         ?assertEqual(0.5, cambrian_trust:reputation(?REALM, key(1))),
         ?assertMatch({ok, _, _}, cambrian_trust:check(?REALM, Bytes, fun(Base) when Base =:= Id -> {ok, G} end)),
-        %% nor is a base looked for before a signature held
+        %% a base is looked up only after the signature was verified
         {ok, Next} = cambrian_envelope:seal(Claims#{sequence => 2}, Grown, G, secret(1)),
         ?assertEqual({error, bad_signature}, cambrian_trust:check(?REALM, forged(Next), fun(_) -> error(asked) end)),
         [#{reason := bad_signature}, #{reason := wrong_base, base := Id} | _] = cambrian_trust:refusals(?REALM)
@@ -225,7 +226,7 @@ what_says_nothing_of_its_origin_test_() ->
 
 %%% ---- successions ------------------------------------------------------------------------
 
-a_key_hands_over_test_() ->
+a_successor_gets_the_standing_of_its_predecessor_test_() ->
     with_app(fun(_) ->
         ok = cambrian_trust:subscribe(?REALM),
         ?assertEqual(ok, arrives(1, #{})),
@@ -245,7 +246,7 @@ a_key_hands_over_test_() ->
         ?assertEqual({error, already_succeeded},
                      cambrian_trust:follow(?REALM, cambrian_identity:succession(secret(1), secret(3)))),
         ?assertEqual({error, circular}, cambrian_trust:follow(?REALM, cambrian_identity:succession(secret(2), secret(1)))),
-        %% what is followed is not looked at again
+        %% a known succession is not verified again
         ok = cambrian_trust:follow(?REALM, damaged(byte_size(Certificate) - 1, Certificate)),
         Other = cambrian_identity:succession(secret(5), secret(6)),
         ?assertEqual({error, bad_signature}, cambrian_trust:follow(?REALM, damaged(byte_size(Other) - 1, Other))),
@@ -255,8 +256,9 @@ a_key_hands_over_test_() ->
         ?assertEqual({error, banned_key}, cambrian_trust:follow(?REALM, cambrian_identity:succession(secret(2), secret(4))))
     end).
 
-%% The owner's heir owns the realm, and what a charter revokes is revoked, over a restart too.
-owners_and_charters_stay_test_() ->
+%% The successor of an owner owns the realm, and grants revoked by a charter stay revoked, also
+%% after a restart.
+owners_and_charters_survive_a_restart_test_() ->
     with_app(fun(_) ->
         ok = cambrian_trust:open(?REALM, #{capability => {signed_by, key(9)}}),
         ok = cambrian_trust:subscribe(?REALM),
@@ -278,9 +280,9 @@ owners_and_charters_stay_test_() ->
         Check(2)
     end).
 
-%%% ---- what others cannot do --------------------------------------------------------------
+%%% ---- forgeries, replays and floods -------------------------------------------------------
 
-forgers_and_replayers_hurt_nobody_test_() ->
+forged_and_replayed_envelopes_change_nothing_of_their_origin_test_() ->
     with_app(fun(_) ->
         ?assertEqual(ok, arrives(1, #{})),
         Before = maps:get(key(1), maps:get(origins, cambrian_trust:report(?REALM))),
@@ -293,7 +295,7 @@ forgers_and_replayers_hurt_nobody_test_() ->
         ?assertEqual(ok, arrives(1, #{sequence => 2}))
     end).
 
-bombardment_test_() ->
+random_bytes_do_not_crash_the_trust_server_test_() ->
     with_app(fun(_) ->
         Server = server(),
         Seed = erlang:system_time(microsecond),
@@ -319,7 +321,7 @@ bombard(Good, Certificate) ->
     {error, _} = cambrian_trust:check(?REALM, Bytes),
     {error, _} = cambrian_trust:follow(?REALM, damaged(rand:uniform(byte_size(Certificate)) - 1, Certificate)).
 
-memory_stays_bounded_test_() ->
+the_memory_of_the_trust_server_is_bounded_test_() ->
     with_app(fun(_) ->
         Server = server(),
         Self = self(),
@@ -347,16 +349,16 @@ memory(Pid) ->
     {memory, Bytes} = process_info(Pid, memory),
     Bytes.
 
-%%% ---- what is told -----------------------------------------------------------------------
+%%% ---- events ------------------------------------------------------------------------------
 
-%% A module of that name, as others would have loaded.
+%% Acts as the module telemetry, which a user's application may have loaded.
 execute(Event, Measurements, Metadata) ->
     case whereis(cambrian_trust_tests) of
         undefined -> ok;
         Pid -> Pid ! {telemetry, Event, Measurements, Metadata}, ok
     end.
 
-every_refusal_is_told_test_() ->
+every_refusal_is_reported_test_() ->
     with_app(fun(Dir) ->
         telemetry = load_telemetry(),
         true = register(cambrian_trust_tests, self()),
@@ -401,9 +403,9 @@ load_telemetry() ->
     {module, telemetry} = code:load_binary(telemetry, "telemetry.beam", Beam),
     telemetry.
 
-%%% ---- what stays -------------------------------------------------------------------------
+%%% ---- persistence -------------------------------------------------------------------------
 
-everything_survives_a_restart_test_() ->
+a_realm_survives_a_restart_test_() ->
     with_app(fun(_) ->
         ok = cambrian_trust:open(?REALM, #{rate => {2, 20}, tolerance => 0.5, capability => {keys, [key(1)]}}),
         [ok, not_permitted] = [arrives(N, #{}) || N <- [1, 2]],
@@ -414,8 +416,8 @@ everything_survives_a_restart_test_() ->
         ?assertEqual(Before#{last := []}, cambrian_trust:report(?REALM))
     end).
 
-%% Without a restart, no later than after five seconds.
-standings_are_saved_in_passing_test_() ->
+%% At the latest after five seconds.
+standings_are_saved_without_a_restart_test_() ->
     with_app(fun(Dir) ->
         Saved = fun() -> lists:sort(filelib:wildcard(filename:join(Dir, "realms/*/*.trust"))) end,
         Before = Saved(),
@@ -427,8 +429,8 @@ standings_are_saved_in_passing_test_() ->
         ?assertEqual(Reputation, cambrian_trust:reputation(?REALM, key(1)))
     end).
 
-%% Where it is the only one, the realm stays closed until somebody opens it anew.
-a_file_that_is_no_good_closes_the_realm_test_() ->
+%% If it is the only file, the realm is closed until a user opens it again.
+a_damaged_file_closes_the_realm_test_() ->
     {timeout, 300, fun() -> cambrian_temporary:with_data_dir(fun(Dir) ->
         ok = cambrian_trust:open(?REALM, #{}),
         ok = application:stop(cambrian),
@@ -436,7 +438,7 @@ a_file_that_is_no_good_closes_the_realm_test_() ->
         {ok, Whole} = file:read_file(Path),
         Bad = [<<>>, binary:part(Whole, 0, 30), binary:part(Whole, 0, byte_size(Whole) - 1), <<"not ours">>,
                of_earlier(<<"no term">>), of_earlier(term_to_binary(#{})), of_earlier(term_to_binary(#{origins => 1})),
-               %% an atom that is not there
+               %% an atom that does not exist here
                of_earlier(<<131, 119, 22, "no_atom_of_this_system">>)
                | [packed(Other) || Other <- unlike(saved(Whole))]],
         quietly(fun() ->
@@ -459,7 +461,7 @@ quietly(Test) ->
     ok = logger:add_primary_filter(expected, {fun(_, _) -> stop end, []}),
     try Test() after ok = logger:remove_primary_filter(expected) end.
 
-%% As a release before this one wrote it.
+%% The file as an earlier release wrote it.
 of_earlier(Payload) -> <<"cambrian trust 1\n", (crypto:hash(sha256, Payload))/binary, Payload/binary>>.
 
 packed(Saved) when is_map(Saved) ->
@@ -469,7 +471,8 @@ packed(Saved) when is_map(Saved) ->
 saved(<<"cambrian trust 2\n", _Hash:32/binary, 1:64, Frames/binary>>) ->
     cambrian_realm_file:unpack([<<Size:32, Frame/binary>> || <<Size:32, Frame:Size/binary>> <= Frames]).
 
-%% Of what a realm saves, each part left out or as what it is not; of another realm; and with successions that go round.
+%% Variants of a realm's saved state: each part missing or of a wrong type, another realm's, and
+%% with successions in a circle.
 unlike(Saved) ->
     Standing = #{reputation => 0.5, received => 0, accepted => 0, checked => 0, lies => 0, sequence => 0, window => 0,
                  seen => 0, tokens => 1, filled => 0, grant => none},
@@ -490,8 +493,8 @@ unlike(Saved) ->
             || Part <- maps:keys(Standing), Value <- [<<1>>, nan, -1],
                Value =/= -1 orelse not lists:member(Part, [seen, filled, tokens])].
 
-%% A disk that takes nothing: the ban holds, and its answer says that it will not survive.
-a_disk_that_fails_test_() ->
+%% The ban holds, but returns an error, since it would not survive a restart.
+a_ban_on_a_full_disk_holds_and_returns_an_error_test_() ->
     with_app(fun(Dir) ->
         ok = file:del_dir_r(filename:join(Dir, "realms")),
         ok = file:write_file(filename:join(Dir, "realms"), <<>>),
@@ -515,7 +518,7 @@ without_a_data_dir_nothing_is_written_test() ->
     ?assertEqual({error, {unknown_realm, ?REALM}}, cambrian_trust:check(?REALM, sealed(1, #{}))),
     ok = application:stop(cambrian).
 
-realms_are_apart_test_() ->
+realms_have_their_own_files_test_() ->
     with_app(fun(_) ->
         Odd = [<<>>, <<"..">>, <<"a/b">>, binary:copy(<<"é"/utf8>>, 127)],
         _ = [ok = cambrian_trust:open(Realm, #{}) || Realm <- Odd],
@@ -525,7 +528,7 @@ realms_are_apart_test_() ->
         ?assertMatch({ok, _, _}, cambrian_trust:check(<<"a/b">>, sealed(1, #{realm => <<"a/b">>})))
     end).
 
-mistakes_have_one_answer_test_() ->
+wrong_arguments_are_errors_test_() ->
     with_app(fun(_) ->
         [?assertMatch({error, {bad_option, {Name, Value, _}}}, cambrian_trust:open(?REALM, #{Name => Value}))
          || {Name, Value} <- [{capability, closed}, {capability, {keys, [<<1>>]}}, {capability, {signed_by, <<1>>}},
@@ -560,8 +563,8 @@ a_key_is_banned_by_its_name_test_() ->
         ?assertMatch([#{details := #{<<"name">> := Name}}], Refused)
     end).
 
-%% Keys and genotypes as the audit and the dashboard show them, and as a shell has them.
-what_is_banned_may_be_given_as_it_is_shown_test_() ->
+%% Keys and genotypes in the forms that the audit, the dashboard and a shell show.
+a_key_or_genotype_may_be_banned_in_every_form_in_which_it_is_shown_test_() ->
     with_app(fun(_) ->
         {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7),
         Id = cambrian_genotype:id(G),
@@ -579,7 +582,7 @@ what_is_banned_may_be_given_as_it_is_shown_test_() ->
         ?assertEqual(ok, cambrian_trust:ban(?REALM, {key, binary_to_list(cambrian_identity:name(key(1)))}))
     end).
 
-what_is_no_subject_of_a_ban_is_said_in_words_test_() ->
+a_wrong_subject_of_a_ban_is_explained_test_() ->
     with_app(fun(_) ->
         {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7),
         Network = cambrian_network:compile(G),
@@ -599,14 +602,14 @@ what_is_no_subject_of_a_ban_is_said_in_words_test_() ->
         ?assertEqual([], cambrian_trust:bans(?REALM))
     end).
 
-%% As a shell shows it.
+%% The error as a shell shows it.
 in_words(Fun) ->
     try Fun() of
         Answer -> error({no_error, Answer})
     catch error:badarg:Stack -> unicode:characters_to_list(erl_error:format_exception(error, badarg, Stack))
     end.
 
-a_realm_that_is_not_known_says_so_test_() ->
+an_unknown_realm_is_reported_as_unknown_test_() ->
     with_app(fun(Dir) ->
         ?assertMatch(#{condition := sound, capability := open}, cambrian_trust:report(?REALM)),
         ?assertMatch(#{condition := unknown, capability := unknown}, cambrian_trust:report(<<"org.example.lap">>)),
@@ -624,8 +627,9 @@ a_realm_that_is_not_known_says_so_test_() ->
         [?assertError({realm_damaged, ?REALM}, Ask(?REALM)) || Ask <- [fun cambrian_trust:bans/1, fun cambrian_trust:charter/1]]
     end).
 
-%% What this node sent before it was started again, with its clock set back, others do not take for a replay of the next.
-our_numbers_survive_a_restart_test_() ->
+%% The clock was set back during the restart: other nodes must not take the next message for a
+%% replay.
+sequence_numbers_survive_a_restart_test_() ->
     with_app(fun(_) ->
         Now = os:system_time(microsecond),
         First = cambrian_trust:ask(?REALM, {sequence, Now}),

@@ -1,27 +1,27 @@
-%% The test vectors, ours and those of a program in Python, read as any user would read them: each is what the text beside
-%% it says, one fact a line.
+%% Reads the test vectors, Cambrian's and those of a program in Python, as any user would. Each
+%% vector has the facts of its text file, one a line.
 -module(cambrian_vectors_tests).
 -include_lib("eunit/include/eunit.hrl").
 
-%% Those of messages we write here: with BLESS=1 in the environment anew.
-vectors_test_() ->
+%% With BLESS=1 in the environment, writes Cambrian's vectors of messages again.
+every_vector_has_its_documented_facts_test_() ->
     _ = [bless() || os:getenv("BLESS") =/= false],
     [{Folder ++ "/" ++ Name, fun() -> check(kind(Name), bytes(Folder, Name), facts(Folder, Name), Folder) end}
      || Folder <- ["ours", "theirs", "ours/messages", "theirs/messages"], Name <- names(Folder)].
 
-every_kind_is_there_test() ->
+every_kind_of_vector_exists_test() ->
     [?assertEqual(["charter", "difference", "envelope", "genotype", "grant", "record", "succession"],
                   lists:usort([kind(Name) || Name <- names(Folder)])) || Folder <- ["ours", "theirs"]],
     [?assertEqual(["announcement", "answer", "charters", "heartbeat", "request"], lists:usort([kind(Name) || Name <- names(Folder)]))
      || Folder <- ["ours/messages", "theirs/messages"]].
 
-our_messages_are_what_we_write_test() ->
+the_vectors_of_messages_are_what_cambrian_writes_test() ->
     [?assertEqual({Name, Bytes, iolist_to_binary(Text)}, {Name, bytes("ours/messages", Name), bytes("ours/messages", Name ++ ".txt")})
      || {Name, Bytes, Text} <- messages()],
     ?assertEqual(lists:sort([Name || {Name, _, _} <- messages()]), names("ours/messages")).
 
-%% As the program in Python refuses.
-what_is_accepted_of_changed_messages_is_the_same_test_() ->
+%% The program in Python accepts the same ones.
+the_same_changed_messages_are_accepted_everywhere_test_() ->
     [{timeout, 60, fun() -> ?assertEqual(bytes(Folder, "changed.txt"), iolist_to_binary(changed(Folder))) end}
      || Folder <- ["ours/messages", "theirs/messages"]].
 
@@ -104,7 +104,7 @@ claims(Facts) ->
 
 %% ---- messages ----------------------------------------------------------------------------
 
-%% Of this realm all heartbeats are.
+%% The realm of all heartbeats.
 -define(REALM, <<"org.example.größe"/utf8>>).
 
 genuine_heartbeat(Bytes) ->
@@ -115,7 +115,7 @@ genuine_heartbeat(Bytes) ->
         false -> {error, bad_signature}
     end.
 
-%% Ids as they are, and the SHA-256 of what is longer.
+%% Ids as hexadecimal digits; longer bytes by their SHA-256.
 answer_text(none) -> "answer none\n";
 answer_text({whole, Envelope, Breeder}) ->
     ["answer whole\nenvelope ", sha256(Envelope), "\nbreeder ", sha256(Breeder), "\n"];
@@ -127,7 +127,7 @@ answer_text({elsewhere, Content, Breeder}) ->
 sha256(undefined) -> "none";
 sha256(Bytes) -> hex(crypto:hash(sha256, Bytes)).
 
-%% What we write, of what lies beside it.
+%% The vectors that Cambrian writes, made from files beside them.
 messages() ->
     [Envelope, Difference, Breeder] = [bytes("ours", Name) || Name <- ["whole.envelope", "weights.difference", "difference.record"]],
     {ok, Read, _} = cambrian_envelope:read(Envelope),
@@ -153,7 +153,7 @@ messages() ->
         || {Name, Answer} <- [{"none", none}, {"whole", {whole, Envelope, Breeder}}, {"difference", {difference, Base, Difference, Record}},
                               {"elsewhere", {elsewhere, crypto:hash(sha256, Envelope), undefined}}]].
 
-%% The facts of the envelope, but for its kind and what it opens to.
+%% The facts of the envelope without its kind and its payload.
 announcement_text(Urgency, Address) ->
     [_ | Facts] = facts("ours", "whole.envelope"),
     ["announcement ", atom_to_binary(Urgency), "\naddress ", hex(Address), "\n",
@@ -170,7 +170,8 @@ bless() ->
      || {Name, Bytes, Text} <- messages(), {End, What} <- [{"", Bytes}, {".txt", Text}]],
     ok = file:write_file(filename:join(Folder, "changed.txt"), changed("ours/messages")).
 
-%% Of every vector with one byte changed: how many are still accepted, and the hash of which.
+%% For every vector, all variants with one byte changed: how many are accepted, and the hash of
+%% these.
 changed(Folder) ->
     [begin
          Bytes = bytes(Folder, Name),
@@ -214,7 +215,7 @@ gene(Text) ->
     [Name, Value] = binary:split(Text, <<"=">>),
     {binary_to_atom(Name), try f32(binary_to_float(Value)) catch error:badarg -> binary_to_atom(Value) end}.
 
-%% Those genes that are not the usual ones.
+%% Only genes with unusual values.
 seen_node(#{kind := Kind, id := Id, layer := Layer} = Node) ->
     Usual = #{activation => identity, aggregation => sum, bias => 0.0, gain => 1.0, dynamics => none, time_constant => 1.0,
               plasticity => none, learning_rate => 0.0, decay => 0.0},
@@ -232,7 +233,7 @@ seen_connection(#{id := Id, from := From, to := To, weight := Weight, enabled :=
 value(Value) when is_float(Value) -> f32(Value);
 value(Value) -> Value.
 
-%% The bits: -0.0 is not 0.0.
+%% The bits, since -0.0 is not 0.0.
 f32(Float) -> <<Float:32/float>>.
 
 %% ---- files -------------------------------------------------------------------------------
@@ -250,7 +251,7 @@ facts(Folder, Name) ->
     Lines = binary:split(bytes(Folder, Name ++ ".txt"), <<"\n">>, [global, trim]),
     [{Fact, What} || Line <- Lines, [Fact, What] <- [binary:split(Line, <<" ">>)]].
 
-%% That of an id.
+%% The id of a genotype.
 genotype(<<"none">>, _) -> undefined;
 genotype(Id, Folder) ->
     All = [cambrian_genotype:from_binary(bytes(Folder, Name)) || Name <- names(Folder), kind(Name) =:= "genotype"],

@@ -1,10 +1,11 @@
-%% Waits for the thing itself, however slow the machine is.
+%% Waits for a condition, however slow the machine is.
 -module(cambrian_wait).
 -export([until/1, until/2]).
 
 -define(PATIENCE_MS, 300_000).
 
-%% What the probe answers as soon as that is not false. Who waits in vain says for what: the probe, and what it knew.
+%% The value of the probe as soon as it is not false. At the end of the time the error names the
+%% probe and its environment.
 until(Probe) -> until(Probe, ?PATIENCE_MS).
 
 until(Probe, PatienceMs) -> until_time(Probe, erlang:monotonic_time(millisecond) + PatienceMs).
