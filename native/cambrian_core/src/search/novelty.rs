@@ -199,7 +199,8 @@ mod tests {
                 found.iter().map(|(x, y, _)| vec![f64::from(*x), f64::from(*y)]).collect();
             let merit: Vec<Option<f64>> =
                 found.iter().map(|(_, _, merit)| Some(f64::from(*merit))).collect();
-            let p = Parameters { distance: Distance::Manhattan, neighbours: k, ..Parameters::default() };
+            let distance = Distance::Manhattan;
+            let p = Parameters { distance, ..parameters(Search::DominatedNovelty, k) };
             let all = dominated_novelty(&generation(&merit, &behaviours), &p, &NeverCancelled);
             let mut expected = Vec::new();
             for (x, y, merit) in &found {

@@ -199,8 +199,8 @@ impl Evaluated {
         Replacement { survivors: allotments.iter().flat_map(elite).collect(), allotments }
     }
 
-    /// In a search with fronts the best of parents and children together survive, and as many children
-    /// are born.
+    /// In a search with fronts the best of parents and children together survive, and as many
+    /// children are born.
     fn best_of_both(&self) -> Replacement<'_> {
         let old = &self.population;
         let size = old.parameters.population as usize;
