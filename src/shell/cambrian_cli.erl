@@ -259,7 +259,7 @@ help({Name, _, About, Table, _} = Command, Context) ->
        [["  ", Task, $\n] || Task <- cambrian_cli_settings:tasks()],
        "Some have settings, such as --set bits=2 for parity. The task `dataset' needs --set "
        "inputs=...\n"
-       "--set targets=..., and the task `program' needs --set command=... .\n"]
+       "--set targets=..., and the task `program' needs --set 'command=\"PROGRAM\"'.\n"]
       || Name =:= "evolve"]].
 
 help_line({Name, Shown, _, Table, _}, #{call := Call}) ->

@@ -19,7 +19,7 @@ starts(Slots, Inputs, Answer) ->
 
 %% @doc What a step gave in each slot.
 -spec outcomes([slot()], Inputs :: pos_integer(), answer()) ->
-          [{binary() | done, number() | nan, slot()} | fault()].
+          [{binary() | done, number(), slot()} | {fault, term()}].
 outcomes(Slots, Inputs, Answer) ->
     Count = length(Slots),
     Observations = rows(<<"observations">>, 4 * Inputs, Count, Answer),
