@@ -81,7 +81,7 @@ generation(Now, #island{options = Options, colony = Colony} = Island) ->
     {Others, Told} = said(Events, Now, Settled),
     {Own ++ Others, Told}.
 
-%% @doc No generation follows, so other genotypes may use the time. As in a pause, a generation that
+%% @doc No generation follows, so newcomers may use its time. As in a pause, a generation that
 %% began after a restart ends first.
 -spec rest(Now :: integer(), island()) -> {[effect()], island()}.
 rest(Now, #island{colony = Colony} = Island) ->

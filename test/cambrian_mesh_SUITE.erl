@@ -599,8 +599,8 @@ a_misspelt_population_is_reported_as_missing(_Config) ->
         until(fun() -> maps:get(missing, cambrian_bridge:status()) =:= [polee] end),
         ok = cambrian_population:stop(pole),
         ok = cambrian_bridge:stop(),
-        Missing = "cambrian: the population ~s is not there; the bridge of realm org.example.test takes it in when it comes",
-        Here = "cambrian: the population pole is there, and takes part in realm org.example.test",
+        Missing = "cambrian: the population ~s does not run; the bridge of realm org.example.test adds it when it starts",
+        Here = "cambrian: the population pole runs now, and takes part in realm org.example.test",
         Said = [{warning, lists:flatten(io_lib:format(Missing, [Name]))} || Name <- ["pole", "polee"]] ++ [{notice, Here}, {notice, Here}],
         ?assertEqual(Said, [{Level, Text} || {Level, "cambrian: the population" ++ _ = Text} <- cambrian_log:said()])
     after cambrian_log:stop()

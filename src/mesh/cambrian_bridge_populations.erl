@@ -109,14 +109,14 @@ back(Name, Populations) ->
 
 %% Warns once, because the name may be misspelt.
 missed(Handle, #populations{realm = Realm, missing = Missing, store = none} = Populations) ->
-    _ = [logger:warning("cambrian: the population ~tp is not there; the bridge of realm ~ts takes "
-                        "it in when it comes", [Handle, Realm])
+    _ = [logger:warning("cambrian: the population ~tp does not run; the bridge of realm ~ts "
+                        "adds it when it starts", [Handle, Realm])
          || not lists:member(Handle, Missing)],
     Populations#populations{missing = lists:usort([Handle | Missing])};
 missed(_Handle, Populations) -> Populations.
 
 found(Handles, #populations{realm = Realm, missing = Missing} = Populations) ->
-    _ = [logger:notice("cambrian: the population ~tp is there, and takes part in realm ~ts",
+    _ = [logger:notice("cambrian: the population ~tp runs now, and takes part in realm ~ts",
                        [Handle, Realm])
          || Handle <- lists:usort(Handles), lists:member(Handle, Missing)],
     Populations#populations{missing = Missing -- Handles}.

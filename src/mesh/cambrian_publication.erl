@@ -122,7 +122,7 @@ send(Urgency, #held{envelope = Envelope} = Held, X) ->
 offer_blob(#held{content = undefined}, X) -> X;
 offer_blob(#held{envelope = Envelope}, X) -> effect({send, Envelope}, X).
 
-%% @doc Signs a genotype under this node's name, with the next number and the fitness known here.
+%% @doc Signs a genotype with this node's key, the next sequence number and the known fitness.
 -spec seal(#held{}, Now :: integer(), #exchange{}) ->
           {ok, #held{}, #exchange{}} | {error, cambrian_envelope:error()}.
 seal(#held{task = Task, genotype = Genotype, claims = Claims} = Held, Now,

@@ -138,8 +138,7 @@ open(Answer, Size, #{whole := Whole} = Request, Now, #exchange{requests = Reques
         {blob, Content, Breeder} ->
             {Ref, Next} = cambrian_mesh_requests:track(Request#{fetched => Breeder}, Requests),
             effect({fetch, Ref, Content}, X#exchange{requests = Next});
-        %% a signature over bytes that are not the claimed genotype is a lie, whoever received the
-        %% bytes
+        %% a signature over bytes that are not the claimed genotype is a lie to any receiver
         {rubbish, Reason, Claims} ->
             {_, Counted} = ask({rubbish, Reason, Claims}, Now, X),
             misled(Reason, Request, Now, Counted);

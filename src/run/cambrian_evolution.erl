@@ -336,7 +336,7 @@ validate(Trial, #evolution{stats = #{generation := Generation}, champions = Cham
     Validated = cambrian_champions:validate(Trial, Generation, at_hand(E), Champions),
     E#evolution{champions = Validated}.
 
-%% The generation is over: the run ends, pauses or goes on.
+%% The generation is over: the run ends, pauses or continues.
 conclude(Solved, Trial, #evolution{stats = Stats, history = History, run = Run} = E) ->
     Told = notify({generation, Stats}, E),
     Next = stepped(Told#evolution{history = cambrian_history:add(Stats, History),

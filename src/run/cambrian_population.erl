@@ -139,8 +139,8 @@
                     archive => cambrian_archive:archive(), front => [compromise()]}.
 %% `elapsed_ms' is the time of the whole run, with its trials. `trial' has the measurements of the
 %% task's own trial for a champion that solves the task. If the task has held-out data, the champion
-%% is the best genotype there, and `validation' is its value. With `search => map_elites', `archive'
-%% has the elites; with `search => pareto', `front' is the front of {@link front/1}.
+%% is the best genotype on that data, and `validation' is its value. With `search => map_elites',
+%% `archive' has the elites; with `search => pareto', `front' is the front of {@link front/1}.
 
 -type event() :: {generation, stats()} | {champion, champion()} | {finished, result()}
                %% a newcomer was judged; `fitness' is missing if the evaluation failed. `work' is

@@ -595,6 +595,6 @@ is_sound(#{bans := Bans, origins := Origins, refused := Refused} = Saved) ->
 
 saved_window(Saved) -> maps:get(window, Saved, cambrian_origin:former_window_bits()).
 
-%% An earlier release took an empty list of keys, which lets nobody in.
+%% An earlier release accepted an empty list of keys, with which no key may publish.
 saved_options(#{capability := {keys, []}} = Saved) -> maps:with([rate, tolerance], Saved);
 saved_options(Saved) -> maps:with([capability, rate, tolerance], Saved).

@@ -285,7 +285,7 @@ amend(Realm, Bytes) when is_binary(Realm), is_binary(Bytes) ->
     end.
 
 %% @doc The present charter, as bytes. Raises `{unknown_realm, Realm}' for a realm that was not
-%% opened here, and `{realm_damaged, Realm}' for one that is closed.
+%% opened on this node, and `{realm_damaged, Realm}' for a closed realm.
 %%
 %% ```
 %% 1> ok = cambrian_trust:open(<<"org.example.lab">>, #{}).
@@ -374,8 +374,8 @@ unban(Realm, Subject) ->
     end.
 
 %% @doc The banned keys and genotypes, the oldest ban first. `by' is `user', or `reputation' for a
-%% key that lied too often. Raises `{unknown_realm, Realm}' for a realm that was not opened here,
-%% and `{realm_damaged, Realm}' for one that is closed.
+%% key that lied too often. Raises `{unknown_realm, Realm}' for a realm that was not opened on
+%% this node, and `{realm_damaged, Realm}' for a closed realm.
 %%
 %% ```
 %% 1> ok = cambrian_trust:open(<<"org.example.lab">>, #{}).
@@ -414,7 +414,7 @@ is_banned(Realm, Subject) ->
 %%% ---- queries ----------------------------------------------------------------------------
 
 %% @doc The reputation of a key, from 0 to 1. In a closed realm each key has 0.0. Raises
-%% `{unknown_realm, Realm}' for a realm that was not opened here.
+%% `{unknown_realm, Realm}' for a realm that was not opened on this node.
 %%
 %% ```
 %% 1> ok = cambrian_trust:open(<<"org.example.lab">>, #{}).

@@ -24,8 +24,8 @@ fn wrapped(archive: Archive) -> ArchiveArc {
     ResourceArc::new(ArchiveResource(archive))
 }
 
-/// Of an evaluated generation, or of one that waits: its archive, or `undefined` in a search
-/// without one.
+/// The archive of a generation, evaluated or waiting for fitness; `undefined` in a search without
+/// an archive.
 #[rustler::nif(schedule = "DirtyCpu")]
 fn population_archive<'a>(env: Env<'a>, generation: Term<'a>, task: &str) -> NifResult<Term<'a>> {
     let of = |population: &Population| {
@@ -115,7 +115,7 @@ fn archive_best(env: Env<'_>, archive: ArchiveArc) -> NifResult<Term<'_>> {
     found(env, archive.0.best())
 }
 
-/// As many finite numbers as the space has dimensions.
+/// Checks the length of a behaviour: as many finite numbers as the space has dimensions.
 fn point(archive: &Archive, behaviour: List<f64>) -> NifResult<Vec<f64>> {
     let fits = behaviour.0.len() == archive.space().dimensions();
     if fits { Ok(behaviour.0) } else { Err(Error::BadArg) }
@@ -147,7 +147,7 @@ fn archive_sample(
     sample.into_iter().map(|(cell, one)| elite(env, cell, one)).collect()
 }
 
-/// All, by their cells.
+/// All elites, by their cells.
 #[rustler::nif(schedule = "DirtyCpu")]
 fn archive_elites(env: Env<'_>, archive: ArchiveArc) -> NifResult<Vec<Term<'_>>> {
     archive.0.elites().iter().map(|(cell, one)| elite(env, *cell, one)).collect()
@@ -163,8 +163,8 @@ fn archive_some(env: Env<'_>, archive: ArchiveArc, most: usize) -> NifResult<Vec
     some.map(|(_, (cell, one))| elite(env, *cell, one)).collect()
 }
 
-/// Of an archive of one or two dimensions, a picture of at most so many columns and rows, the
-/// lowest row first: `{Columns, Rows, [Fitness | none]}`. `undefined` of more dimensions.
+/// A picture of an archive of one or two dimensions, with at most so many columns and rows, the
+/// lowest row first: `{Columns, Rows, [Fitness | none]}`. `undefined` for more dimensions.
 #[rustler::nif(schedule = "DirtyCpu")]
 fn archive_raster(env: Env<'_>, archive: ArchiveArc, most: u32) -> Term<'_> {
     let Some(Raster { columns, rows, fitness }) = archive.0.raster(most) else {

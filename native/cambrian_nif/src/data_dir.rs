@@ -7,11 +7,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-/// The files that this VM has locked. The operating system unlocks them when the VM ends, however
-/// it ends.
+/// The files that this VM has locked. The operating system unlocks them when the VM ends for any
+/// reason.
 static LOCKED: Mutex<Vec<(Identity, File)>> = Mutex::new(Vec::new());
 
-/// By which a file is known under all its names.
+/// The identity of a file, the same under all its names.
 #[cfg(unix)]
 type Identity = (u64, u64);
 #[cfg(not(unix))]
@@ -39,12 +39,12 @@ fn path(bytes: &[u8]) -> Option<PathBuf> {
     std::str::from_utf8(bytes).ok().map(PathBuf::from)
 }
 
-/// A file system on the network wants a file that is open for writing.
+/// Opens a file for writing, because a network file system requires that for a lock.
 fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).open(path).or_else(|_| File::open(path))
 }
 
-/// Whether it was not locked by this VM before.
+/// Locks a file. Returns whether this VM had not locked it before.
 fn lock(path: &Path) -> Result<bool, TryLockError> {
     let file = open(path).map_err(TryLockError::Error)?;
     let identity = identity(&file, path).map_err(TryLockError::Error)?;
@@ -57,8 +57,8 @@ fn lock(path: &Path) -> Result<bool, TryLockError> {
     Ok(is_new)
 }
 
-/// Locks a file that exists for this VM: `{ok, IsNew}`, which is false where it has it already,
-/// `{error, locked}` by another VM, or `{error, Message}`.
+/// Locks an existing file for this VM: `{ok, IsNew}`, where `IsNew` is false if this VM already
+/// holds the lock; `{error, locked}` if another VM holds it; or `{error, Message}`.
 #[rustler::nif(schedule = "DirtyIo")]
 fn data_dir_lock(name: Binary) -> NifResult<(Atom, bool)> {
     let path = path(&name).ok_or(rustler::Error::BadArg)?;
@@ -71,7 +71,7 @@ fn data_dir_lock(name: Binary) -> NifResult<(Atom, bool)> {
     }
 }
 
-/// Unlocks all that this VM has locked.
+/// Unlocks all files that this VM has locked.
 #[rustler::nif(schedule = "DirtyIo")]
 fn data_dir_unlock_all() -> Atom {
     LOCKED.lock().unwrap_or_else(PoisonError::into_inner).clear();

@@ -1,6 +1,6 @@
-//! cambrian_task: the data that a dataset is made of.
+//! cambrian_task: reads the data of a dataset.
 //!
-//! What is wrong with them is answered as a reason, which can hold a term of the caller's.
+//! An error is returned as a reason, which can contain a term of the caller.
 
 use crate::atoms;
 use crate::error::{self, bad_option, unknown_option};
@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 type Read<'a, T> = Result<T, Term<'a>>;
 
-/// All that makes a dataset.
+/// The complete contents of a dataset.
 struct Data {
     inputs: Rows,
     targets: Targets,
@@ -22,7 +22,7 @@ struct Data {
     seed: u64,
 }
 
-/// Of `#{inputs, targets, kind, validation, seed}`, the last three of which need not be there.
+/// Reads `#{inputs, targets, kind, validation, seed}`; the last three are optional.
 pub fn read<'a>(env: Env<'a>, settings: Term<'a>) -> Read<'a, Arc<dyn Task>> {
     let Data { inputs, targets, validation, seed } = data(env, settings)?;
     match Dataset::new(inputs, targets, validation, seed) {
@@ -45,7 +45,7 @@ fn dataset_id<'a>(env: Env<'a>, settings: Term<'a>) -> Term<'a> {
     })
 }
 
-/// `{ok, [Class]}` in the order of the outputs, or `{error, Reason}`; none of a regression.
+/// `{ok, [Class]}` in the order of the outputs, empty for a regression; or `{error, Reason}`.
 #[rustler::nif(schedule = "DirtyCpu")]
 fn dataset_classes<'a>(env: Env<'a>, settings: Term<'a>) -> Term<'a> {
     let targets = check_names(env, settings)
@@ -85,11 +85,11 @@ fn data<'a>(env: Env<'a>, settings: Term<'a>) -> Read<'a, Data> {
     Ok(Data { inputs, targets: targets(env, targets_term, kind)?, validation, seed })
 }
 
-/// What was read, what of it grows, and the part that is held back.
+/// The copies of the data: as read, as it grows, and the held-out part.
 const COPIES: usize = 3;
 
-/// About how many bytes the numbers of this will take: by its first row, as the others are to be
-/// like it.
+/// The approximate bytes of the numbers, from the first row, because all rows should have its
+/// length.
 fn size(rows: Term) -> usize {
     if let Ok((_, bytes)) = rows.decode::<(Term, Binary)>() {
         return bytes.len();
@@ -176,7 +176,8 @@ impl<'a> Fault<'a> {
     }
 }
 
-/// A number or an atom as it is; of any other term its type, since data may be large, and secret.
+/// A number or an atom unchanged; of any other term only its type, because data may be large or
+/// secret.
 fn shown(term: Term) -> Term {
     if term.is_atom() || number(term).is_some() {
         return term;
@@ -200,7 +201,7 @@ impl<'a> Reader<'a> {
         bad(self.env, self.part, got, expected)
     }
 
-    /// `{bad_dataset, {{Part, Row}, Got, Expected}}`, or of a column
+    /// `{bad_dataset, {{Part, Row}, Got, Expected}}`, or for a column
     /// `{bad_dataset, {{Part, Row, Column}, Got, Expected}}`
     fn bad_row(self, row: usize, fault: Fault) -> Term<'a> {
         let place = match fault.column {
@@ -210,18 +211,18 @@ impl<'a> Reader<'a> {
         bad(self.env, place, fault.got, &fault.expected)
     }
 
-    /// The rows of numbers, or why they are none.
+    /// The rows of numbers, or the reason why they are not rows.
     fn new_rows(self, width: usize, numbers: Vec<f32>) -> Read<'a, Rows> {
         Rows::new(width, numbers).map_err(|error| self.bad(width, &error.expected()))
     }
 
-    /// Of a list that is known to be a proper one, so that going through it cannot fail.
+    /// Iterates over a list that is known to be proper, so that the iteration cannot fail.
     fn list(self, term: Term<'a>) -> Read<'a, ListIterator<'a>> {
         let reason = |_| self.bad(shown(term), "lists of rows, or {Width, Binary}");
         term.list_length().and_then(|_| term.decode()).map_err(reason)
     }
 
-    /// `{Width, Binary}`, a list of rows, or a list of numbers, which are rows of one each.
+    /// Reads `{Width, Binary}`, a list of rows, or a list of numbers, which are rows of length one.
     fn rows(self, term: Term<'a>) -> Read<'a, Rows> {
         if let Ok((width, bytes)) = term.decode::<(usize, Binary)>() {
             return self.packed(width, &bytes);
@@ -280,8 +281,8 @@ impl<'a> Reader<'a> {
         self.new_rows(width, numbers)
     }
 
-    /// A text is no packed numbers, though its bytes could be: they are all printable, and the
-    /// numbers are absurd.
+    /// Refuses a text as packed numbers: all its bytes are printable, and its numbers would be
+    /// absurd.
     fn check_no_text(self, bytes: &[u8], numbers: &[f32]) -> Read<'a, ()> {
         let is_absurd = |x: &f32| *x != 0.0 && !(1e-6..=1e6).contains(&x.abs());
         let is_text =
@@ -293,7 +294,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// A list of labels, or rows with a 1 in the place of the class.
+    /// Reads a list of labels, or rows with a 1 at the index of the class.
     fn classes(self, term: Term<'a>) -> Read<'a, Targets> {
         let mut list = match self.list(term) {
             Ok(list) => list.peekable(),
@@ -342,8 +343,8 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// An integer, an atom that does not stand for nothing, or a word: a binary or a list of
-/// characters. `None` of what is no label, as a row of zeros and a one.
+/// An integer; an atom other than those for a missing value; or a word, as a binary or a list of
+/// characters. `None` for any other term, such as a row of zeros and a one.
 fn label(term: Term) -> Option<Label> {
     if term.is_atom() {
         let name = term.atom_to_string().ok()?;
@@ -351,7 +352,7 @@ fn label(term: Term) -> Option<Label> {
     }
     if let Ok(bytes) = term.decode::<Binary>() {
         let word = std::str::from_utf8(&bytes).ok()?;
-        // whichever way they are packed, zeros have bytes of zero
+        // in any format, packed zeros contain zero bytes
         return (!word.is_empty() && !word.contains('\0')).then(|| Label::Word(word.into()));
     }
     if term.list_length().is_ok_and(|length| length > 0) {
@@ -364,7 +365,7 @@ fn label(term: Term) -> Option<Label> {
             .map(Label::Word);
     }
     if let Ok(number) = term.decode::<f64>() {
-        // as a tensor of floats has them
+        // from a tensor of floats
         let whole = number.fract() == 0.0 && number.abs() < 9.0e15;
         return whole.then_some(Label::Integer(number as i64));
     }
@@ -374,7 +375,7 @@ fn label(term: Term) -> Option<Label> {
 fn show_label<'a>(env: Env<'a>, label: &Label) -> Term<'a> {
     match label {
         Label::Integer(number) => number.encode(env),
-        // it was one when it came
+        // it was an atom in the input
         Label::Name(name) => {
             Atom::from_str(env, name).map_or_else(|_| name.encode(env), |name| name.encode(env))
         }
@@ -382,7 +383,7 @@ fn show_label<'a>(env: Env<'a>, label: &Label) -> Term<'a> {
     }
 }
 
-/// The numbers of a row; their bytes as well, where it is a binary.
+/// Appends the numbers of a row; also its bytes, if the row is a binary.
 fn append<'a>(row: Term<'a>, numbers: &mut Vec<f32>, all: &mut Vec<u8>) -> Result<(), Fault<'a>> {
     if let Ok(bytes) = row.decode::<Binary>() {
         if !bytes.len().is_multiple_of(4) {
@@ -403,19 +404,19 @@ fn append<'a>(row: Term<'a>, numbers: &mut Vec<f32>, all: &mut Vec<u8>) -> Resul
 
 const EXPECTED_NUMBER: &str = "a number within plus and minus 1.0e12";
 
-/// A number within what a network takes.
+/// Reads a number within the range of a network's inputs.
 fn bounded(term: Term) -> Result<f32, Fault> {
     let x = number(term).map(|x| x as f32).filter(|x| x.abs() <= LIMIT);
     x.ok_or_else(|| Fault { column: None, got: shown(term), expected: EXPECTED_NUMBER.into() })
 }
 
-/// Appends little-endian 32-bit floats, of 4 bytes each.
+/// Appends little-endian 32-bit floats.
 fn append_floats<'a>(env: Env<'a>, bytes: &[u8], numbers: &mut Vec<f32>) -> Result<(), Fault<'a>> {
     let (words, _) = bytes.as_chunks();
     let start = numbers.len();
     numbers.extend(words.iter().map(|word| f32::from_le_bytes(*word)));
     let read = &numbers[start..];
-    // not `all`, which would stop at the first and so could not be done in vectors
+    // not `all`, which stops at the first false value and so cannot be vectorised
     if read.iter().fold(true, |fine, x| fine & (x.abs() <= LIMIT)) {
         return Ok(());
     }
@@ -424,7 +425,7 @@ fn append_floats<'a>(env: Env<'a>, bytes: &[u8], numbers: &mut Vec<f32>) -> Resu
     Err(Fault { column, got, expected: EXPECTED_NUMBER.into() })
 }
 
-/// A float; the BEAM has no infinities and no NaN, so these are atoms.
+/// A float; infinities and NaN, which the BEAM does not have, become atoms.
 fn float(env: Env, x: f32) -> Term {
     match x {
         x if x.is_nan() => atoms::nan().encode(env),

@@ -16,7 +16,7 @@ impl Resource for EnvelopeResource {}
 
 type EnvelopeArc = ResourceArc<EnvelopeResource>;
 
-/// `undefined` is none.
+/// `undefined` is `None`.
 fn optional<'a, T: rustler::Decoder<'a>>(term: Term<'a>) -> NifResult<Option<T>> {
     if term.is_atom() && term.decode::<Atom>()? == atoms::undefined() {
         Ok(None)
@@ -29,7 +29,7 @@ fn genes(genotype: &Option<GenotypeArc>) -> Option<&Genotype> {
     genotype.as_ref().map(|genotype| &*genotype.0)
 }
 
-/// As a difference to `base` if that is a genotype.
+/// As a difference to `base` if `base` is a genotype.
 #[rustler::nif(schedule = "DirtyCpu")]
 fn envelope_seal<'a>(
     env: Env<'a>,
@@ -69,7 +69,7 @@ fn envelope_read<'a>(env: Env<'a>, bytes: Binary<'a>) -> NifResult<(Atom, Envelo
     Ok((atoms::ok(), ResourceArc::new(EnvelopeResource(envelope)), claims))
 }
 
-/// `base` and `grant` are `undefined` where there is none.
+/// `base` and `grant` are `undefined` if they are absent.
 fn show<'a>(env: Env<'a>, record: &Record) -> NifResult<Term<'a>> {
     let claims = &record.claims;
     let ids =
@@ -102,7 +102,7 @@ fn envelope_open<'a>(envelope: EnvelopeArc, base: Term<'a>) -> NifResult<(Atom, 
     Ok((atoms::ok(), wrap(envelope.0.open(genes(&base)).map_err(error::envelope)?)))
 }
 
-/// The bytes that opening it unpacks.
+/// The number of bytes that opening unpacks.
 #[rustler::nif]
 fn envelope_unpacked_size(envelope: EnvelopeArc) -> usize {
     envelope.0.unpacked_size()
@@ -114,13 +114,13 @@ fn envelope_record<'a>(env: Env<'a>, envelope: EnvelopeArc) -> Term<'a> {
     binary(env, &envelope.0.record.to_bytes())
 }
 
-/// Its signature is not looked at: `{ok, Claims}`.
+/// Does not verify the signature: `{ok, Claims}`.
 #[rustler::nif]
 fn envelope_peek_record<'a>(env: Env<'a>, bytes: Binary<'a>) -> NifResult<(Atom, Term<'a>)> {
     Ok((atoms::ok(), show(env, &Record::peek(&bytes).map_err(error::envelope)?)?))
 }
 
-/// Its signature is checked: `{ok, Claims}`.
+/// Verifies the signature: `{ok, Claims}`.
 #[rustler::nif(schedule = "DirtyCpu")]
 fn envelope_read_record<'a>(env: Env<'a>, bytes: Binary<'a>) -> NifResult<(Atom, Term<'a>)> {
     Ok((atoms::ok(), show(env, &Record::from_bytes(&bytes).map_err(error::envelope)?)?))

@@ -1,4 +1,4 @@
-//! Core's errors as `{error, Reason}`.
+//! Encodes the errors of cambrian_core as `{error, Reason}`.
 
 use crate::atoms;
 use crate::term::binary;
@@ -25,7 +25,7 @@ pub fn genotype(error: GenotypeError) -> Error {
     refuse((atoms::invalid_genotype(), error.to_string()))
 }
 
-/// A name of ours, which comes out as an atom.
+/// A static name, encoded as an atom.
 struct Name(&'static str);
 
 impl Encoder for Name {
@@ -34,7 +34,7 @@ impl Encoder for Name {
     }
 }
 
-/// The same of a name that the caller gave, which is an atom already.
+/// A name from the caller, encoded as an atom, which exists already.
 struct Text(String);
 
 impl Encoder for Text {
@@ -43,7 +43,7 @@ impl Encoder for Text {
     }
 }
 
-/// A copy of the caller's own term, which an error outlives.
+/// A copy of the caller's term, because an error outlives the term.
 struct Given(OwnedEnv, SavedTerm);
 
 impl Given {
@@ -60,7 +60,7 @@ impl Encoder for Given {
     }
 }
 
-/// What comes out as a binary.
+/// Bytes, encoded as a binary.
 pub struct Bytes(pub Vec<u8>);
 
 impl Encoder for Bytes {
@@ -169,7 +169,7 @@ pub fn certificate(error: CertificateError) -> Error {
     }
 }
 
-/// `changes` is the map in which it was given.
+/// `changes` is the map that contained the parameter.
 pub fn parameter(error: ParameterError, changes: Term) -> Error {
     match error {
         ParameterError::Unknown(name) => refuse((atoms::unknown_parameter(), Text(name))),
@@ -203,7 +203,7 @@ pub fn unknown_option<'a>(env: Env<'a>, name: impl Encoder, known: &[Atom]) -> T
     (atoms::unknown_option(), name, known).encode(env)
 }
 
-/// Of a map of settings, one with its value and what was expected.
+/// The error for a setting in a map, with its value and the expected values.
 pub fn bad_option<'a>(env: Env<'a>, settings: Term<'a>, name: Atom, expected: &str) -> Term<'a> {
     let value = settings.map_get(name).unwrap_or_else(|_| atoms::undefined().encode(env));
     bad(env, atoms::bad_option(), name, value, expected)

@@ -39,8 +39,8 @@ fn operator_stream(seed: u64) -> Stream {
     Stream::new(seed, Purpose::Operator, 0, 0)
 }
 
-/// A gene costs some 20 ns in most operations, 100 where it is sorted, hashed or given random
-/// numbers.
+/// The cost of a gene in most operations is some 20 ns, or 100 ns if it is sorted, hashed or given
+/// random numbers.
 fn genes(genotype: &GenotypeArc) -> usize {
     genotype.0.nodes().len() + genotype.0.connections().len()
 }
@@ -254,8 +254,7 @@ fn to_onnx<'a>(env: Env<'a>, genotype: GenotypeArc) -> NifResult<Term<'a>> {
     Ok(binary(env, &onnx::write(&Plan::new(&genotype.0))))
 }
 
-/// What each gene that is one of a few named things can be:
-/// `#{activation => [identity, ...], ...}`.
+/// The possible values of each named gene: `#{activation => [identity, ...], ...}`.
 #[rustler::nif]
 fn genotype_choices(env: Env<'_>) -> NifResult<Term<'_>> {
     let choices = [
@@ -292,7 +291,7 @@ macro_rules! terms {
             Term::map_from_pairs(env, &[$((atoms::$name(), show::$kind(env, neuron.$name)?)),*])
         }
 
-        /// Genes that are not in the map are as an input has them.
+        /// Missing genes have the values of an input.
         fn read_neuron(genes: Term) -> NifResult<Neuron> {
             Ok(Neuron { $($name: $kind(genes, atoms::$name(), Neuron::INPUT.$name)?,)* })
         }
@@ -320,7 +319,7 @@ fn number(genes: Term, gene: Atom, usual: f32) -> NifResult<f32> {
     term.decode::<f64>().or_else(|_| term.decode::<i64>().map(|i| i as f64)).map(|x| x as f32)
 }
 
-/// One of a few named things, if the map has it; by an unknown name,
+/// The named value of a gene, if the map has it; for an unknown name,
 /// `{error, {unknown_gene, Gene, Name}}`.
 pub fn choice<C: Choice>(genes: Term, gene: Atom, usual: C) -> NifResult<C> {
     let Ok(term) = genes.map_get(gene) else { return Ok(usual) };

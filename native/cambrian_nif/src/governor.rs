@@ -9,13 +9,13 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// The bits of an `f32`: 1 is work without rest, 0 rest without work.
+/// The bits of an `f32`: 1 is work without rest, 0 is rest without work.
 static DUTY: AtomicU32 = AtomicU32::new(1.0_f32.to_bits());
 
 /// A thread that rests checks this often whether it is cancelled.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// A thread works for so long, or until its genotype is done, before it yields its core.
+/// A thread works so long, or until its genotype is done, before it yields its core.
 const YIELD_INTERVAL: Duration = Duration::from_micros(500);
 
 fn duty() -> f32 {
@@ -38,9 +38,9 @@ fn governor_duty() -> f32 {
 }
 
 thread_local! {
-    /// Since when this thread's work is counted, and the rest that it owes.
+    /// The start of the counted work of this thread, and the rest that it owes.
     static WORKED: Cell<Option<ThreadTime>> = const { Cell::new(None) };
-    /// Which job this thread is at, and since when it has not yielded.
+    /// The present job of this thread, and the time of its last yield.
     static LAST_YIELD: Cell<Option<(usize, Instant)>> = const { Cell::new(None) };
     static OWED: Cell<Duration> = const { Cell::new(Duration::ZERO) };
 }
@@ -54,9 +54,9 @@ fn owed(duty: f32) -> Duration {
     OWED.get() + rest
 }
 
-/// Yields the core, so that a scheduler of the VM need not wait until the kernel takes it from us,
-/// which can be tens of milliseconds. Yielding is a system call, so it is done seldom, and not in
-/// short jobs, between which a thread sleeps anyway.
+/// Yields the core, so that a scheduler of the VM does not wait until the kernel takes the core
+/// away, which can take tens of milliseconds. Yielding is a system call, so it is rare, and never
+/// in short jobs, between which a thread sleeps anyway.
 fn yield_core(job: &AtomicBool) {
     let (now, job) = (Instant::now(), std::ptr::from_ref(job).addr());
     match LAST_YIELD.get() {
@@ -67,7 +67,7 @@ fn yield_core(job: &AtomicBool) {
     LAST_YIELD.set(Some((job, now)));
 }
 
-/// A token that cancels with the flag, and pauses the work as the governor says.
+/// A token that cancels with the flag, and pauses the work as the governor requires.
 pub struct Governed<'a>(pub &'a AtomicBool);
 
 impl CancelToken for Governed<'_> {

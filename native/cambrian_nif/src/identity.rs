@@ -40,7 +40,7 @@ fn identity_read_succession<'a>(env: Env<'a>, bytes: Binary<'a>) -> NifResult<(A
     succession(env, Succession::read(&bytes))
 }
 
-/// The same with the signatures unread.
+/// The same without verifying the signatures.
 #[rustler::nif]
 fn identity_peek_succession<'a>(env: Env<'a>, bytes: Binary<'a>) -> NifResult<(Atom, Term<'a>)> {
     succession(env, Succession::peek(&bytes))
@@ -87,7 +87,7 @@ fn identity_read_grant<'a>(env: Env<'a>, bytes: Binary<'a>) -> NifResult<(Atom, 
     grant(env, Grant::read(&bytes))
 }
 
-/// The same with the signatures unread.
+/// The same without verifying the signatures.
 #[rustler::nif]
 fn identity_peek_grant<'a>(env: Env<'a>, bytes: Binary<'a>) -> NifResult<(Atom, Term<'a>)> {
     grant(env, Grant::peek(&bytes))
@@ -150,7 +150,7 @@ fn charter_read<'a>(env: Env<'a>, bytes: Binary<'a>) -> NifResult<(Atom, Term<'a
     charter(env, Charter::read(&bytes))
 }
 
-/// The same with the signatures unread.
+/// The same without verifying the signatures.
 #[rustler::nif]
 fn charter_peek<'a>(env: Env<'a>, bytes: Binary<'a>) -> NifResult<(Atom, Term<'a>)> {
     charter(env, Charter::peek(&bytes))

@@ -1,4 +1,4 @@
-//! Long work on our own threads: a NIF posts it and returns at once, the answer comes as a message.
+//! Long work on the library's threads: a NIF posts it and returns at once; the answer is a message.
 
 use crate::governor::Governed;
 use crate::{atoms, pools};
@@ -10,9 +10,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Work under way. It is cancelled by [`job_stop`] and when its owner dies. It ends within some
-/// milliseconds, as long work asks its token every [`cambrian_core::base::cancel::CHECK_INTERVAL`]
-/// units.
+/// A running job. [`job_stop`] cancels it, and so does the end of its owner. It ends within some
+/// milliseconds, because long work asks its token every
+/// [`cambrian_core::base::cancel::CHECK_INTERVAL`] units.
 pub struct Job(Arc<AtomicBool>);
 
 #[rustler::resource_impl]
@@ -48,7 +48,7 @@ where
     let keep = job.clone();
     pools::run(Box::new(move || {
         let answer = catch_unwind(AssertUnwindSafe(|| work(&Governed(&stop))));
-        // the owner may be gone: then nobody wants the answer
+        // the owner may have ended; then nothing is sent
         let _ = mailbox.send_and_clear(&owner, |env| {
             let answer = match answer {
                 Ok(Some(answer)) => (atoms::ok(), answer).encode(env),

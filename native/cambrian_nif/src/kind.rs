@@ -1,4 +1,4 @@
-//! What a reference of the VM stands for.
+//! The type of a reference of the VM.
 
 use crate::archive::ArchiveArc;
 use crate::atoms;
@@ -7,7 +7,7 @@ use crate::network::NetworkArc;
 use crate::substrate::SubstrateArc;
 use rustler::{Atom, Term};
 
-/// What the library made, as a word; `undefined` for what it did not.
+/// The type of a value that the library made, as a word; `undefined` for any other term.
 #[rustler::nif]
 fn kind_of(term: Term) -> Atom {
     if term.decode::<GenotypeArc>().is_ok() {

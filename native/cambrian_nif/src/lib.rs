@@ -1,8 +1,9 @@
-//! The boundary: decode, choose a scheduler, call `cambrian_core`, encode. No science.
+//! The boundary: decodes, chooses a scheduler, calls `cambrian_core`, encodes. It contains no
+//! science.
 //!
-//! One file for each subject; its first line names the Erlang module that it serves. A name ends in
-//! `_dirty` where the Erlang module has a choice of schedulers, and chooses by the work that it
-//! expects.
+//! One file for each subject; its first line names the Erlang module that it serves. A function's
+//! name ends in `_dirty` if the Erlang module has a choice of schedulers, and chooses by the
+//! expected work.
 
 mod archive;
 mod atoms;
@@ -27,15 +28,16 @@ mod task;
 mod term;
 mod tuning;
 
-/// Says that the library is loaded, in place of the Erlang function of that name, which says why it
-/// is not. It does nothing else, so it costs what a call across the boundary costs.
+/// Reports that the library is loaded. It replaces the Erlang function of that name, which reports
+/// why the library is not loaded. It does nothing else, so it costs as much as any call across the
+/// boundary.
 #[rustler::nif]
 fn loaded() -> rustler::Atom {
     atoms::ok()
 }
 
-/// Never freed, so that the VM never unloads the library: our threads run its code, also after its
-/// module was purged.
+/// Never freed, so that the VM never unloads the library: the library's threads run its code, also
+/// after its module was purged.
 struct Library;
 
 #[rustler::resource_impl]

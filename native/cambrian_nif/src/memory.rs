@@ -1,4 +1,4 @@
-//! The application's `memory_limit`: what one call may take.
+//! The application's `memory_limit`: the memory that one call may take.
 
 use crate::atoms;
 use cambrian_core::base::memory;

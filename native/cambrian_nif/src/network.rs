@@ -28,7 +28,7 @@ pub fn wrap(network: Network) -> NetworkArc {
     ResourceArc::new(NetworkResource(network))
 }
 
-/// How numbers came: what goes in as a binary comes out as one.
+/// The form of numbers: a binary gives a binary, a list gives a list.
 #[derive(Clone, Copy)]
 enum Form {
     List,
@@ -56,7 +56,7 @@ fn binary(env: Env<'_>, numbers: impl ExactSizeIterator<Item = f32>) -> Term<'_>
     bytes.into()
 }
 
-/// Reads as many numbers as there is room for, straight to where they are wanted.
+/// Reads as many numbers as `into` has room for, directly into it.
 ///
 /// # Errors
 /// `{error, {wrong_size, What, Expected, Got}}`, and `{error, {out_of_range, What}}` beyond ±10¹²
@@ -77,7 +77,7 @@ fn read(what: Atom, term: Term, into: &mut [f32]) -> NifResult<Form> {
             Form::List
         }
     };
-    // not `all`, which would stop at the first and so could not be done in vectors
+    // not `all`, which stops at the first false value and so cannot be vectorised
     let fine = into.iter().fold(true, |fine, x| fine & (x.abs() <= LIMIT));
     if fine { Ok(form) } else { Err(error::refuse((atoms::out_of_range(), what))) }
 }
@@ -105,7 +105,7 @@ fn check_size(what: Atom, expected: usize, got: usize) -> NifResult<()> {
 }
 
 thread_local! {
-    /// One for each scheduler, so that an activation takes no memory but for its answer.
+    /// One per scheduler, so that an activation allocates memory only for its answer.
     static VALUES: RefCell<Values> = RefCell::default();
 }
 
@@ -157,12 +157,13 @@ pub fn compile_cost(genotype: &GenotypeArc) -> usize {
     50 * (genotype.0.nodes().len() + genotype.0.connections().len())
 }
 
-/// In nanoseconds: a connection takes about one, a number that crosses the boundary about ten.
+/// In nanoseconds: about one per connection, and about ten per number that crosses the boundary.
 fn tick_cost(network: &Network) -> usize {
     network.connections() + 10 * (network.inputs() + network.outputs() + network.memory())
 }
 
-/// About how many samples a batch has; what is none costs nothing to refuse.
+/// About how many samples a batch has; an invalid batch counts as none, because refusing it costs
+/// nothing.
 fn rows(network: &Network, batch: Term) -> usize {
     match batch.decode::<Binary>() {
         Ok(bytes) => bytes.len() / 4 / network.inputs(),
@@ -212,7 +213,7 @@ fn step<'a>(
     })
 }
 
-/// The state in which the network has been told how good it was.
+/// The state with a new reward.
 fn tell<'a>(
     env: Env<'a>,
     network: NetworkRef,
@@ -230,8 +231,8 @@ fn tell<'a>(
     })
 }
 
-/// Many inputs through one network, each from rest: a list of inputs, or one binary of them all.
-/// `dirty` where that takes long.
+/// Many inputs through one network, each from rest: a list of inputs, or one binary with all
+/// inputs. Returns `dirty` if that takes long.
 #[rustler::nif]
 fn network_activate_batch<'a>(
     env: Env<'a>,
@@ -247,7 +248,7 @@ fn network_activate_batch<'a>(
         .encode(env))
 }
 
-/// `{Tag, {ok, Outputs}}`, the long way of [`network_activate_batch`].
+/// `{Tag, {ok, Outputs}}`, the long form of [`network_activate_batch`].
 #[rustler::nif(schedule = "DirtyCpu")]
 fn network_activate_batch_job<'a>(
     env: Env<'a>,
@@ -262,7 +263,7 @@ fn network_activate_batch_job<'a>(
     })
 }
 
-/// The numbers of all rows, and in which form each row came; none where they came in one binary.
+/// The numbers of all rows, and the form of each row; no forms if the rows came in one binary.
 struct Batch {
     numbers: Vec<f32>,
     forms: Option<Vec<Form>>,
@@ -270,8 +271,8 @@ struct Batch {
 
 impl Batch {
     /// # Errors
-    /// Those of [`read`], and `{error, {not_enough_memory, Wanted, Allowed}}`, which counts the
-    /// outputs as well.
+    /// The errors of [`read`], and `{error, {not_enough_memory, Wanted, Allowed}}`, which also
+    /// counts the outputs.
     fn read(network: &Network, batch: Term) -> NifResult<Batch> {
         check_answer_memory(
             rows(network, batch),
@@ -291,7 +292,7 @@ impl Batch {
         let List(rows) = batch.decode::<Terms>()?;
         let mut forms = Vec::new();
         for row in rows {
-            // room for one row at a time: it may have another length than it should
+            // allocates one row at a time, because a row may have a wrong length
             let length = numbers.len();
             numbers.resize(length + network.inputs(), 0.0);
             forms.push(read(atoms::inputs(), row, &mut numbers[length..])?);
@@ -300,8 +301,8 @@ impl Batch {
     }
 }
 
-/// Whether there is memory for so many rows of numbers, here and as terms: in a list a number takes
-/// four words.
+/// Checks the memory for so many rows of numbers, in the library and as terms: in a list a number
+/// takes four words.
 fn check_answer_memory(rows: usize, width: usize, as_lists: bool) -> NifResult<()> {
     let each = if as_lists { size_of::<f32>() + 32 } else { 2 * size_of::<f32>() };
     memory::check(memory::product(&[rows, width, each])).map_err(error::memory)
@@ -337,7 +338,7 @@ fn activate_many<'a>(
     Ok(answers.collect::<NifResult<Vec<Term>>>()?.encode(env))
 }
 
-/// One step of each of many networks, from states of their own.
+/// One step of each of many networks, each from its own state.
 fn step_many<'a>(
     env: Env<'a>,
     List(networks): Networks<'a>,

@@ -1,15 +1,15 @@
-//! Parameters cross as a map from name to number, atom, list of atoms or list of pairs.
+//! Parameters are passed as a map from name to number, atom, list of atoms or list of pairs.
 
 use crate::error;
 use crate::term::List;
 use cambrian_core::genome::parameters::{Parameters, Value};
 use rustler::{Atom, Encoder, Env, Error, MapIterator, NifResult, Term};
 
-/// `over`, changed by what the map says.
+/// `over`, changed by the map.
 pub fn read(map: Term, mut over: Parameters) -> NifResult<Parameters> {
     for (name, term) in MapIterator::new(map).ok_or(Error::BadArg)? {
         let text = name.atom_to_string().map_err(|_| error::unknown_parameter(name))?;
-        // what is no kind of value at all is an invalid value of the parameter, named by it
+        // a term that is no kind of value is an invalid value of the parameter
         let value = value(term).unwrap_or(Value::Name(String::new()));
         over.set(&text, &value).map_err(|error| error::parameter(error, map))?;
     }

@@ -1,4 +1,4 @@
-//! Our own threads, and the jobs that share them.
+//! The library's threads, and the jobs that share them.
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use rustler::{Error, NifResult};
@@ -10,11 +10,11 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 /// The threads of one job.
 type Pool = Arc<ThreadPool>;
 
-/// Each job has a pool of its own while it runs, so a job that is long or stuck holds up no other.
-/// The kernel shares the cores between the pools. Where fewer threads are allowed than there are
-/// cores, [`share`] does.
+/// Each running job has its own pool, so a job that is long or stuck delays no other job. The
+/// kernel shares the cores between the pools. If fewer threads are allowed than there are cores,
+/// [`share`] does.
 struct Pools {
-    /// Threads of each pool; 0 until it is set or first asked for.
+    /// The threads of each pool; 0 until the number is set or first read.
     threads: usize,
     idle: Vec<Pool>,
     busy: usize,
@@ -26,14 +26,14 @@ type Work = Box<dyn FnOnce() + Send>;
 static POOLS: Mutex<Pools> =
     Mutex::new(Pools { threads: 0, idle: Vec::new(), busy: 0, waiting: VecDeque::new() });
 
-/// Jobs that run at once; more wait for one of them to end, in their order.
+/// The most jobs that run at once; further jobs wait, in their order.
 const MAX_POOLS: usize = 32;
 
-/// How many jobs run, where they are to share fewer threads than there are cores; else 1.
+/// How many jobs run, if they share fewer threads than there are cores; else 1.
 static JOBS_SHARING: AtomicUsize = AtomicUsize::new(1);
 
 /// The share of its time that a thread may work, so that the pools together work no more than one
-/// of them would alone.
+/// pool alone would.
 pub fn share() -> f32 {
     1.0 / JOBS_SHARING.load(Ordering::Relaxed) as f32
 }
@@ -83,8 +83,8 @@ impl Pools {
         Ok(pool)
     }
 
-    /// Keeps one idle pool more than there are busy ones: sleeping threads cost little, and
-    /// starting them costs much.
+    /// Keeps one idle pool more than there are busy pools: sleeping threads cost little, and
+    /// starting threads costs much.
     fn give_back(&mut self, pool: Pool) {
         self.busy -= 1;
         self.share_out();
@@ -98,8 +98,8 @@ impl Pools {
         JOBS_SHARING.store(jobs, Ordering::Relaxed);
     }
 
-    /// A pool for work that need not wait, with that work. Where no thread can be started it waits
-    /// for those that there are.
+    /// A pool for work that can start now, with that work. If no thread can be started, the work
+    /// waits for an existing pool.
     fn start_or_queue(&mut self, work: Work) -> NifResult<Option<(Pool, Work)>> {
         if self.busy < MAX_POOLS {
             match self.take() {
@@ -112,7 +112,7 @@ impl Pools {
         Ok(None)
     }
 
-    /// The work that has waited longest, for a pool that is done.
+    /// The oldest waiting work, for a pool that has finished.
     fn next_for(&mut self, done: Pool) -> Option<(Pool, Work)> {
         let Some(work) = self.waiting.pop_front() else {
             self.give_back(done);
@@ -123,7 +123,7 @@ impl Pools {
     }
 }
 
-/// Runs work on a pool of its own, as soon as there is one.
+/// Runs work on its own pool, as soon as there is one.
 pub fn run(work: Work) -> NifResult<()> {
     let begun = pools().start_or_queue(work)?;
     if let Some((pool, work)) = begun {
@@ -143,7 +143,7 @@ fn spawn(pool: Pool, work: Work) {
     });
 }
 
-/// The answer of `work`, which may use all threads of a pool. The caller waits for it.
+/// The result of `work`, which may use all threads of a pool. The caller waits for it.
 pub fn install<T: Send>(work: impl FnOnce() -> T + Send) -> NifResult<T> {
     let pool = pools().take()?;
     let answer = pool.install(work);
@@ -151,10 +151,10 @@ pub fn install<T: Send>(work: impl FnOnce() -> T + Send) -> NifResult<T> {
     Ok(answer)
 }
 
-/// As many schedulers as a VM can have.
+/// The most schedulers that a VM can have.
 const MAX_THREADS: usize = 1024;
 
-/// How many threads work at once; answers how many there are.
+/// Sets how many threads work at once; returns the number.
 #[rustler::nif]
 fn pool_start(threads: usize) -> NifResult<usize> {
     if !(1..=MAX_THREADS).contains(&threads) {
@@ -164,8 +164,8 @@ fn pool_start(threads: usize) -> NifResult<usize> {
     Ok(threads)
 }
 
-/// Frees a large value on a thread of ours. The garbage collector of a process runs on a scheduler,
-/// where a long free would hold up every other process.
+/// Frees a large value on a thread of the library. A process's garbage collector runs on a
+/// scheduler, where a long free would delay every other process.
 pub fn free<T: Send + 'static>(large: T) {
     static SWEEPER: LazyLock<Option<Sender<Box<dyn Send>>>> = LazyLock::new(|| {
         let (sender, waste) = channel::<Box<dyn Send>>();
@@ -175,7 +175,7 @@ pub fn free<T: Send + 'static>(large: T) {
         };
         std::thread::Builder::new().name("cambrian_free".into()).spawn(sweep).ok().map(|_| sender)
     });
-    // without a thread it is freed here
+    // without a thread, the caller frees the value
     if let Some(sweeper) = &*SWEEPER {
         let _ = sweeper.send(Box::new(large));
     }

@@ -33,7 +33,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Waiting for fitness. Immutable, as is [`EvaluatedResource`].
+/// A generation that waits for fitness. Immutable, like [`EvaluatedResource`].
 pub struct PopulationResource(pub(crate) Population);
 pub struct EvaluatedResource(pub(crate) Evaluated);
 
@@ -58,7 +58,7 @@ impl Resource for EvaluatedResource {
 pub(crate) type PopulationArc = ResourceArc<PopulationResource>;
 pub(crate) type EvaluatedArc = ResourceArc<EvaluatedResource>;
 
-/// `{Inputs, Outputs}`, where a genotype is the network itself, or a substrate.
+/// `{Inputs, Outputs}` if a genotype is the network itself, or a substrate.
 fn encoding(term: Term) -> NifResult<Encoding> {
     if let Ok(substrate) = term.decode::<SubstrateArc>() {
         return Ok(Encoding::from(Arc::clone(&substrate.0)));
@@ -67,7 +67,7 @@ fn encoding(term: Term) -> NifResult<Encoding> {
     Ok(Encoding::Direct(Shape { inputs, outputs }))
 }
 
-/// Of random genotypes, or of those that are given and mutated copies of them.
+/// Random genotypes, or the given genotypes and mutated copies of them.
 #[rustler::nif(schedule = "DirtyCpu")]
 fn population_new(
     encoded: Term,
@@ -92,14 +92,14 @@ fn population_new(
     Ok((atoms::ok(), ResourceArc::new(PopulationResource(population))))
 }
 
-/// Whether its genotypes are CPPNs of this substrate.
+/// Whether the population's genotypes are CPPNs of this substrate.
 #[rustler::nif]
 fn population_is_on(population: PopulationArc, substrate: SubstrateArc) -> bool {
     matches!(population.0.encoding(), Encoding::Substrate(own) if own.plan() == substrate.0.plan())
 }
 
-/// What became of a generation: `Evaluated`, `{cut, Evaluated}` where a limit left some out, or
-/// `{no_fitness, Failures, IsCut}`.
+/// The outcome of a generation: `Evaluated`; `{cut, Evaluated}` if a limit left some genotypes out;
+/// or `{no_fitness, Failures, IsCut}`.
 enum Generation {
     Whole(EvaluatedArc),
     Cut(EvaluatedArc),
@@ -127,7 +127,7 @@ impl Encoder for Generation {
 }
 
 /// `{Tag, {ok, Evaluated | {cut, Evaluated} | {no_fitness, Failures, IsCut}}}`. `Evaluations` is a
-/// limit for all generations together, `Ms` one from now; each may be `infinity`.
+/// limit for all generations together, `Ms` a limit from now on; each may be `infinity`.
 #[rustler::nif]
 fn population_evaluate<'a>(
     env: Env<'a>,
@@ -140,7 +140,7 @@ fn population_evaluate<'a>(
     task::check_shape(&*task.0, population.0.encoding().network_shape())?;
     let limits = Limits {
         evaluations: limit(evaluations)?.unwrap_or(u64::MAX),
-        // a time too far away to be counted is none
+        // a time too far in the future to count is no limit
         time: limit(ms)?.and_then(|ms| Instant::now().checked_add(Duration::from_millis(ms))),
     };
     job::post(env, tag, move |token| {
@@ -160,7 +160,7 @@ fn population_work(evaluated: EvaluatedArc) -> u64 {
     evaluated.0.work()
 }
 
-/// Of one tick.
+/// The cost of one step.
 #[rustler::nif(schedule = "DirtyCpu")]
 fn population_median_cost(population: PopulationArc) -> u64 {
     population.0.median_cost()
@@ -212,8 +212,8 @@ fn population_inject(
     }
 }
 
-/// Of a population that waits for fitness, or of an evaluated one, which waits for none after this:
-/// who is banned has no fitness, and is gone in the next generation.
+/// Purges a population that waits for fitness, or an evaluated one, which stays evaluated: a banned
+/// genotype has no fitness, and is not in the next generation. Returns
 /// `{Population, #{leaving, founded, headless}, Champion}`.
 #[rustler::nif(schedule = "DirtyCpu")]
 fn population_purge<'a>(
@@ -245,7 +245,8 @@ fn population_purge<'a>(
     Ok((ResourceArc::new(PopulationResource(population)), facts, best).encode(env))
 }
 
-/// The newcomers whose genes a genotype here carries: `[#{genotype, keys}]`, the earliest first.
+/// The newcomers whose genes a genotype of this population carries: `[#{genotype, keys}]`, the
+/// earliest first.
 #[rustler::nif(schedule = "DirtyCpu")]
 fn population_sources<'a>(
     env: Env<'a>,
@@ -267,7 +268,7 @@ fn sources(env: Env<'_>, sources: Vec<Source>) -> NifResult<Vec<Term<'_>>> {
     sources.into_iter().map(show).collect()
 }
 
-/// The network that a genotype of this population stands for, or `dirty` where that takes long.
+/// The network that a genotype of this population encodes, or `dirty` if that takes long.
 #[rustler::nif]
 fn population_network<'a>(
     env: Env<'a>,
@@ -308,7 +309,7 @@ fn check(population: &PopulationArc, task: &TaskArc, genotypes: &[GenotypeArc]) 
     }
 }
 
-/// `{Tag, {ok, {ok, Network} | {error, Reason}}}`, the long way of [`population_network`].
+/// `{Tag, {ok, {ok, Network} | {error, Reason}}}`, the long form of [`population_network`].
 #[rustler::nif]
 fn population_network_job<'a>(
     env: Env<'a>,
@@ -345,10 +346,10 @@ fn population_trial<'a>(
     })
 }
 
-/// The scores of genotypes that are not of the population yet, one after the other on one thread,
+/// The scores of genotypes that are not in the population yet, one after the other on one thread,
 /// and the work of each in units of [`cambrian_core::phenotype::cost`]:
-/// `{Tag, {ok, [{Score | failed | late, Work}]}}`. Each may take `Ms`, without what the governor
-/// has it wait, or `infinity`.
+/// `{Tag, {ok, [{Score | failed | late, Work}]}}`. Each may take `Ms`, without the pauses of the
+/// governor, or `infinity`.
 #[rustler::nif]
 fn population_examine<'a>(
     env: Env<'a>,
@@ -412,7 +413,7 @@ fn population_info(env: Env<'_>, population: PopulationArc) -> NifResult<Term<'_
     )
 }
 
-/// How many numbers the task must give as a behaviour, or `any`.
+/// How many numbers a behaviour of the task must have, or `any`.
 #[rustler::nif]
 fn population_behaviour(env: Env<'_>, population: PopulationArc) -> Term<'_> {
     match map_elites::told_by_task(population.0.parameters()) {
@@ -461,7 +462,7 @@ fn origin<'a>(env: Env<'a>, birth: &Birth) -> NifResult<(Vec<Term<'a>>, Vec<Atom
 }
 
 /// A genotype of this population and its line of fitter parents:
-/// `[{Id, Parents, Operators, Generation}]`, empty for one that is not here.
+/// `[{Id, Parents, Operators, Generation}]`, empty for a genotype that is not in the population.
 #[rustler::nif(schedule = "DirtyCpu")]
 fn population_lineage<'a>(
     env: Env<'a>,
@@ -477,7 +478,7 @@ fn population_lineage<'a>(
     std::iter::once((codec::id(&genotype.0), &birth)).chain(line).map(show).collect()
 }
 
-/// A genotype to send to others, by a policy and a number that varies the draw.
+/// A genotype to send to other populations, by a policy and a number that varies the draw.
 #[rustler::nif(schedule = "DirtyCpu")]
 fn population_migrant<'a>(
     env: Env<'a>,
@@ -518,7 +519,7 @@ fn population_front(
     (front.len(), chosen.into_iter().map(|at| one(front[at])).collect())
 }
 
-/// The fittest that has not contended before, and the population that remembers that it has:
+/// The fittest genotype that has not contended before, and the population that remembers this:
 /// `{Genotype, Fitness, Evaluated}`, or `undefined`.
 #[rustler::nif(schedule = "DirtyCpu")]
 fn population_contender(env: Env<'_>, evaluated: EvaluatedArc) -> Term<'_> {

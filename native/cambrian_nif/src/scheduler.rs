@@ -1,13 +1,13 @@
-//! Which scheduler a call runs on. Work of up to about 100 µs runs where the caller runs, and
-//! reports the timeslice that it used; more would hold up every other process, and runs on a dirty
-//! scheduler, which costs some microseconds to get to.
+//! Chooses the scheduler of a call. Work of up to about 100 µs runs on the caller's scheduler, and
+//! reports the timeslice that it used. Longer work would delay every other process, so it runs on a
+//! dirty scheduler; the switch costs some microseconds.
 
 use rustler::{Env, schedule};
 
 const NORMAL_NANOSECONDS: usize = 100_000;
 
-/// Up to this the reduction that every call costs is report enough: a timeslice is 4000 of them, or
-/// 1 ms.
+/// Shorter work is not reported: the one reduction of every call is enough, because a timeslice has
+/// 4000 reductions, or 1 ms.
 const UNREPORTED_NANOSECONDS: usize = 1_000;
 
 /// Whether work may run on a normal scheduler.
@@ -18,8 +18,8 @@ pub fn is_short(env: Env, nanoseconds: usize) -> bool {
     nanoseconds <= NORMAL_NANOSECONDS
 }
 
-/// Two NIFs of one function: the first does short work, and answers `dirty` where the second is to
-/// be called instead. The cost is an estimate in nanoseconds.
+/// Two NIFs of one function. The first does short work, and returns `dirty` if the caller must call
+/// the second instead. The cost is an estimate in nanoseconds.
 #[macro_export]
 macro_rules! either_scheduler {
     ($(fn $short:ident, $dirty:ident($($arg:ident: $type:ident $(<$life:lifetime>)?),*)

@@ -1,4 +1,4 @@
-//! cambrian_cli_signal: Ctrl-C, of which OTP lets no process know
+//! cambrian_cli_signal: Ctrl-C, which OTP reports to no process
 
 use crate::atoms;
 use rustler::{Atom, NifResult};
@@ -14,7 +14,7 @@ fn signal_forward_interrupt(forward: bool) -> NifResult<Atom> {
 mod imp {
     use std::sync::Mutex;
 
-    /// What SIGINT did before.
+    /// The handler of SIGINT before.
     static BEFORE: Mutex<Option<libc::sighandler_t>> = Mutex::new(None);
 
     /// `kill` and `getpid` are among the few functions that a handler may call.

@@ -41,13 +41,13 @@ impl<'a> Decoder<'a> for Points {
     }
 }
 
-/// What a map has under a name.
+/// The value of a map under a name.
 fn get<'a, T: Decoder<'a>>(map: Term<'a>, name: Atom) -> NifResult<Option<T>> {
     map.map_get(name).ok().map(|term| term.decode()).transpose()
 }
 
-/// The defaults of core, changed by the map's keys, which are the names of `Plan`'s and
-/// `Quadtree`'s fields.
+/// The defaults of cambrian_core, changed by the map's keys, which are the names of the fields of
+/// `Plan` and `Quadtree`.
 fn plan(map: Term) -> NifResult<Plan> {
     let inputs = get::<Points>(map, atoms::inputs())?.ok_or(Error::BadArg)?;
     let outputs = get::<Points>(map, atoms::outputs())?.ok_or(Error::BadArg)?;
@@ -132,13 +132,13 @@ fn substrate_shape(env: Env<'_>, substrate: SubstrateArc) -> NifResult<Term<'_>>
     Term::map_from_pairs(env, &[(atoms::inputs(), inputs), (atoms::outputs(), outputs)])
 }
 
-/// In nanoseconds: a pair takes about a hundred, and the work of the CPPN.
+/// In nanoseconds: about a hundred per pair, plus the work of the CPPN.
 pub fn cost(substrate: &Substrate, cppn: &GenotypeArc) -> usize {
     substrate.pairs().saturating_mul(100 + cppn.0.nodes().len() + cppn.0.connections().len())
 }
 
 /// # Errors
-/// `{error, {wrong_size, inputs | outputs, Expected, Got}}` for a genotype that is none of its
+/// `{error, {wrong_size, inputs | outputs, Expected, Got}}` for a genotype that is not one of its
 /// CPPNs.
 pub fn check(encoding: &Encoding, genotype: &GenotypeArc) -> NifResult<()> {
     let (expected, got) =
@@ -151,7 +151,7 @@ pub fn check(encoding: &Encoding, genotype: &GenotypeArc) -> NifResult<()> {
     }
 }
 
-/// `{ok, Genotype}`, or `dirty` where that takes long.
+/// `{ok, Genotype}`, or `dirty` if that takes long.
 #[rustler::nif]
 fn substrate_express<'a>(
     env: Env<'a>,
@@ -165,7 +165,7 @@ fn substrate_express<'a>(
     Ok((atoms::ok(), wrap(genotype)).encode(env))
 }
 
-/// `{Tag, {ok, {ok, Genotype} | {error, Reason}}}`, the long way of [`substrate_express`].
+/// `{Tag, {ok, {ok, Genotype} | {error, Reason}}}`, the long form of [`substrate_express`].
 #[rustler::nif]
 fn substrate_express_job<'a>(
     env: Env<'a>,
@@ -179,7 +179,7 @@ fn substrate_express_job<'a>(
     })
 }
 
-/// What a call that is not posted would answer.
+/// The answer that a direct call would return.
 pub struct Answer<T>(pub Result<T, SubstrateError>);
 
 impl<T: Encoder> Encoder for Answer<T> {

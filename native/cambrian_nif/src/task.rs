@@ -18,7 +18,7 @@ impl Resource for TaskResource {}
 
 pub type TaskArc = ResourceArc<TaskResource>;
 
-/// `{ok, Task}`; of a `dataset`, the settings are the data.
+/// `{ok, Task}`; for a `dataset`, the settings are the data.
 #[rustler::nif(schedule = "DirtyCpu")]
 fn task_new<'a>(env: Env<'a>, name: Term<'a>, settings: Term<'a>) -> NifResult<Term<'a>> {
     let made = match name.decode::<Atom>()? {
@@ -31,15 +31,15 @@ fn task_new<'a>(env: Env<'a>, name: Term<'a>, settings: Term<'a>) -> NifResult<T
     })
 }
 
-/// A task of the table; else the reason why not.
+/// A task of the table; otherwise the reason why there is none.
 fn named<'a>(env: Env<'a>, name: Term<'a>, settings: Term<'a>) -> Result<Arc<dyn Task>, Term<'a>> {
     let unknown = || (atoms::unknown_task(), name).encode(env);
     let text = name.atom_to_string().map_err(|_| unknown())?;
-    // what is no task of ours may be a module, whose argument can be anything
+    // a name that is no built-in task may be a module, whose argument can be any term
     task::named(&text).ok_or_else(unknown)?;
-    // a key that no setting can be is told of by the task, as any other that it does not know
+    // the task reports a key that cannot be a setting, like any other unknown key
     let name_of = |key: Term| key.atom_to_string().unwrap_or_else(|_| format!("{key:?}"));
-    // what is no kind of value at all is a bad value of the setting, named by it
+    // a term that is no kind of value is an invalid value of the setting
     let read = |value: Term| parameters::value(value).unwrap_or(Value::Names(Vec::new()));
     let pairs: Vec<(Term, Term)> = settings_of(env, settings)?.collect();
     let values: Vec<(String, Value)> =
@@ -57,7 +57,7 @@ fn named<'a>(env: Env<'a>, name: Term<'a>, settings: Term<'a>) -> Result<Arc<dyn
     })
 }
 
-/// Those that suit the task; the defaults for `undefined`.
+/// The parameters for the task; the defaults for `undefined`.
 pub fn parameters(task: Term) -> NifResult<Parameters> {
     match task.decode::<TaskArc>() {
         Ok(task) => Ok(task.0.parameters()),
@@ -68,7 +68,7 @@ pub fn parameters(task: Term) -> NifResult<Parameters> {
     }
 }
 
-/// The parameters that suit a task, or the defaults, changed by a map; checks them on the way.
+/// The parameters for a task, or the defaults, changed and checked by a map.
 #[rustler::nif]
 fn task_parameters<'a>(
     env: Env<'a>,
@@ -84,7 +84,7 @@ fn task_names(env: Env) -> NifResult<Vec<Atom>> {
     TASKS.iter().map(|task| Atom::from_str(env, task.0)).collect()
 }
 
-/// A warning if the task is harder than it need be, or `undefined`.
+/// A warning if the task is harder than it needs to be, or `undefined`.
 #[rustler::nif(schedule = "DirtyCpu")]
 fn task_warning<'a>(env: Env<'a>, task: TaskArc) -> Term<'a> {
     task.0.warning().map_or(atoms::undefined().encode(env), |warning| warning.encode(env))
@@ -101,8 +101,7 @@ fn task_info(env: Env<'_>, task: TaskArc) -> NifResult<Term<'_>> {
 }
 
 /// # Errors
-/// `{error, {wrong_size, inputs | outputs, Expected, Got}}` for what has another shape than the
-/// task.
+/// `{error, {wrong_size, inputs | outputs, Expected, Got}}` for another shape than the task's.
 pub fn check_shape(task: &dyn Task, got: Shape) -> NifResult<()> {
     let expected = task.shape();
     let sizes = [
@@ -136,7 +135,7 @@ pub fn score(term: Term) -> NifResult<Score> {
     Ok(Score { cases, behaviour, work, ..known })
 }
 
-/// What became of a newcomer: its score, `failed`, or `late`.
+/// The outcome of a newcomer: its score, `failed`, or `late`.
 pub enum Measured {
     Outcome(Outcome),
     Late,

@@ -1,11 +1,11 @@
-//! Terms from a caller, and terms for one.
+//! Decodes terms of a caller, and encodes terms for a caller.
 
 use crate::atoms;
 use rustler::{
     Atom, Binary, Decoder, Encoder, Env, Error, MapIterator, NewBinary, NifResult, Term,
 };
 
-/// A proper list: rustler's own decoder of a `Vec` panics on an improper one.
+/// Decodes a proper list: rustler's own decoder of a `Vec` panics on an improper list.
 pub struct List<T>(pub Vec<T>);
 
 impl<'a, T: Decoder<'a>> Decoder<'a> for List<T> {
@@ -19,12 +19,12 @@ pub fn bytes32(bytes: Binary) -> NifResult<[u8; 32]> {
     bytes.as_slice().try_into().map_err(|_| Error::BadArg)
 }
 
-/// What a map has under a key.
+/// The value of a map under a key.
 pub fn field<'a, T: Decoder<'a>>(map: Term<'a>, key: Atom) -> NifResult<T> {
     map.map_get(key)?.decode()
 }
 
-/// Of a map; else the reason why not.
+/// The settings in a map; otherwise an error.
 pub fn settings_of<'a>(env: Env<'a>, settings: Term<'a>) -> Result<MapIterator<'a>, Term<'a>> {
     let reason = || (atoms::bad_option(), (atoms::settings(), settings, "a map")).encode(env);
     MapIterator::new(settings).ok_or_else(reason)

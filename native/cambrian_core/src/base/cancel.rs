@@ -1,4 +1,5 @@
-//! How long work is cancelled: it asks a token at every so many units of work whether to continue.
+//! How long work is cancelled: after every so many units of work it asks a token whether to
+//! continue.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use thiserror::Error;
 
-/// What long work asks whether to continue.
+/// A token that long work asks whether to continue.
 pub trait CancelToken: Sync {
     /// `false` once the work is cancelled. A token may pause the work: it waits before it answers.
     fn should_continue(&self) -> bool;
@@ -19,7 +20,7 @@ impl CancelToken for AtomicBool {
     }
 }
 
-/// A token that nobody cancels.
+/// A token that never cancels.
 pub struct NeverCancelled;
 
 impl CancelToken for NeverCancelled {
@@ -40,7 +41,7 @@ impl CancelToken for Deadline<'_> {
     }
 }
 
-/// A token that also cancels after so much working time. A pause of the inner token does not count.
+/// A token that also cancels after so much working time. Pauses of the inner token do not count.
 pub struct TimeBudget<'a> {
     token: &'a dyn CancelToken,
     time: Option<Duration>,
@@ -70,7 +71,7 @@ impl CancelToken for TimeBudget<'_> {
 #[error("stopped before it was done")]
 pub struct Cancelled;
 
-/// Units of work between two looks at the token. A unit is what one connection takes, about a
+/// Units of work between two questions to the token. A unit is the time of one connection, about a
 /// nanosecond.
 pub const CHECK_INTERVAL: u64 = 1 << 20;
 
@@ -89,10 +90,10 @@ impl<'a> WorkMeter<'a> {
         self.token
     }
 
-    /// Adds to the work that is done.
+    /// Adds finished work.
     ///
     /// # Errors
-    /// [`Cancelled`] if the token says so; it is asked only when an interval is full.
+    /// [`Cancelled`] if the token says so; the token is asked only at the end of an interval.
     #[inline]
     pub fn spend(&self, units: u64) -> Result<(), Cancelled> {
         let since = self.since.get() + units;
@@ -110,7 +111,7 @@ mod tests {
     use super::*;
     use std::sync::atomic::AtomicU64;
 
-    /// Counts the questions, and says to continue at so many of them.
+    /// Counts the questions, and cancels after so many of them.
     struct Counting(AtomicU64, u64);
 
     impl CancelToken for Counting {
@@ -129,7 +130,7 @@ mod tests {
         }
     }
 
-    /// Pauses whoever asks.
+    /// Pauses the caller.
     struct Slow(Duration);
 
     impl CancelToken for Slow {

@@ -1,8 +1,8 @@
-//! Genes and settings that are one of a few named things.
+//! Genes and settings that have one of a few named values.
 
-/// One of a few named things, each with a number that is its own on the wire for ever.
+/// One of a few named values. Each has a number that identifies it in all encodings for ever.
 pub trait Choice: Copy + PartialEq + Sized + 'static {
-    /// Each at the index that is its number.
+    /// Each value at the index of its number.
     const ALL: &'static [Self];
 
     fn name(self) -> &'static str;

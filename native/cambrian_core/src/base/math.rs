@@ -1,9 +1,9 @@
 //! Functions that give the same bits on every machine.
 //!
-//! Nothing here touches the platform's libm, whose last bits change between versions, and
-//! nothing is contracted to a fused multiply-add. What a network computes is besides free of
-//! branches and calls, so a loop over it becomes vector code of whatever width its caller is
-//! compiled for; IEEE arithmetic gives a lane of it the bits of the scalar.
+//! This module never calls the platform's libm, whose last bits change between versions, and never
+//! contracts operations to a fused multiply-add. The functions for networks have no branches and no
+//! calls, so the compiler turns a loop over them into vector code of any width. IEEE arithmetic
+//! gives each lane of a vector the bits of the scalar code.
 
 pub mod activation;
 pub mod aggregation;

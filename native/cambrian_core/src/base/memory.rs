@@ -1,11 +1,11 @@
-//! How much memory one call may take. It is checked before the memory is taken: an allocation that
-//! fails ends the whole VM.
+//! The limit of memory for one call. Each call checks it before it allocates, because a failed
+//! allocation ends the whole VM.
 
 use std::fs;
 use std::sync::atomic::{AtomicU64, Ordering};
 use thiserror::Error;
 
-/// Work that would take more memory than it may, or than there is. Both numbers are bytes.
+/// An error: the work would take more memory than is allowed or available. Both numbers are bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("it would take {wanted} bytes, of which {allowed} are allowed")]
 pub struct TooLarge {
@@ -13,11 +13,11 @@ pub struct TooLarge {
     pub allowed: u64,
 }
 
-/// 0 until it is set or asked for.
+/// 0 until it is set or first read.
 static LIMIT: AtomicU64 = AtomicU64::new(0);
 
-/// What one call may take, in bytes: half of what the machine, the control group and the limit of
-/// the process leave, unless it was set.
+/// The limit for one call, in bytes. The default is half of the memory that the machine, the
+/// control group and the limit of the process leave.
 pub fn limit() -> u64 {
     match LIMIT.load(Ordering::Relaxed) {
         0 => {
@@ -28,7 +28,7 @@ pub fn limit() -> u64 {
     }
 }
 
-/// Of `bytes`, at least 1.
+/// Sets the limit to `bytes`, at least 1.
 pub fn set_limit(bytes: u64) {
     LIMIT.store(bytes.max(1), Ordering::Relaxed);
 }
@@ -43,7 +43,7 @@ fn found() -> u64 {
         read("/proc/meminfo").and_then(|text| line(&text, "MemTotal:")).map(|kib| kib * 1024);
     let groups = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
     let groups = groups.into_iter().filter_map(|path| number(&read(path)?));
-    // the soft limit of its address space stands first
+    // the first number is the soft limit of the address space
     let process = read("/proc/self/limits").and_then(|text| line(&text, "Max address space"));
     machine.into_iter().chain(groups).chain(process).min().unwrap_or(isize::MAX as u64)
 }
@@ -51,8 +51,8 @@ fn found() -> u64 {
 /// Smaller amounts are not checked.
 const SMALL: u64 = 1 << 20;
 
-/// Checks that so many bytes are allowed and available: it reserves them for a moment. Where that
-/// fails, `allowed` is one byte less than was wanted, at most.
+/// Checks that so many bytes are allowed and available: reserves them for a moment. If the
+/// reservation fails, `allowed` is at most one byte less than `wanted`.
 ///
 /// # Errors
 /// [`TooLarge`].
@@ -68,7 +68,7 @@ pub fn check(wanted: u64) -> Result<(), TooLarge> {
     }
 }
 
-/// The product of sizes, or the largest number where it overflows.
+/// The product of sizes, or the largest number if the product overflows.
 pub fn product(sizes: &[usize]) -> u64 {
     sizes.iter().fold(1, |bytes: u64, size| bytes.saturating_mul(*size as u64))
 }

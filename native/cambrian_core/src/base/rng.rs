@@ -1,10 +1,10 @@
-//! Random streams: a draw depends on its purpose, never on which thread draws first.
+//! Random streams: a draw depends only on its purpose, not on the thread that draws first.
 
 use crate::base::math;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-/// What a stream is for: two purposes never share draws.
+/// The purpose of a stream. Two purposes never share draws.
 #[derive(Clone, Copy, Debug)]
 #[repr(u64)]
 pub enum Purpose {
@@ -25,7 +25,7 @@ pub enum Purpose {
     Niches = 15,
 }
 
-/// ChaCha8 keyed by (seed, purpose, generation, index), a word each.
+/// ChaCha8 with the key (seed, purpose, generation, index), one word each.
 #[derive(Clone, Debug)]
 pub struct Stream(ChaCha8Rng);
 
@@ -65,14 +65,14 @@ impl Stream {
         }
     }
 
-    /// Standard normal, by the quantile function: one draw a number, |z| < 6.4.
+    /// Standard normal, by the quantile function: one draw per number, |z| < 6.4.
     pub fn normal(&mut self) -> f32 {
         math::normal(self.0.next_u32())
     }
 
-    /// Makes each value what `change` makes of it and a [`Stream::normal`] of its own.
+    /// Replaces each value by `change` of the value and a new [`Stream::normal`].
     pub fn normals(&mut self, values: &mut [f32], change: impl Fn(f32, f32) -> f32) {
-        // two passes, so that the compiler vectorises the second
+        // two passes, so that the compiler can vectorise the second
         let mut draws = [0; 64];
         for values in values.chunks_mut(draws.len()) {
             draws[..values.len()].fill_with(|| self.0.next_u32());
@@ -83,7 +83,7 @@ impl Stream {
     }
 }
 
-/// Random bits from a stream, 32 of them to a draw.
+/// Random bits from a stream, 32 bits per draw.
 #[derive(Default)]
 pub struct RandomBits {
     bits: u32,

@@ -1,8 +1,8 @@
-//! A genotype as JSON, for people and for programs that know no MessagePack.
+//! A genotype as JSON, for people and for programs without MessagePack.
 //!
-//! `docs/export.md` describes it. Ids and layers are texts of 16 hexadecimal digits, as most
-//! readers hold a number of JSON in an f64, which has no room for 64 bits; f32 are in the fewest
-//! digits that read back to the same bits.
+//! `docs/export.md` describes it. Ids and layers are strings of 16 hexadecimal digits, because most
+//! readers of JSON store a number in an f64, which has no room for 64 bits. f32 numbers have the
+//! fewest digits that read back to the same bits.
 
 use crate::base::math::{Activation, Aggregation};
 use crate::genome::dynamics::Dynamics;
@@ -17,10 +17,10 @@ use std::fmt;
 use std::io::Write;
 use thiserror::Error;
 
-/// The version of the schema, which is that of `cambrian_genotype:to_map/1`.
+/// The version of the schema, the same as in `cambrian_genotype:to_map/1`.
 pub const SCHEMA: u64 = 2;
 
-/// Longer texts are refused unread. The largest genotype there may be takes about 150 MB.
+/// Longer texts are refused without reading them. The largest possible genotype takes about 150 MB.
 pub const MAX_BYTES: usize = 256 << 20;
 
 /// The longest error message about a text from outside, in characters.
@@ -36,14 +36,14 @@ pub enum JsonError {
     /// What was wrong and where.
     #[error("{0}")]
     Bad(String),
-    /// Something that no genotype can express.
+    /// A part of the text that a genotype cannot express.
     #[error("{0} has no equal here")]
     Unsupported(String),
     #[error(transparent)]
     Invalid(GenotypeError),
 }
 
-/// A text with a line for each gene.
+/// Writes a text with one line per gene.
 pub fn write(genotype: &Genotype) -> Vec<u8> {
     let (inputs, outputs) = (genotype.inputs(), genotype.outputs());
     let index: std::collections::HashMap<u64, (Kind, u32)> = (0..inputs)
@@ -97,10 +97,10 @@ fn line(text: &mut Vec<u8>, gene: &impl Serialize) {
     serde_json::to_writer(text.by_ref(), gene).expect("writing genes to memory cannot fail");
 }
 
-/// Reads a text from anyone.
+/// Reads a text from any sender.
 ///
 /// # Errors
-/// [`JsonError`]; memory stays in proportion to the text.
+/// [`JsonError`]. The memory is proportional to the text.
 pub fn read(text: &[u8]) -> Result<Genotype, JsonError> {
     let document: Document = match parse(text) {
         Ok(Document { schema, .. }) if schema != SCHEMA => {
@@ -123,7 +123,7 @@ pub fn read(text: &[u8]) -> Result<Genotype, JsonError> {
     assemble(document.inputs, document.outputs, nodes, connections)
 }
 
-/// Genes in any order.
+/// Makes a genotype from genes in any order.
 pub(crate) fn assemble(
     inputs: u32,
     outputs: u32,
@@ -135,7 +135,7 @@ pub(crate) fn assemble(
     Genotype::from_genes(inputs, outputs, nodes, connections).map_err(JsonError::Invalid)
 }
 
-/// A text as what is expected of it, or what was wrong and where.
+/// Parses a text, or returns what was wrong and where.
 pub(crate) fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T, JsonError> {
     if text.len() > MAX_BYTES {
         return Err(JsonError::TooLarge(text.len()));
@@ -152,7 +152,7 @@ pub(crate) fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T, JsonError> {
     Ok(document)
 }
 
-/// Shortened, and without characters that control a terminal.
+/// Shortens a message, and removes characters that control a terminal.
 pub(crate) fn bad(why: impl fmt::Display) -> JsonError {
     JsonError::Bad(plain(why))
 }
@@ -162,7 +162,7 @@ pub(crate) fn plain(words: impl fmt::Display) -> String {
     words.chars().take(MAX_WORDS).map(|c| if c.is_control() { '?' } else { c }).collect()
 }
 
-// ---- what is in it ------------------------------------------------------------------------------
+// ---- the schema ---------------------------------------------------------------------------------
 
 #[derive(serde::Deserialize)]
 struct Head {
@@ -227,8 +227,8 @@ macro_rules! written {
 
 neuron_genes!(written);
 
-/// As it is read: flat, since flattened fields would lose their paths and the precision of their
-/// numbers. Genes that are not there are as an input has them.
+/// A node as it is read. Its fields are flat, because flattened fields would lose their paths and
+/// the precision of their numbers. A missing gene has the value that it has in an input.
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 struct NodeGenes {
@@ -287,7 +287,7 @@ mod usual {
 }
 
 impl NodeGenes {
-    /// Kind and index are told for readers; what they say must be so.
+    /// Checks kind and index: they are written for readers, but must be right.
     fn checked(&self, at: usize) -> Result<Node, JsonError> {
         let expected = match (self.kind, self.index) {
             (Some(Kind::Input), Some(index)) => Some(("input", index, innovation::input(index))),
@@ -310,7 +310,7 @@ impl NodeGenes {
 #[derive(Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ConnectionGenes {
-    /// Follows from the ends: of use to readers, and need not be there.
+    /// The id follows from the ends. It is written for readers, and may be missing.
     id: Option<Hex>,
     from: Hex,
     to: Hex,

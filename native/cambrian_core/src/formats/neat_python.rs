@@ -1,8 +1,8 @@
-//! Networks that neat-python wrote as JSON (`neat.export.export_network_json`, of 1.1 and 2.0), as
-//! genotypes that compute the same.
+//! Reads networks that neat-python wrote as JSON (`neat.export.export_network_json`, versions 1.1
+//! and 2.0), as genotypes that compute the same outputs.
 //!
-//! A node of neat-python is f(bias + response × aggregation(weight × source, …)), as one of ours
-//! is. What differs:
+//! A node of neat-python computes f(bias + response × aggregation(weight × source, …)), like a node
+//! of Cambrian. The differences:
 //!
 //! * f scales and holds its argument: `sigmoid` is 1 / (1 + e^(−5x)). Scale goes to gain and bias;
 //!   where the argument is held, or f is another function's outcome, the node becomes a chain of
@@ -22,10 +22,10 @@ use crate::genome::neuron::Neuron;
 use serde::Deserialize;
 use std::collections::{HashMap, HashSet};
 
-/// Reads a text from anyone.
+/// Reads a text from any sender.
 ///
 /// # Errors
-/// [`JsonError`]; memory stays in proportion to the text.
+/// [`JsonError`]. The memory is proportional to the text.
 pub fn read(text: &[u8]) -> Result<Genotype, JsonError> {
     let document: Document = parse(text)?;
     if !document.format_version.starts_with("1.") {
@@ -83,9 +83,9 @@ struct Link {
     enabled: bool,
 }
 
-// ---- its functions in ours ----------------------------------------------------------------------
+// ---- its functions as functions of Cambrian -----------------------------------------------------
 
-/// A node of ours: activation(scale × what comes in + bias).
+/// A node of Cambrian: activation(scale × input + bias).
 #[derive(Clone, Copy)]
 struct Stage {
     activation: Activation,
@@ -97,8 +97,8 @@ const fn stage(activation: Activation, scale: f64) -> Stage {
     Stage { activation, scale, bias: 0.0 }
 }
 
-/// What neat-python's activations are here, by their code in `neat/activations.py`. Where an
-/// argument is held so far out that the function has come to its end, to hold it is no stage.
+/// The activations of neat-python as stages, by their code in `neat/activations.py`. If the
+/// argument is limited only where the function is already constant, the limit needs no stage.
 const ACTIVATIONS: &[(&str, &[Stage])] = &[
     ("sigmoid", &[stage(Activation::Sigmoid, 5.0)]),
     ("tanh", &[stage(Activation::Tanh, 2.5)]),
@@ -141,7 +141,7 @@ const AGGREGATIONS: &[(&str, Aggregation)] = &[
     ("maxabs", Aggregation::MaxAbs),
 ];
 
-/// What stands in a table under the name of a function; one's own is in none.
+/// The entry of a table for the name of a function. A custom function has no entry.
 fn known<T: Copy>(
     table: &[(&str, T)],
     function: &Function,
@@ -154,25 +154,25 @@ fn known<T: Copy>(
         .ok_or_else(|| unsupported(format_args!("nodes[{at}]: the {what} {}{own}", function.name)))
 }
 
-// ---- the way ------------------------------------------------------------------------------------
+// ---- the conversion -----------------------------------------------------------------------------
 
-/// A node of theirs that computes.
+/// A computing node of neat-python.
 struct Unit {
     key: Key,
     stages: &'static [Stage],
     aggregation: Aggregation,
     bias: f64,
     response: f64,
-    /// The number of the output that it is.
+    /// The index of the output, if the unit is an output.
     output: Option<u32>,
     /// Whether its last stage is the output node itself.
     is_top: bool,
-    /// On which level its first stage stands: inputs are on 0.
+    /// The level of its first stage: inputs are on level 0.
     level: usize,
 }
 
 impl Unit {
-    /// What neat-python has of a node that nothing leads into and that it does not list: 0.
+    /// The value in neat-python of a node that is not listed and has no incoming link: 0.
     fn nought(key: Key, output: Option<u32>) -> Unit {
         const STAGES: &[Stage] = &[stage(Activation::Identity, 1.0)];
         Unit {
@@ -199,7 +199,7 @@ enum Source {
     Unit(usize),
 }
 
-/// A link of theirs between two units, or from an input.
+/// A link of neat-python between two units, or from an input to a unit.
 struct Wire {
     from: Source,
     to: usize,
@@ -241,7 +241,7 @@ impl Importer {
         Ok(importer)
     }
 
-    /// Inputs need no unit; outputs that are not listed get one.
+    /// Adds the units. Inputs need no unit; an output that is not listed gets one.
     fn add_units(
         &mut self,
         nodes: &[NodeGene],
@@ -309,7 +309,7 @@ impl Importer {
             };
             let from = match sources.get(&link.from) {
                 Some(source) => *source,
-                // a node without inputs of its own, which neat-python leaves at 0
+                // a node without inputs, which neat-python leaves at 0
                 None if self.is_recurrent => {
                     self.units.push(Unit::nought(link.from, None));
                     Source::Unit(self.units.len() - 1)
@@ -358,7 +358,7 @@ impl Importer {
         assemble(self.inputs, self.outputs, nodes, connections)
     }
 
-    /// The product of nothing is 1 there and 0 here.
+    /// The empty product is 1 in neat-python and 0 in Cambrian.
     fn empty_products(&mut self) {
         let fed: HashSet<usize> =
             self.wires.iter().filter(|wire| wire.enabled).map(|wire| wire.to).collect();
@@ -370,7 +370,7 @@ impl Importer {
         }
     }
 
-    /// Which outputs need no copy: see the head of this file.
+    /// Decides which outputs need no copy: see the start of this file.
     fn settle_outputs(&mut self) {
         let mut copied = HashSet::new();
         for wire in self.wires.iter().filter(|wire| wire.enabled) {
@@ -385,7 +385,7 @@ impl Importer {
         }
     }
 
-    /// Each unit of a feed-forward network stands above those that feed it (Kahn 1962).
+    /// Puts each unit of a feed-forward network above the units that feed it (Kahn 1962).
     fn order(&mut self) -> Result<(), JsonError> {
         let mut targets = vec![Vec::new(); self.units.len()];
         let mut waits = vec![0usize; self.units.len()];
@@ -418,7 +418,7 @@ impl Importer {
     }
 }
 
-/// The number of each key.
+/// The index of each key.
 fn numbered(keys: &[Key]) -> Result<HashMap<Key, u32>, JsonError> {
     let numbers: HashMap<Key, u32> = keys.iter().copied().zip(0..).collect();
     if numbers.len() == keys.len() {
@@ -428,7 +428,7 @@ fn numbered(keys: &[Key]) -> Result<HashMap<Key, u32>, JsonError> {
     }
 }
 
-/// The nodes of a unit, and what joins them; the ids of its first and of its last.
+/// Makes the nodes of a unit and their connections; returns the ids of its first and its last node.
 fn build(
     unit: &Unit,
     layer: impl Fn(usize) -> Layer,

@@ -1,11 +1,11 @@
-//! Neurons with a state of their own, which live in time.
+//! Neurons with a state, whose output depends on time.
 
 use crate::base::choice::choices;
 use crate::base::math::{Activation, LIMIT, sigmoid};
 
 choices! {
-    /// How a node's output follows its net input s over time, a tick being the unit; f is its
-    /// activation, τ its time constant and x its state, 0 at rest.
+    /// How a node's output follows its net input s over time. The unit of time is a step; f is the
+    /// node's activation, τ its time constant and x its state, 0 at rest.
     pub enum Dynamics {
         /// y = f(s)
         None = "none",

@@ -1,4 +1,4 @@
-//! The genotype: node genes and connection genes, which evolve and travel.
+//! The genotype: node genes and connection genes. It evolves, and nodes send it to each other.
 
 use crate::base::math::MAX_WEIGHT;
 use crate::base::rng::Stream;
@@ -16,7 +16,7 @@ pub struct Shape {
     pub outputs: u32,
 }
 
-/// A node gene, whole.
+/// A complete node gene.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Node {
     pub id: NodeId,
@@ -24,7 +24,7 @@ pub struct Node {
     pub neuron: Neuron,
 }
 
-/// A connection gene, whole.
+/// A complete connection gene.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Connection {
     pub id: ConnectionId,
@@ -41,24 +41,24 @@ impl Connection {
 }
 
 /// Node genes in (layer, id) order, which is topological, and connection genes in id order, in
-/// which two genotypes align.
+/// which two genotypes are aligned.
 ///
-/// A value of this type is always valid: see [`Genotype::from_genes`] for what that means.
+/// A value of this type is always valid: [`Genotype::from_genes`] lists the rules.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Genotype {
     pub(crate) topology: Arc<Topology>,
-    /// Of every node but the inputs.
+    /// The neurons of all nodes except inputs.
     pub(crate) neurons: Vec<Neuron>,
     pub(crate) weights: Vec<f32>,
     pub(crate) enabled: Vec<bool>,
 }
 
-/// Bounds on what may be built or read; far above what evolution reaches.
+/// Limits for genotypes that are built or read, far above the sizes that evolution reaches.
 pub const MAX_ENDS: u32 = 10_000;
 pub const MAX_NODES: usize = 100_000;
 pub const MAX_CONNECTIONS: usize = 1_000_000;
 
-/// Why genes do not make a genotype.
+/// Why genes do not form a genotype.
 #[derive(Clone, Copy, Debug, PartialEq, Error)]
 pub enum GenotypeError {
     #[error("{inputs} inputs and {outputs} outputs; expected 1 to {MAX_ENDS} of each")]
@@ -97,7 +97,7 @@ pub enum GenotypeError {
 }
 
 impl Genotype {
-    /// About how much memory it takes, in bytes, if it shares nothing with another genotype.
+    /// The approximate memory of a genotype in bytes, if it shares nothing with another genotype.
     pub fn bytes(&self) -> usize {
         let (nodes, connections) = (self.topology.places.len(), self.weights.len());
         let of_node = size_of::<Place>() + size_of::<Neuron>();
@@ -146,12 +146,13 @@ impl Genotype {
         Ok(Genotype { topology: Arc::new(topology), neurons, weights, enabled })
     }
 
-    /// Checks genes from anywhere, a file or a stranger.
+    /// Checks genes from any source, such as a file or a stranger.
     ///
-    /// Nodes must be in strict (layer, id) order, hold every input and output with its proper
-    /// layer and hidden nodes strictly between; connections in strict id order, their ids
-    /// following from their ends, which are nodes here, none leading into an input; every
-    /// number finite and within its bounds. Inputs are [`Neuron::INPUT`].
+    /// Nodes must be in strict (layer, id) order. They must include every input and output on its
+    /// proper layer, with all hidden nodes strictly between. Connections must be in strict id
+    /// order, with the ids that follow from their ends. Their ends must be nodes of the genotype,
+    /// and no target may be an input. Every number must be finite and within its bounds. Inputs are
+    /// [`Neuron::INPUT`].
     ///
     /// # Errors
     /// The first rule that is broken, with the gene that breaks it.
@@ -178,8 +179,8 @@ impl Genotype {
         )
     }
 
-    /// As [`Genotype::from_genes`], for connections that refer to places. All places must exist,
-    /// and the columns must have the right lengths.
+    /// Checks genes like [`Genotype::from_genes`], for connections that refer to places. All places
+    /// must exist, and the columns must have the right lengths.
     ///
     /// # Errors
     /// The first rule that is broken, with the gene that breaks it.
@@ -194,7 +195,7 @@ impl Genotype {
         Genotype::of_any_size(topology, neurons, weights, enabled)
     }
 
-    /// The same without the bounds on its size, for a caller that has checked others.
+    /// Checks genes without the bounds on their number, for a caller that has checked other bounds.
     ///
     /// # Errors
     /// The first rule that is broken, with the gene that breaks it.
@@ -226,8 +227,9 @@ impl Genotype {
         }
     }
 
-    /// The same genotype for a task with other inputs and outputs. New ones are unconnected, so the
-    /// rest computes as before. Those that are removed lose their connections.
+    /// Adapts the genotype to a task with other inputs and outputs. New inputs and outputs are
+    /// unconnected, so the rest computes as before. Removed inputs and outputs lose their
+    /// connections.
     ///
     /// # Errors
     /// [`GenotypeError::Ends`] and [`GenotypeError::TooLarge`].
@@ -276,7 +278,7 @@ impl Genotype {
         })
     }
 
-    /// Connection genes in id order, the disabled ones too.
+    /// Connection genes in id order, with the disabled ones.
     pub fn connections(&self) -> impl ExactSizeIterator<Item = Connection> {
         let id = |node: u32| self.topology.places[node as usize].id;
         self.topology.ends.iter().enumerate().map(move |(at, ends)| Connection {
@@ -288,7 +290,7 @@ impl Genotype {
         })
     }
 
-    /// How many nodes are neither input nor output.
+    /// How many hidden nodes there are.
     pub fn hidden(&self) -> usize {
         self.topology.hidden().len()
     }
@@ -298,8 +300,8 @@ impl Genotype {
         self.topology.ends.iter().filter(|ends| self.topology.is_recurrent(**ends)).count()
     }
 
-    /// Adds a connection. `None` where it is there, where its id is taken by other ends (a
-    /// collision of the hash), or where there are too many.
+    /// Adds a connection. `None` if it exists already, if a connection with other ends has its id
+    /// (a collision of the hash), or if there are too many.
     pub(crate) fn connect(&mut self, ends: Ends, weight: f32) -> Option<usize> {
         let id = self.topology.connection_id(ends);
         let at = self.topology.find(id).err()?;
@@ -314,13 +316,13 @@ impl Genotype {
         Some(at)
     }
 
-    /// Takes away the connections for which `goes` holds.
+    /// Removes the connections for which `goes` returns true.
     pub(crate) fn disconnect(&mut self, goes: impl Fn(Ends) -> bool) {
         let kept: Vec<bool> = self.topology.ends.iter().map(|ends| !goes(*ends)).collect();
         self.keep(&kept);
     }
 
-    /// Keeps the connections that are marked.
+    /// Keeps only the marked connections.
     pub(crate) fn keep(&mut self, kept: &[bool]) {
         let topology = Arc::make_mut(&mut self.topology);
         retain(&mut topology.ids, kept);
@@ -329,7 +331,7 @@ impl Genotype {
         retain(&mut self.enabled, kept);
     }
 
-    /// Adds a hidden node; `None` where it is there or there are too many.
+    /// Adds a hidden node; `None` if it exists already or there are too many.
     pub(crate) fn insert_node(&mut self, place: Place, neuron: Neuron) -> Option<u32> {
         let at = self.topology.find_place(place).err()?;
         if self.topology.places.len() >= MAX_NODES {
@@ -340,7 +342,7 @@ impl Genotype {
         Some(at as u32)
     }
 
-    /// Takes away a hidden node with its connections.
+    /// Removes a hidden node and its connections.
     pub(crate) fn remove_node(&mut self, node: u32) {
         self.disconnect(|ends| ends.from == node || ends.to == node);
         Arc::make_mut(&mut self.topology).remove_place(node as usize);
@@ -362,7 +364,7 @@ fn check_ends(inputs: u32, outputs: u32) -> Result<(), GenotypeError> {
     }
 }
 
-/// Checks sizes before anything is allocated for them.
+/// Checks sizes before the caller allocates memory for them.
 pub(crate) fn check_size(
     inputs: u32,
     outputs: u32,
@@ -389,7 +391,8 @@ fn check_places(inputs: u32, outputs: u32, places: &[Place]) -> Result<(), Genot
             return Err(GenotypeError::Layer(end.id));
         }
     }
-    // all inputs and outputs are there and distinct, so any further node on their layers is wrong
+    // all inputs and outputs are present and distinct, so any further node on their layers is an
+    // error
     let hidden = &places[inputs as usize..places.len() - outputs as usize];
     let between = |place: &&Place| place.layer > BOTTOM && place.layer < TOP;
     match hidden

@@ -1,13 +1,13 @@
-//! Ids of genes that any two machines agree on without communicating.
+//! Ids of genes on which any two machines agree without communication.
 //!
-//! Stanley & Miikkulainen 2002 number innovations with a counter, which two machines that evolve
-//! apart count differently. Here a gene's id is a hash of where the gene came from, and a
-//! node's layer follows from the same origin. `docs/wire-format.md` has the hash as test vectors.
+//! Stanley & Miikkulainen 2002 number innovations with a counter, but separate machines count
+//! differently. In Cambrian a gene's id is a hash of the gene's origin, and a node's layer follows
+//! from the same origin. `docs/wire-format.md` has test vectors of the hash.
 
 pub type NodeId = u64;
 pub type ConnectionId = u64;
 
-/// Fixed point from [`BOTTOM`] (inputs) to [`TOP`] (outputs).
+/// A fixed-point number from [`BOTTOM`] (inputs) to [`TOP`] (outputs).
 pub type Layer = u64;
 pub const BOTTOM: Layer = 0;
 pub const TOP: Layer = 1 << 63;
@@ -39,7 +39,7 @@ pub fn substrate(layer: Layer, place: u64) -> NodeId {
     hash([SUBSTRATE, layer, place])
 }
 
-/// The id of the hidden node that another library's node becomes on a layer.
+/// The id of the hidden node on a layer that represents a node of another library.
 pub fn imported(layer: Layer, key: u64) -> NodeId {
     hash([IMPORTED, layer, key])
 }
@@ -54,18 +54,18 @@ pub fn is_recurrent(from: Layer, to: Layer) -> bool {
     from >= to
 }
 
-/// The layer of a node that splits a connection; `None` when no layer is left between its ends.
+/// The layer of a node that splits a connection; `None` if no layer is left between the two ends.
 ///
-/// Half-way between the two ends. A recurrent connection is split half-way between the inputs
-/// and its target, which keeps the loop's delay at one tick: into the new node it is still
-/// recurrent, out of it no longer.
+/// The layer is half-way between the two ends. For a recurrent connection it is half-way between
+/// the inputs and the target. This keeps the delay of the loop at one step: the connection into the
+/// new node is recurrent, the connection out of it is not.
 pub fn split_layer(from: Layer, to: Layer) -> Option<Layer> {
     let low = if is_recurrent(from, to) { BOTTOM } else { from };
     let middle = low + (to - low) / 2;
     (middle > low).then_some(middle)
 }
 
-/// Three rounds of the SplitMix64 finaliser (Steele, Lea & Flood 2014), one a word.
+/// Three rounds of the SplitMix64 finaliser (Steele, Lea & Flood 2014), one per word.
 fn hash(words: [u64; 3]) -> u64 {
     words.into_iter().fold(0x9E37_79B9_7F4A_7C15, |h, word| mix(h ^ word))
 }

@@ -1,19 +1,19 @@
-//! What a node computes: the genes that every node but an input has.
+//! The computation of a node: the genes of every node except inputs.
 
 use crate::base::choice::Choice;
 use crate::base::math::{Activation, Aggregation, MAX_WEIGHT};
 use crate::genome::dynamics::Dynamics;
 use crate::genome::plasticity::Plasticity;
 
-/// Time constants lie between these, in ticks.
+/// Time constants lie between these, in steps.
 pub const TIME_CONSTANTS: (f32, f32) = (0.01, 1000.0);
 
 /// Learning rates lie within ± this.
 pub const MAX_LEARNING_RATE: f32 = 1.0;
 
-/// The value genes of a node, one row each, in the order in which they travel: its kind, `choice`
-/// or `number`; its name and type; its value in an input; and which of its values are sound. Code
-/// that handles every gene is made of this table.
+/// The value genes of a node, one row each, in the order of the encodings: its kind, `choice` or
+/// `number`; its name and type; its value in an input; and the test for a valid value. Code that
+/// handles every gene is generated from this table.
 #[macro_export]
 macro_rules! neuron_genes {
     ($make:ident) => {
@@ -36,15 +36,15 @@ macro_rules! neuron_genes {
 
 macro_rules! neuron {
     ($($(#[$about:meta])* $kind:ident $name:ident: $type:ty = $input:expr, $is_sound:ident;)*) => {
-        /// The value genes of a node: its net input is bias + gain · aggregation(weight × source,
-        /// …).
+        /// The value genes of a node. The node's net input is bias + gain · aggregation(weight ×
+        /// source, …).
         #[derive(Clone, Copy, Debug, PartialEq)]
         pub struct Neuron {
             $($(#[$about])* pub $name: $type,)*
         }
 
         impl Neuron {
-            /// What an input is: itself.
+            /// The neuron of an input: it passes its value on.
             pub const INPUT: Neuron = Neuron { $($name: $input,)* };
 
             /// Whether every number is finite and within its bounds.

@@ -1,5 +1,5 @@
-//! The settings of an evolution: one table that gives the struct, the defaults, the ranges, the
-//! errors and the documentation.
+//! The settings of an evolution. One table defines the struct, the defaults, the ranges, the errors
+//! and the documentation.
 
 mod bounds;
 mod options;
@@ -17,7 +17,7 @@ use crate::genome::plasticity::Plasticity;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// A setting as it comes from a caller.
+/// A setting from a caller.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
     Integer(i64),
@@ -27,7 +27,7 @@ pub enum Value {
     Pairs(Vec<(f64, f64)>),
 }
 
-/// A setting that is unknown, or a value that it cannot take.
+/// An error: an unknown setting, or an invalid value.
 #[derive(Clone, Debug, PartialEq, Error)]
 pub enum ParameterError {
     #[error("unknown parameter {0}")]
@@ -44,7 +44,7 @@ pub struct Description {
     pub about: &'static str,
 }
 
-/// What a setting can be: a kind of value, within bounds.
+/// A type of setting: a kind of value, within bounds.
 pub(crate) trait Setting: Sized {
     type Bound: Copy;
     fn expected(bound: Self::Bound) -> String;
@@ -59,14 +59,14 @@ impl Setting for f32 {
     }
     fn read(value: &Value, (low, high): Self::Bound) -> Option<f32> {
         match value {
-            // as f32, since a bound such as 0.001 is another number in f64
+            // compared as f32, because a bound such as 0.001 is another number in f64
             Value::Number(x) if (low..=high).contains(&(*x as f32)) => Some(*x as f32),
             Value::Integer(x) => f32::read(&Value::Number(*x as f64), (low, high)),
             _ => None,
         }
     }
     fn show(&self) -> Value {
-        // the shortest decimal that reads back as this f32, rather than its exact binary value
+        // the shortest decimal that reads back as this f32, instead of its exact binary value
         Value::Number(self.to_string().parse().unwrap_or(f64::from(*self)))
     }
 }
@@ -143,7 +143,7 @@ impl<C: Choice> Setting for Vec<C> {
 
 macro_rules! parameters {
     ($($name:ident: $type:ty = $default:expr, $bound:expr, $about:literal;)*) => {
-        /// Everything that shapes an evolution besides its task and its seed.
+        /// All settings of an evolution besides its task and its seed.
         #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
         #[serde(default, deny_unknown_fields)]
         pub struct Parameters {
@@ -160,8 +160,8 @@ macro_rules! parameters {
             /// Sets one parameter by its name.
             ///
             /// # Errors
-            /// An unknown name, or a value of the wrong type or out of range, by name and with
-            /// what was expected; nothing is changed then.
+            /// An unknown name, or a value of the wrong type or out of range. The error has the
+            /// name and the expected values; then nothing is changed.
             pub fn set(&mut self, name: &str, value: &Value) -> Result<(), ParameterError> {
                 match name {
                     $(stringify!($name) => {
@@ -348,7 +348,7 @@ parameters! {
 }
 
 impl Parameters {
-    /// Whether every value is one that [`Parameters::set`] takes, for those that were read from
+    /// Whether [`Parameters::set`] would accept every value, for parameters that were read from
     /// bytes.
     pub fn are_sound(&self) -> bool {
         let mut checked = self.clone();

@@ -4,9 +4,9 @@ use crate::base::choice::choices;
 use crate::base::math::{LIMIT, MAX_WEIGHT};
 
 choices! {
-    /// How the weights w of a node's inputs x change while it runs, y being its output, η the
-    /// learning rate and λ the decay. The genotype keeps its weights: what was learnt is part of a
-    /// network's memory.
+    /// How the weights w of a node's inputs x change while the network runs. y is the node's
+    /// output, η the learning rate and λ the decay. The genotype keeps its weights; the learnt part
+    /// of a weight belongs to the network's memory.
     pub enum Plasticity {
         None = "none",
         /// w ← w + η x y − η λ w (Hebb 1949, with decay)
@@ -44,7 +44,7 @@ impl Learning {
         }
     }
 
-    /// What a weight is now.
+    /// The present value of a weight.
     pub fn weight(&self, gene: f32, nth: usize, state: &[f32]) -> f32 {
         if self.plasticity == Plasticity::None { gene } else { gene + state[nth] }
     }

@@ -1,27 +1,27 @@
-//! Which genes there are and how they are connected, without their values: what related genotypes
-//! share.
+//! The genes of a genotype and their connections, without the values of the genes. Related
+//! genotypes share a topology.
 //!
-//! Most offspring differ from a parent in weights alone. They share its topology, so that they are
-//! copied, crossed, compared and compiled without looking at it gene by gene.
+//! Most offspring differ from a parent only in weights. They share the parent's topology, so that
+//! copy, crossover, comparison and compilation need not look at each gene.
 
 use crate::genome::innovation::{self, BOTTOM, ConnectionId, Layer, NodeId, TOP};
 
-/// Where a node is. Places in order are a topological order of the forward connections.
+/// The place of a node. Places in order are a topological order of the forward connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
     pub layer: Layer,
     pub id: NodeId,
 }
 
-/// Positions, among the places, of a connection's source and target.
+/// The positions of a connection's source and target among the places.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ends {
     pub from: u32,
     pub to: u32,
 }
 
-/// Nodes in (layer, id) order, which is topological, and connections in id order, in which
-/// two genotypes align.
+/// Nodes in (layer, id) order, which is topological, and connections in id order, in which two
+/// genotypes are aligned.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Topology {
     pub(crate) inputs: u32,
@@ -32,7 +32,7 @@ pub struct Topology {
 }
 
 impl Topology {
-    /// Connections between places, whose ids follow from their ends.
+    /// Makes a topology from places and ends. The ids of connections follow from their ends.
     pub(crate) fn new(inputs: u32, outputs: u32, places: Vec<Place>, ends: Vec<Ends>) -> Topology {
         let id = |node: u32| places[node as usize].id;
         let ids =
@@ -49,7 +49,7 @@ impl Topology {
         Topology { inputs, outputs, places, ids: Vec::new(), ends: Vec::new() }
     }
 
-    /// Positions of the nodes that are neither input nor output.
+    /// The positions of hidden nodes.
     pub(crate) fn hidden(&self) -> std::ops::Range<usize> {
         self.inputs as usize..self.places.len() - self.outputs as usize
     }
@@ -69,17 +69,17 @@ impl Topology {
         innovation::connection(id(ends.from), id(ends.to))
     }
 
-    /// Where a connection is, or would be.
+    /// The position of a connection, or the position where it would be inserted.
     pub(crate) fn find(&self, id: ConnectionId) -> Result<usize, usize> {
         self.ids.binary_search(&id)
     }
 
-    /// Where a node is, or would be.
+    /// The position of a node, or the position where it would be inserted.
     pub(crate) fn find_place(&self, place: Place) -> Result<usize, usize> {
         self.places.binary_search(&place)
     }
 
-    /// Makes room for a node: all that stand at `at` or above move up.
+    /// Inserts a node: the nodes at `at` and above move up.
     pub(crate) fn insert_place(&mut self, at: usize, place: Place) {
         self.places.insert(at, place);
         let up = |node: &mut u32| *node += u32::from(*node as usize >= at);
@@ -89,7 +89,7 @@ impl Topology {
         });
     }
 
-    /// Takes away a node that no connection ends at.
+    /// Removes a node without connections.
     pub(crate) fn remove_place(&mut self, at: usize) {
         self.places.remove(at);
         let down = |node: &mut u32| *node -= u32::from(*node as usize > at);
@@ -99,7 +99,7 @@ impl Topology {
         });
     }
 
-    /// Where each node id stands among the places.
+    /// The position of each node id among the places.
     pub(crate) fn index(&self) -> NodeIndex {
         NodeIndex::new(self.places.iter().map(|place| place.id))
     }
@@ -120,7 +120,7 @@ impl NodeIndex {
         Some(self.0[found].1)
     }
 
-    /// An id that stands twice.
+    /// An id that occurs twice.
     pub(crate) fn duplicate(&self) -> Option<NodeId> {
         self.0.windows(2).find(|pair| pair[0].0 == pair[1].0).map(|pair| pair[0].0)
     }

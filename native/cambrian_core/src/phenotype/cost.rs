@@ -1,14 +1,14 @@
-//! What a network costs to run, in units of work. Unlike time they are the same on every machine.
+//! The cost of running a network, in units of work. Unlike time, the units are the same everywhere.
 //!
-//! A unit is about what an enabled connection of a plain node takes in a large network: a
-//! nanosecond. The others were measured against it with 5,000 nodes of one kind and a connection
-//! into and out of each, one step at a time, on one core of a Xeon with AVX-512: 3.4 ns for a plain
-//! node with its two connections, 31 for one that does not sum, 35 for a leaky integrator, 39 for a
-//! delay of 3 ticks and 63 for one of 64, 43 for CfC, 58 for LTC, 38 for Hebb's rule and Oja's, 41
-//! for BCM, 50 for a rule with a reward. A thousand connections into one node take 2 ns more each
-//! where the node learns, and 5 with a reward. Where the node does not sum, one of a thousand takes
-//! 1.8 ns for a mean, 2.1 for a largest or smallest, 2.8 for a product and 5.5 for a median. A node
-//! that is not plain costs more than its equation needs, as it is computed by itself.
+//! A unit is about the time of an enabled connection of a plain node in a large network: a
+//! nanosecond. The other costs were measured relative to it with 5,000 nodes of one kind and a
+//! connection into and out of each, one step at a time, on one core of a Xeon with AVX-512. A plain
+//! node with its two connections takes 3.4 ns, a node that does not sum 31, a leaky integrator 35,
+//! a delay of 3 steps 39 and of 64 steps 63, CfC 43, LTC 58, Hebb's rule and Oja's 38, BCM 41, a
+//! rule with a reward 50. With a thousand connections into one node, each takes 2 ns more if the
+//! node learns, and 5 with a reward. If the node does not sum, each of a thousand takes 1.8 ns for
+//! a mean, 2.1 for a largest or smallest, 2.8 for a product and 5.5 for a median. A node that is
+//! not plain costs more than its equation needs, because it is computed alone.
 
 use crate::base::math::Aggregation;
 use crate::genome::dynamics::{Dynamics, MAX_DELAY};
@@ -19,11 +19,12 @@ use std::cell::Cell;
 
 /// A node that only sums and activates.
 pub(crate) const PLAIN: u64 = 2;
-/// Any other.
+/// Any other node.
 const SPECIAL: u64 = 28;
 
 impl Genotype {
-    /// The work of one tick of its network, computed from the genes without compiling them.
+    /// The work of one step of the genotype's network, computed from the genes without compiling
+    /// them.
     pub fn cost(&self) -> u64 {
         let inputs = self.topology.inputs as usize;
         let links = self.topology.ends.iter().zip(&self.enabled).filter(|(_, enabled)| **enabled);
@@ -62,7 +63,7 @@ fn aggregation_cost(neuron: &Neuron) -> u64 {
     }
 }
 
-/// The further work of one connection if the node learns.
+/// The additional work of one connection if the node learns.
 fn learning_cost(neuron: &Neuron) -> u64 {
     match neuron.plasticity {
         Plasticity::None => 0,
@@ -81,7 +82,7 @@ pub(crate) fn spend(units: u64) {
     SPENT.set(SPENT.get().wrapping_add(units));
 }
 
-/// Runs something and answers its result with the work of all networks that it ran on this thread.
+/// Calls `run`, and returns its result with the work of all networks that it ran on this thread.
 pub fn metered<T>(run: impl FnOnce() -> T) -> (T, u64) {
     let before = SPENT.get();
     let answer = run();
@@ -96,8 +97,8 @@ mod tests {
     use crate::genome::innovation::{BOTTOM, TOP, input, output};
     use crate::phenotype::network::Network;
 
-    /// Two inputs to one output, three connections, one of them disabled, by way of a node like
-    /// this.
+    /// Two inputs to one output, three connections, one of them disabled, with this neuron in
+    /// between.
     fn by_way_of(neuron: Neuron) -> Genotype {
         let node = |id, layer, neuron| Node { id, layer, neuron };
         let mut nodes = vec![

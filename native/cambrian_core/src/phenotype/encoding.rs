@@ -28,7 +28,7 @@ impl From<Arc<Substrate>> for Encoding {
 }
 
 impl Encoding {
-    /// The shape of the genotypes. Only in the direct encoding do their networks have it too.
+    /// The shape of the genotypes. In the direct encoding it is also the shape of their networks.
     pub fn shape(&self) -> Shape {
         match self {
             Encoding::Direct(shape) => *shape,
@@ -36,7 +36,7 @@ impl Encoding {
         }
     }
 
-    /// The shape of their networks, which a task asks for.
+    /// The shape of the networks, which the task requires.
     pub fn network_shape(&self) -> Shape {
         match self {
             Encoding::Direct(shape) => *shape,
@@ -52,8 +52,8 @@ impl Encoding {
         }
     }
 
-    /// How many evaluations are worth another thread, given that number for the task alone:
-    /// expressing a network takes some 100 ns a pair.
+    /// How many evaluations are worth another thread, from the number for the task alone:
+    /// expressing a network takes some 100 ns per pair.
     pub fn grain(&self, task: usize) -> usize {
         match self {
             Encoding::Direct(_) => task,

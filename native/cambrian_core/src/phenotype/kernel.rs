@@ -1,9 +1,9 @@
-//! A compiled network's arithmetic, once, for every instruction set.
+//! The arithmetic of a compiled network, written once for every instruction set.
 //!
-//! A node adds its weighted sources in the order of its connections, and vectors run across nodes
-//! or across samples, never inside a sum: so however wide the vectors are, the bits are the same.
-//! The code here is inlined into one function an instruction set, which the compiler vectorises as
-//! it can.
+//! A node adds its weighted sources in the order of its connections. Vectors run across nodes or
+//! across samples, never within a sum: so the bits are the same for any width of vectors. The code
+//! of this module is inlined into one function per instruction set, and the compiler vectorises
+//! each function.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -17,14 +17,15 @@ use crate::genome::dynamics::Cell;
 use crate::genome::plasticity::{Learning, Plasticity};
 use crate::phenotype::cost::PLAIN;
 
-/// An instruction set of this machine that there is a path for. Only [`Isa::available`] makes them,
-/// so that none is ever run where the processor has it not.
+/// An instruction set of this machine for which there is a path. Only [`Isa::available`] makes
+/// values of this type, so a path never runs on a processor that lacks its instructions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Isa(Set);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Set {
-    /// What every processor of the architecture has: SSE2 on x86-64, NEON on aarch64, else scalar.
+    /// The instructions of every processor of the architecture: SSE2 on x86-64, NEON on aarch64,
+    /// else scalar.
     Baseline,
     #[cfg(target_arch = "x86_64")]
     Avx2,
@@ -33,7 +34,7 @@ enum Set {
 }
 
 impl Isa {
-    /// The paths that can run here, the fastest last.
+    /// The paths for this machine, the fastest last.
     pub fn available() -> Vec<Isa> {
         #[cfg(not(target_arch = "x86_64"))]
         let wider: [Option<Set>; 0] = [];
@@ -48,7 +49,7 @@ impl Isa {
     fn activate(self) -> ActivateFn {
         match self.0 {
             Set::Baseline => baseline::activate,
-            // SAFETY: an `Isa` is only made where the processor has it
+            // SAFETY: an `Isa` exists only if the processor has it
             #[cfg(target_arch = "x86_64")]
             Set::Avx2 | Set::Avx512 => {
                 |a, sums, gains, biases| unsafe { avx2::activate(a, sums, gains, biases) }
@@ -62,32 +63,33 @@ impl Isa {
     }
 }
 
-/// What a network computes. Its values stand in one row: inputs, memory, units, and some padding
-/// that vectors may write to. So a source is one index, whichever of the three it is.
+/// The program of a network. Its values are in one row: inputs, memory, units, and some padding
+/// that vectors may write to. So a source is one index for all three.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Program {
     pub inputs: usize,
-    /// Numbers that are carried from tick to tick.
+    /// The count of numbers that are carried from step to step.
     pub memory: usize,
-    /// Consecutive units that can be computed side by side.
+    /// Consecutive units that can be computed together.
     pub runs: Vec<Run>,
-    /// Of each unit, one past its last link; its first is the next multiple of [`QUAD`] after the
-    /// unit before it.
+    /// For each unit, one past its last link; its first link is at the next multiple of [`QUAD`]
+    /// after the last link of the unit before.
     pub ends: Vec<u32>,
-    /// Of each unit, and of the padding.
+    /// For each unit, and for the padding.
     pub gains: Vec<f32>,
     pub biases: Vec<f32>,
-    /// Between the units with links of weight 0, which change no sum.
+    /// Between the units there are links of weight 0, which change no sum.
     pub links: Vec<Link>,
     pub specials: Vec<Special>,
-    /// Memory slots that hold last tick's value of a unit: (slot, unit), both as places in the row.
+    /// Memory slots that hold a unit's value of the last step: (slot, unit), both as positions in
+    /// the row.
     pub remembered: Vec<(u32, u32)>,
     pub outputs: Vec<u32>,
-    /// Where in the row the reward is, if a unit learns from it.
+    /// The position of the reward in the row, if a unit learns from it.
     pub reward: Option<u32>,
 }
 
-/// Units from `begin` up to `end`, whose links begin at `link`, and what they have in common.
+/// Units from `begin` up to `end`, whose links begin at `link`, with their common kind.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Run {
     pub begin: u32,
@@ -98,9 +100,9 @@ pub struct Run {
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Kind {
-    /// Units that sum, and apply this to their net input.
+    /// Units that sum, and apply this activation to their net input.
     Plain(Activation),
-    /// One unit, of this number among the specials.
+    /// One special unit, by its number among the specials.
     Special(u32),
 }
 
@@ -110,37 +112,37 @@ pub struct Link {
     pub weight: f32,
 }
 
-/// A unit with an aggregation, dynamics or plasticity other than the plainest.
+/// A unit that is not plain: with another aggregation, dynamics or plasticity.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Special {
     pub aggregation: Aggregation,
     pub cell: Cell,
     pub learning: Learning,
-    /// Where its state is in the row, and how long.
+    /// The position of its state in the row, and its length.
     pub state: (u32, u32),
-    /// What it takes beside its links, in units of work.
+    /// The work besides its links, in units of work.
     pub cost: u64,
 }
 
-/// Links that are added without a branch. Sums then have fewer different numbers of iterations, and
-/// a processor mispredicts each change of that number.
+/// How many links are added without a branch. Then sums have fewer different numbers of iterations,
+/// and a processor mispredicts each change of that number.
 pub const QUAD: usize = 4;
 
 /// Units in a vector of the row; the padding is one less.
 pub const VECTOR: usize = 8;
 
 impl Program {
-    /// Where the first unit stands in the row.
+    /// The position of the first unit in the row.
     pub fn first(&self) -> usize {
         self.inputs + self.memory
     }
 
-    /// How long the row is.
+    /// The length of the row.
     pub fn row(&self) -> usize {
         self.first() + self.ends.len() + VECTOR - 1
     }
 
-    /// The program, ready to run.
+    /// Checks the program, so that it can run.
     ///
     /// # Panics
     /// If a link's source is not in the row, or the columns of the units do not agree.
@@ -156,7 +158,7 @@ impl Program {
     }
 }
 
-/// A program that is known to be consistent, which what runs it relies on.
+/// A program that is known to be consistent. The code that runs it relies on that.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CheckedProgram(Program);
 
@@ -168,8 +170,8 @@ impl std::ops::Deref for CheckedProgram {
 }
 
 impl CheckedProgram {
-    /// One tick. The inputs and the memory are in the row; afterwards the units and the next memory
-    /// are.
+    /// Runs one step. Before, the row has the inputs and the memory; afterwards it has the units
+    /// and the next memory.
     #[inline]
     pub fn step(&self, isa: Isa, row: &mut [f32]) {
         assert_eq!(row.len(), self.row());
@@ -184,10 +186,10 @@ impl CheckedProgram {
         }
     }
 
-    /// Many samples through one network from rest: rows of inputs in, rows of outputs out.
+    /// Runs many samples through one network, each from rest: rows of inputs give rows of outputs.
     ///
     /// # Errors
-    /// [`Cancelled`] by the meter, which is asked within a sample as well.
+    /// [`Cancelled`] by the meter, which asks also within a sample.
     pub fn batch(
         &self,
         isa: Isa,
@@ -211,7 +213,7 @@ impl CheckedProgram {
     }
 }
 
-/// Turns sums into outputs, a vector at a time. Each instruction set has its own.
+/// Turns sums into outputs, one vector at a time. Each instruction set has its own function.
 type ActivateFn = fn(Activation, &mut [[f32; VECTOR]], &[[f32; VECTOR]], &[[f32; VECTOR]]);
 
 #[inline(always)]
@@ -227,7 +229,7 @@ fn activate(
     activation.apply_to(sums);
 }
 
-/// Runs up to this length are not worth a vector: it would wait until the sums are in memory.
+/// Runs up to this length do not use vectors: a vector would wait until the sums are in memory.
 const SHORT: usize = 4;
 
 #[inline(always)]
@@ -250,7 +252,7 @@ fn step(program: &Program, run: &Run, row: &mut [f32], activate: ActivateFn) {
                     *sum = activation.apply(*sum * gain + bias);
                 }
             } else {
-                // what stands beyond the run in its last vector is computed later
+                // the rest of the last vector is computed later, with the units that it belongs to
                 let sums = &mut row[first + begin..][..(end - begin).next_multiple_of(VECTOR)];
                 activate(
                     activation,
@@ -267,22 +269,22 @@ fn step(program: &Program, run: &Run, row: &mut [f32], activate: ActivateFn) {
     }
 }
 
-/// Where the next unit's links begin.
+/// The first link of the next unit.
 fn quads(end: u32) -> usize {
     (end as usize).next_multiple_of(QUAD)
 }
 
-/// The weighted sums of consecutive units into the row from `at` on. A function of its own, for its
-/// registers.
+/// Writes the weighted sums of consecutive units into the row from `at` on. A separate function, so
+/// that it has enough registers.
 #[inline(never)]
 fn add_up(ends: &[u32], links: &[Link], mut start: usize, row: &mut [f32], at: usize) {
     for (unit, end) in ends.iter().enumerate() {
         let end = quads(*end);
         let sum =
             links[start..end].as_chunks::<QUAD>().0.iter().flatten().fold(0.0, |sum, link| {
-                // SAFETY: [`Program::check`] has seen every source in the row, and
-                // [`CheckedProgram::step`] the row's length; a check for every link would take a
-                // third of the time
+                // SAFETY: [`Program::check`] has checked every source against the row, and
+                // [`CheckedProgram::step`] the length of the row; a check for every link would take
+                // a third of the time
                 sum + unsafe { row.get_unchecked(link.source as usize) } * link.weight
             });
         row[at + unit] = sum;
@@ -301,7 +303,7 @@ fn fire_in_row(program: &Program, nth: u32, unit: usize, links: &[Link], row: &m
 }
 
 impl Special {
-    /// The output for these sources; the state goes on by a tick.
+    /// The output for these sources; also advances the state by one step.
     fn fire(
         &self,
         x: &[f32],
@@ -323,13 +325,14 @@ impl Special {
     }
 }
 
-/// One value in each of many samples. Aligned, as a load across two cache lines costs two.
+/// One value for each of many samples. Aligned, because a load across two cache lines costs two
+/// loads.
 #[derive(Clone, Copy)]
 #[repr(align(64))]
 struct Lanes<const LANES: usize>([f32; LANES]);
 
-/// Where a value stands in the row of a batch. From rest all memory is nought, and one place serves
-/// for all of it: a stranger's network may have millions of slots.
+/// The position of a value in the row of a batch. At rest all memory is zero, so one position
+/// serves for all of it: a stranger's network may have millions of slots.
 fn at_rest(program: &Program, place: u32) -> u32 {
     let (inputs, memory) = (program.inputs as u32, program.memory as u32);
     if place < inputs + memory { place.min(inputs) } else { place - memory + 1 }
@@ -396,8 +399,8 @@ fn step_lanes<const LANES: usize>(
     Ok(())
 }
 
-/// The work of one run on a full batch of samples, at most 64. A vector computes eight of them at
-/// once; a special unit computes one by one.
+/// The work of one run on a full batch of at most 64 samples. A vector computes eight of them at
+/// once; a special unit computes them one by one.
 fn work_of_lanes(program: &Program, run: &Run) -> u64 {
     let links = u64::from(program.ends[run.end as usize - 1] - run.link);
     match run.kind {
@@ -410,7 +413,7 @@ fn work_of_lanes(program: &Program, run: &Run) -> u64 {
 fn weighted_sums<const LANES: usize>(links: &[Link], row: &[Lanes<LANES>]) -> [f32; LANES] {
     let mut sums = [0.0; LANES];
     for link in links {
-        // SAFETY: `batch` has seen every source in the row
+        // SAFETY: `batch` has checked every source against the row
         let values = unsafe { &row.get_unchecked(link.source as usize).0 };
         for lane in 0..LANES {
             sums[lane] += values[lane] * link.weight;

@@ -1,4 +1,4 @@
-//! The phenotype: a genotype compiled to run.
+//! The phenotype: a genotype compiled to a network.
 
 use crate::base::cancel::{CancelToken, Cancelled, NeverCancelled, WorkMeter};
 use crate::base::choice::Choice;
@@ -23,8 +23,8 @@ pub struct Network {
     isa: Isa,
 }
 
-/// The values of one activation, and between ticks the memory of one network. One `Values` can
-/// serve many networks, one after the other: [`Network::reset`] makes it the network's own.
+/// The values of one activation and, between steps, the memory of one network. One `Values` can
+/// serve many networks in turn: [`Network::reset`] prepares it for a network.
 #[derive(Clone, Debug, Default)]
 pub struct Values(Vec<f32>);
 
@@ -36,7 +36,7 @@ impl Network {
         Network { connections, cost: genotype.cost(), program, isa: Isa::fastest() }
     }
 
-    /// The same network on another instruction set of this machine: with the same bits.
+    /// The same network on another instruction set of this machine, with the same bits.
     #[must_use]
     pub fn on(self, isa: Isa) -> Network {
         Network { isa, ..self }
@@ -50,14 +50,14 @@ impl Network {
         self.program.outputs.len()
     }
 
-    /// Enabled connections: the work of one tick.
+    /// The enabled connections: the work of one step.
     pub fn connections(&self) -> usize {
         self.connections
     }
 
-    /// Numbers that are carried from tick to tick, which are 0 at rest: last tick's values of nodes
-    /// that feed recurrent connections, states of nodes with dynamics, what plastic connections
-    /// have learnt. 0 for a static feed-forward network.
+    /// The count of numbers that are carried from step to step, which are 0 at rest: the last
+    /// values of nodes that feed recurrent connections, the states of nodes with dynamics, and the
+    /// learnt parts of plastic weights. 0 for a static feed-forward network.
     pub fn memory(&self) -> usize {
         self.program.memory
     }
@@ -69,14 +69,15 @@ impl Network {
         values
     }
 
-    /// Makes `values` those of this network at rest, whichever network they belonged to.
+    /// Sets `values` to this network at rest. They may have belonged to another network.
     pub fn reset(&self, values: &mut Values) {
-        // a tick reads nothing else before it has written it
+        // a step writes all other values before it reads them
         values.0.resize(self.program.row(), 0.0);
         self.memory_of(values).fill(0.0);
     }
 
-    /// One tick: forward connections carry this tick's values, recurrent ones the last tick's.
+    /// Runs one step: forward connections carry the values of this step, recurrent ones of the last
+    /// step.
     ///
     /// # Panics
     /// If `inputs`, `outputs` or `values` are not of this network's size.
@@ -88,7 +89,7 @@ impl Network {
         outputs.iter_mut().zip(self.outputs_of(values)).for_each(|(output, y)| *output = y);
     }
 
-    /// The part of [`Network::step`] between inputs and outputs that the caller copies.
+    /// The part of [`Network::step`] between inputs and outputs, which the caller copies itself.
     ///
     /// # Panics
     /// If `values` are not of this network's size.
@@ -98,13 +99,13 @@ impl Network {
         self.program.step(self.isa, &mut values.0);
     }
 
-    /// What the next tick reads.
+    /// The inputs of the next step.
     #[inline]
     pub fn inputs_of<'a>(&self, values: &'a mut Values) -> &'a mut [f32] {
         &mut values.0[..self.program.inputs]
     }
 
-    /// What the last tick gave.
+    /// The outputs of the last step.
     #[inline]
     pub fn outputs_of<'a>(
         &'a self,
@@ -119,22 +120,22 @@ impl Network {
         &mut values.0[self.program.inputs..self.program.first()]
     }
 
-    /// Tells the network how good it was: neurons whose plasticity is `reward` learn from it at
-    /// every tick until it is told another value; 0 at rest.
+    /// Sets the reward: neurons whose plasticity is `reward` learn from it at every step until it
+    /// is set again. It is 0 at rest.
     pub fn reward(&self, values: &mut Values, reward: f32) {
         if let Some(slot) = self.program.reward {
             values.0[slot as usize] = reward;
         }
     }
 
-    /// One tick from rest.
+    /// One step from rest.
     pub fn activate(&self, inputs: &[f32]) -> Vec<f32> {
         let mut outputs = vec![0.0; self.outputs()];
         self.step(&mut self.rest(), inputs, &mut outputs);
         outputs
     }
 
-    /// One tick from rest for each of many samples: rows of inputs in one slice give rows of
+    /// One step from rest for each of many samples: rows of inputs in one slice give rows of
     /// outputs.
     ///
     /// # Panics
@@ -151,7 +152,7 @@ impl Network {
         Ok(outputs)
     }
 
-    /// Runs something that nobody can cancel.
+    /// Runs work that cannot be cancelled.
     pub(crate) fn run_to_end<T>(&self, run: impl FnOnce(&Runner) -> Result<T, Cancelled>) -> T {
         run(&self.runner(&NeverCancelled)).expect("nobody stops it")
     }
@@ -162,14 +163,14 @@ impl Network {
     }
 }
 
-/// A network on one thread that can be cancelled. It asks its token by the work done, so a large
-/// network asks as often as a small one.
+/// A network on one thread that can be cancelled. It asks its token after a fixed amount of work,
+/// so a large network asks as often as a small one.
 pub struct Runner<'a> {
     network: &'a Network,
     meter: WorkMeter<'a>,
 }
 
-/// What a task computes itself for each tick, in units of work.
+/// The task's own work per step, in units of work.
 const STEP_OVERHEAD: u64 = 100;
 
 impl<'a> Runner<'a> {
@@ -184,7 +185,7 @@ impl<'a> Runner<'a> {
     /// [`Network::step`].
     ///
     /// # Errors
-    /// [`Cancelled`]; what it leaves in `values` and `outputs` means nothing.
+    /// [`Cancelled`]; then `values` and `outputs` are undefined.
     ///
     /// # Panics
     /// If `inputs`, `outputs` or `values` are not of the network's size.
@@ -221,13 +222,13 @@ impl<'a> Runner<'a> {
     }
 }
 
-/// A genotype's program, and the nodes that its units are.
+/// Returns a genotype's program, and the node of each unit.
 pub(crate) fn compile(genotype: &Genotype) -> (CheckedProgram, Vec<NodeId>) {
     let (program, order) = Compiler::new(genotype).compile();
     (program, order.iter().map(|node| genotype.topology.places[*node as usize].id).collect())
 }
 
-/// What is worked out on the way from a genotype to its program.
+/// The intermediate results from a genotype to its program.
 struct Compiler<'a> {
     genotype: &'a Genotype,
     topology: &'a Topology,
@@ -237,9 +238,10 @@ struct Compiler<'a> {
     starts: Vec<u32>,
     /// Nodes that are not inputs, in the order in which they are computed.
     order: Vec<u32>,
-    /// Where each node's value stands in the row, counted from the inputs or from the first unit.
+    /// The position of each node's value in the row, counted from the inputs or from the first
+    /// unit.
     place: Vec<u32>,
-    /// Memory slot of each node that feeds a recurrent connection.
+    /// The memory slot of each node that feeds a recurrent connection.
     slot: Vec<Option<u32>>,
     program: Program,
 }
@@ -260,7 +262,7 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    /// The program, and the order of its units.
+    /// Returns the program, and the order of its units.
     fn compile(mut self) -> (CheckedProgram, Vec<u32>) {
         self.gather_incoming();
         self.arrange();
@@ -273,7 +275,7 @@ impl<'a> Compiler<'a> {
         self.topology.inputs as usize
     }
 
-    /// A counting sort, which keeps the order of ids.
+    /// A counting sort, because it keeps the order of ids.
     fn gather_incoming(&mut self) {
         let Compiler { genotype, topology, starts, .. } = self;
         let enabled =
@@ -295,7 +297,7 @@ impl<'a> Compiler<'a> {
         &self.incoming[self.starts[node as usize] as usize..self.starts[node as usize + 1] as usize]
     }
 
-    /// Nodes that do not wait for each other come together, and among them those with one
+    /// Groups nodes that do not depend on each other, and within a group the nodes with one
     /// activation.
     fn arrange(&mut self) {
         let (topology, inputs) = (self.topology, self.inputs());
@@ -309,7 +311,8 @@ impl<'a> Compiler<'a> {
             depth[node as usize] = deepest + 1;
             let neuron = &self.genotype.neurons[node as usize - inputs];
             let class = if is_plain(neuron) { neuron.activation.number() } else { u8::MAX };
-            // nodes with as many links stand together, so the processor predicts how long a sum is
+            // nodes with equally many links are neighbours, so the processor predicts the length of
+            // a sum
             let degree = self.links_into(node).len() as u32;
             keys.push(Key { depth: deepest, class, few: u32::MAX - degree, node });
         }
@@ -327,7 +330,8 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    /// First what recurrent connections carry, then the states of special nodes, then the reward.
+    /// Allots the memory: first for recurrent connections, then for special nodes, then for the
+    /// reward.
     fn allot_memory(&mut self) {
         let inputs = self.program.inputs as u32;
         let mut next = inputs;
@@ -401,25 +405,26 @@ impl<'a> Compiler<'a> {
     }
 }
 
-/// Whether a neuron only sums and activates, which is what vectors are for.
+/// Whether a neuron only sums and activates, so that vector code can compute it.
 fn is_plain(neuron: &Neuron) -> bool {
     neuron.aggregation == Aggregation::Sum
         && neuron.dynamics == Dynamics::None
         && neuron.plasticity == Plasticity::None
 }
 
-/// What decides when a node is computed.
+/// The key that decides when a node is computed.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Key {
     depth: u32,
-    /// The activation's number, or the highest there is for specials.
+    /// The activation's number, or the highest number for special nodes.
     class: u8,
     /// Higher for fewer links.
     few: u32,
     node: u32,
 }
 
-/// Of units in order: those that are alike in depth and class are one run, specials one each.
+/// Splits ordered units into runs: units of equal depth and class form one run, each special unit
+/// its own.
 fn runs(keys: &[Key]) -> Vec<Run> {
     let alike = |a: &Key, b: &Key| (a.depth, a.class) == (b.depth, b.class) && a.class != u8::MAX;
     let (mut end, mut link, mut specials) = (0, 0, 0..);

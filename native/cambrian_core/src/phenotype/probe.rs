@@ -1,14 +1,14 @@
-//! What a network does, without knowledge of its task: its outputs on inputs that never change.
+//! The behaviour of a network without knowledge of its task: its outputs on fixed inputs.
 
 use crate::base::cancel::Cancelled;
 use crate::base::rng::{Purpose, Stream};
 use crate::phenotype::network::Runner;
 
-/// Steps of a network with up to eight outputs; with more outputs there are fewer.
+/// The steps of a network with up to eight outputs; with more outputs there are fewer steps.
 const STEPS: usize = 16;
 const MOST: usize = 128;
 
-/// How many numbers it is for a network with so many outputs.
+/// The length of the behaviour of a network with so many outputs.
 pub fn length(outputs: usize) -> usize {
     steps(outputs) * outputs
 }
@@ -17,8 +17,8 @@ fn steps(outputs: usize) -> usize {
     (MOST / outputs).clamp(1, STEPS)
 }
 
-/// The outputs of each of some 16 steps, one after the other. The network starts at rest; each
-/// input is uniform in −1 ≤ x < 1, and the same for all networks everywhere.
+/// The outputs of some 16 steps, one after the other. The network starts at rest. Each input is
+/// uniform in −1 ≤ x < 1, and the same for all networks on all machines.
 ///
 /// # Errors
 /// [`Cancelled`] by the runner.

@@ -1,15 +1,15 @@
-//! Long vectors brought down to a few numbers, so that distances stay about the same.
+//! Projects long vectors to a few numbers that preserve distances approximately.
 
 use crate::base::rng::{Purpose, RandomBits, Stream};
 
 /// Multiplies by a matrix of random signs, divided by the root of the dimensions (Achlioptas 2003,
-/// "Database-friendly random projections"). The signs follow from the two lengths, so everybody has
-/// the same matrix.
+/// "Database-friendly random projections"). The signs follow from the two lengths, so the matrix is
+/// the same everywhere.
 ///
-/// The squared distance of two projections is on average that of the vectors, with a relative
-/// standard deviation of at most √(2 / dimensions): two of three pairs keep their squared distance
-/// to within 25 % in 32 dimensions, and to within 100 % in 2 (the lemma of Johnson and
-/// Lindenstrauss).
+/// The squared distance of two projections is on average the squared distance of the vectors, with
+/// a relative standard deviation of at most √(2 / dimensions): two of three pairs keep their
+/// squared distance to within 25 % in 32 dimensions, and to within 100 % in 2 (the lemma of Johnson
+/// and Lindenstrauss).
 pub fn project(vector: &[f64], dimensions: usize) -> Vec<f64> {
     let row = |row: usize| {
         let mut rng =
@@ -36,7 +36,7 @@ mod tests {
         a.iter().zip(b).map(|(x, y)| (x - y) * (x - y)).sum()
     }
 
-    /// As the documentation says: the mean is kept, and the deviation is no more than it says.
+    /// Checks the documentation: the mean is kept, and the deviation is at most the stated one.
     #[test]
     fn squared_distances_are_kept_as_well_as_is_said() {
         for dimensions in [2, 8, 32] {

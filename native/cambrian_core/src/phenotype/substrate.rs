@@ -1,14 +1,14 @@
-//! Indirect encoding: a large network whose weights follow from where its nodes are.
+//! Indirect encoding: a large network whose weights follow from the positions of its nodes.
 //!
 //! HyperNEAT (Stanley, D'Ambrosio & Gauci 2009, "A hypercube-based indirect encoding for evolving
 //! large-scale neural networks"). A substrate has nodes at points in space. A small network, the
-//! CPPN, is asked for each pair of them what weight joins the one to the other. The CPPN is a
-//! genotype like any other, which evolves and travels; what [`Substrate::express`] makes of it is
-//! one too, which runs.
+//! CPPN, computes the weight of the connection between each pair of nodes. The CPPN is a genotype
+//! like any other, which evolves; [`Substrate::express`] makes the network that runs, as another
+//! genotype.
 //!
-//! The inputs of a CPPN are the point of the source, that of the target, the distance between them
-//! and 1.0. Its outputs are the weight and, where the substrate has them, the bias of the target
-//! and whether to connect at all.
+//! The inputs of a CPPN are the point of the source, the point of the target, their distance, and
+//! 1.0. Its outputs are the weight and, if the substrate needs them, the bias of the target and
+//! whether to connect at all.
 
 mod quadtree;
 mod wiring;
@@ -25,71 +25,71 @@ use std::collections::BTreeSet;
 use thiserror::Error;
 use wiring::{CppnQuery, Wiring};
 
-/// 1 to 3 coordinates, by custom from −1 to 1.
+/// 1 to 3 coordinates, usually from −1 to 1.
 pub type Point = Vec<f32>;
 
 /// Coordinates lie within ± this.
 pub const MAX_COORDINATE: f32 = 1.0e6;
 
-/// Pairs that a CPPN is asked for at most, by what they cost: of 9,150,625 (all of 55 by 55 points
-/// to all of as many) a network takes 1.5 s and 36 bytes a pair on a core of a Xeon, and the
-/// substrate 17 bytes a pair: 53 in all.
+/// The most pairs of nodes, because of their cost: with 9,150,625 pairs (all of 55 by 55 points to
+/// all of 55 by 55) a network takes 1.5 s and 36 bytes per pair on a core of a Xeon, and the
+/// substrate 17 bytes per pair: 53 in total.
 pub const MAX_PAIRS: usize = 10_000_000;
 
-/// Bytes that a pair takes while a substrate is made, and while a network on it is.
+/// The bytes per pair while a substrate is made, and while a network on it is made.
 const IN_SUBSTRATE: usize = 53;
 const IN_NETWORK: usize = 60;
 
-/// What a substrate is made of. [`Plan::new`] has the defaults, [`Substrate::new`] checks it.
+/// The description of a substrate. [`Plan::new`] has the defaults, [`Substrate::new`] checks it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
     pub inputs: Vec<Point>,
     pub hidden: Hidden,
     pub outputs: Vec<Point>,
-    /// Of the hidden nodes.
+    /// The activation of the hidden nodes.
     pub activation: Activation,
     pub output_activation: Activation,
-    /// The weight and the bias of a CPPN's output 1.0; more than 0, at most 1000.
+    /// The weight and the bias for a CPPN's output 1.0; more than 0, at most 1000.
     pub weight_range: f32,
     pub expression: Expression,
-    /// Whether the CPPN has an output for the bias of a node, asked for between the origin and the
-    /// node.
+    /// Whether the CPPN has an output for the bias of a node, computed for the pair of the origin
+    /// and the node.
     pub bias: bool,
 }
 
-/// Where the hidden nodes are.
+/// The positions of the hidden nodes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Hidden {
-    /// On layers, of which the joins say which lead to which: 0 is the inputs, the last the
-    /// outputs. A layer that leads to itself or a lower one does so recurrently.
+    /// On layers. The joins say which layer leads to which: 0 is the inputs, the last the outputs.
+    /// The connections from a layer to itself or to a lower layer are recurrent.
     Placed { layers: Vec<Vec<Point>>, joins: Vec<(u32, u32)> },
-    /// Where the weights that the CPPN gives vary.
+    /// At positions where the weights of the CPPN vary.
     Found(Quadtree),
 }
 
 impl Hidden {
-    /// Layers of which each leads to the next.
+    /// Layers that each lead to the next.
     pub fn layers(layers: Vec<Vec<Point>>) -> Hidden {
         let joins = (0..=layers.len() as u32).map(|from| (from, from + 1)).collect();
         Hidden::Placed { layers, joins }
     }
 }
 
-/// Which pairs of nodes are connected.
+/// The rule for which pairs of nodes are connected.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Expression {
-    /// Those whose weight output is beyond ± this, from 0 to less than 1; what is beyond is scaled
-    /// to the range.
+    /// Pairs whose weight output is beyond ± this, from 0 to less than 1; the rest of the output is
+    /// scaled to the range.
     Threshold(f32),
-    /// Those for which a further output of the CPPN is more than 0: the link expression output
+    /// Pairs for which a further output of the CPPN is more than 0: the link expression output
     /// (Verbancsics & Stanley 2011, "Constraining connectivity to encourage modularity in
     /// HyperNEAT").
     Leo,
 }
 
 impl Plan {
-    /// Inputs that lead to outputs, by the paper's figures: weights within ±3, none for an output
-    /// within ±0.2.
+    /// Inputs that lead to outputs, with the paper's values: weights within ±3, no connection for
+    /// an output within ±0.2.
     pub fn new(inputs: Vec<Point>, outputs: Vec<Point>) -> Plan {
         Plan {
             inputs,
@@ -104,9 +104,9 @@ impl Plan {
     }
 }
 
-/// The centres of the cells of a regular grid from −1 to 1, the first coordinate changing slowest.
+/// The centres of the cells of a regular grid from −1 to 1. The first coordinate changes slowest.
 ///
-/// A grid of other sizes covers the same space, which is what lets a CPPN be expressed at another
+/// Grids of different sizes cover the same space. That is why a CPPN can be expressed at another
 /// resolution.
 ///
 /// # Errors
@@ -125,7 +125,7 @@ pub fn grid(sizes: &[u32]) -> Result<Vec<Point>, SubstrateError> {
     Ok(sizes.iter().fold(vec![Vec::new()], add_axis))
 }
 
-/// Why a plan makes no substrate, or a genotype is none of its CPPNs.
+/// Why a plan is not a substrate, or a genotype is not a CPPN of a substrate.
 #[derive(Clone, Copy, Debug, PartialEq, Error)]
 pub enum SubstrateError {
     #[error("grid: expected 1 to 3 sizes, for 1 to {MAX_NODES} points in all")]
@@ -176,7 +176,7 @@ impl Plan {
         self.inputs.first().map_or(0, Vec::len)
     }
 
-    /// From the inputs to the outputs; none between them where they are found.
+    /// The layers from the inputs to the outputs; without the hidden ones if these are found.
     fn layers(&self) -> Vec<&[Point]> {
         let placed = match &self.hidden {
             Hidden::Placed { layers, .. } => &layers[..],
@@ -265,7 +265,7 @@ impl Plan {
     }
 }
 
-/// A plan that is sound: every CPPN of its shape can be expressed on it.
+/// A valid plan: every CPPN of its shape can be expressed on it.
 #[derive(Clone, Debug)]
 pub struct Substrate {
     plan: Plan,
@@ -280,8 +280,8 @@ enum Layout {
 
 impl Substrate {
     /// # Errors
-    /// [`SubstrateError`]; the size is bounded before anything of that size is made, by
-    /// [`SubstrateError::TooLarge`], which counts all pairs that could be connected.
+    /// [`SubstrateError`]. [`SubstrateError::TooLarge`] counts all pairs that may be connected,
+    /// before anything of that size is allocated.
     pub fn new(plan: Plan) -> Result<Substrate, SubstrateError> {
         plan.check()?;
         memory::check(memory::product(&[plan.size().1, IN_SUBSTRATE]))?;
@@ -296,22 +296,22 @@ impl Substrate {
         &self.plan
     }
 
-    /// Coordinates of a point.
+    /// The number of coordinates of a point.
     pub fn dimensions(&self) -> usize {
         self.plan.dimensions()
     }
 
-    /// The most connections that a network can have: the work of expressing one.
+    /// The most connections of a network: the work of expressing a network.
     pub fn pairs(&self) -> usize {
         self.plan.size().1
     }
 
-    /// Of the networks that it gives.
+    /// The shape of the networks.
     pub fn shape(&self) -> Shape {
         Shape { inputs: self.plan.inputs.len() as u32, outputs: self.plan.outputs.len() as u32 }
     }
 
-    /// Of its CPPNs.
+    /// The shape of the CPPNs.
     pub fn cppn_shape(&self) -> Shape {
         let leo = self.plan.expression == Expression::Leo;
         Shape {
@@ -323,14 +323,13 @@ impl Substrate {
     /// The network that a CPPN describes, as a genotype.
     ///
     /// # Errors
-    /// [`SubstrateError::Cppn`] for a genotype of another shape than [`Substrate::cppn_shape`];
-    /// with nodes that are found, two ids that collide.
+    /// [`SubstrateError::Cppn`] for a genotype with another shape than [`Substrate::cppn_shape`];
+    /// and, with found nodes, two ids that collide.
     pub fn express(&self, cppn: &Genotype) -> Result<Genotype, SubstrateError> {
         self.express_until_cancelled(cppn, &NeverCancelled)
     }
 
-    /// The same until the token cancels it: a large CPPN that is asked for each of ten million
-    /// pairs takes hours.
+    /// Does the same until the token cancels it: a large CPPN with ten million pairs takes hours.
     ///
     /// # Errors
     /// Those of [`Substrate::express`], and [`SubstrateError::Cancelled`].
@@ -353,8 +352,8 @@ impl Substrate {
     }
 }
 
-/// A task's parameters as they suit CPPNs: weights of both signs, functions that repeat, mirror and
-/// fade, and no recurrence, as a CPPN has no time.
+/// A task's parameters, adapted to CPPNs: weights of both signs, functions that repeat, mirror and
+/// fade, and no recurrence, because a CPPN runs a single step.
 pub fn cppn_parameters(task: Parameters) -> Parameters {
     use Activation::{Gaussian, Identity, Sigmoid, Sin, Tanh};
     Parameters {

@@ -1,11 +1,11 @@
-//! Crossover: one child of two parents (Stanley & Miikkulainen 2002, section III-B).
+//! Crossover: makes one child from two parents (Stanley & Miikkulainen 2002, section III-B).
 
 use crate::base::rng::{RandomBits, Stream};
 use crate::genome::genotype::Genotype;
 use crate::genome::neuron::Neuron;
 use crate::genome::parameters::Parameters;
 
-/// Which parent a gene's value comes from.
+/// The parent from which a gene's value comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Share {
     Fitter,
@@ -13,14 +13,14 @@ pub(crate) enum Share {
     Both,
 }
 
-/// Which parent each gene of a child comes from.
+/// The parent from which each gene of a child comes.
 pub(crate) struct Shares {
     pub connections: Vec<Share>,
     pub neurons: Vec<Share>,
 }
 
 impl Shares {
-    /// All of the fitter parent, until something else is noted.
+    /// All genes from the fitter parent, until a change is recorded.
     pub fn new(fitter: &Genotype) -> Shares {
         let connections = vec![Share::Fitter; fitter.weights.len()];
         Shares { connections, neurons: vec![Share::Fitter; fitter.neurons.len()] }
@@ -30,17 +30,18 @@ impl Shares {
 /// How the genes that both parents have are combined.
 #[derive(Clone, Copy)]
 enum Mix {
-    /// Each from either parent.
+    /// Each gene from either parent.
     Multipoint,
-    /// With the mean of their weights, biases and gains; the rest from either parent.
+    /// The mean of weights, biases and gains; the other values from either parent.
     Average,
-    /// With weights drawn around and between both; the rest from either parent.
+    /// Weights are drawn around and between the parents' weights; the other values from either
+    /// parent.
     SimulatedBinary,
-    /// Below this position from the first parent, from there on from the second.
+    /// Genes below this position from the first parent, the others from the second.
     SinglePoint(usize),
 }
 
-/// A child with the genes of the first parent, who is the fitter; those that the other has as well
+/// A child with the genes of the first parent, which is the fitter. Genes that both parents have
 /// are combined. The parents must have the same inputs and outputs.
 pub fn crossover(
     fitter: &Genotype,
@@ -51,7 +52,7 @@ pub fn crossover(
     cross(fitter, other, p, rng, None)
 }
 
-/// The same; notes whose each gene is.
+/// Makes a child, and records the parent of each gene.
 pub(crate) fn cross(
     fitter: &Genotype,
     other: &Genotype,
@@ -61,7 +62,7 @@ pub(crate) fn cross(
 ) -> Genotype {
     let (connections, neurons) = (fitter.weights.len(), fitter.neurons.len());
     let (point, single) = (rng.unit(), rng.chance(p.single_point));
-    // a share of nothing draws nothing
+    // a share of 0 draws no number
     let simulated = p.simulated_binary > 0.0 && rng.chance(p.simulated_binary);
     let mix = |genes: usize, average: bool| match (average, single) {
         _ if simulated => Mix::SimulatedBinary,
@@ -116,9 +117,9 @@ fn combine_connections(
     });
 }
 
-/// Simulated binary crossover within plus and minus `weight_limit` (Deb & Agrawal 1995; the bounds
-/// are those of Deb's program of NSGA-II): one of two numbers at the same distance from the middle
-/// of the parents'.
+/// Simulated binary crossover within plus and minus `weight_limit` (Deb & Agrawal 1995, with the
+/// bounds of Deb's program of NSGA-II): one of two numbers at the same distance from the mean of
+/// the parents.
 fn simulated_binary(mine: f32, theirs: f32, unit: f64, lower: bool, p: &Parameters) -> f32 {
     let (low, high) = (f64::from(mine.min(theirs)), f64::from(mine.max(theirs)));
     let (range, limit) = (high - low, f64::from(p.weight_limit));
@@ -165,7 +166,7 @@ fn note(shares: &mut Option<&mut [Share]>, at: usize, share: Share) {
     }
 }
 
-/// Positions of what two ascending lists have in common.
+/// The positions of the common items of two ascending lists.
 pub(crate) fn aligned<K: Ord>(mine: &[K], theirs: &[K], mut both: impl FnMut(usize, usize)) {
     if std::ptr::eq(mine, theirs) {
         return (0..mine.len()).for_each(|at| both(at, at));

@@ -6,8 +6,8 @@ use crate::genome::genotype::Genotype;
 use crate::genome::parameters::Parameters;
 use crate::variation::crossover::{Share, Shares, aligned};
 
-/// A copy whose weights move by a normal step each, and together along the line towards another
-/// genotype, in the genes that both have. Biases move too where mutation moves biases.
+/// A copy whose weights each move by a normal step, and together along the line towards another
+/// genotype, in the genes that both have. Biases move too if mutation moves biases.
 pub(crate) fn iso_line(
     of: &Genotype,
     towards: &Genotype,

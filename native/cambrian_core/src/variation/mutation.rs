@@ -1,6 +1,6 @@
 //! The operators that change one genotype.
 
-/// Operators by the names of their functions, which are those of their rates among the parameters.
+/// Operators by the names of their functions. Their rates have the same names among the parameters.
 macro_rules! operators {
     ($($name:ident),*) => {
         &[$($crate::variation::mutation::Operator {
@@ -22,14 +22,14 @@ use crate::genome::parameters::Parameters;
 use std::sync::LazyLock;
 use thiserror::Error;
 
-/// The operator found nothing in this genotype that it could change.
+/// An error: the operator found nothing in this genotype that it could change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("the operator does not apply to this genotype")]
 pub struct NotApplicable;
 
 type Applied = Result<(), NotApplicable>;
 
-/// A mutation operator: its name, its rate among the parameters, and what it does.
+/// A mutation operator: its name, its rate among the parameters, and its function.
 #[derive(Clone, Copy)]
 pub struct Operator {
     pub name: &'static str,
@@ -50,7 +50,7 @@ impl Operator {
     /// A changed copy.
     ///
     /// # Errors
-    /// [`NotApplicable`] where nothing could be changed.
+    /// [`NotApplicable`] if there is nothing to change.
     pub fn apply(
         &self,
         genotype: &Genotype,
@@ -63,8 +63,8 @@ impl Operator {
     }
 }
 
-/// What made a genotype of its parents: a set of operators, mating and tuning among them. One
-/// without parents came with the first generation, or by injection from elsewhere.
+/// The operators that made a genotype from its parents, with crossover and tuning among them. A
+/// genotype without parents came with the first generation, or was injected.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Operators(pub(crate) u64);
 
@@ -78,7 +78,7 @@ impl Operators {
         Operators(self.0 | more.0)
     }
 
-    /// In the order in which they worked.
+    /// The names, in the order in which the operators are applied.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
         let is = move |one: Operators, name| (self.0 & one.0 != 0).then_some(name);
         let all = OPERATORS.iter().zip(0..);
@@ -93,7 +93,7 @@ impl Operators {
         first.chain(mutations).chain(is(Self::TUNING, "tuning"))
     }
 
-    /// `None` for a name that is none.
+    /// `None` for an unknown name.
     pub fn named(name: &str) -> Option<Operators> {
         match name {
             "injection" => Some(Self::INJECTION),
@@ -108,13 +108,13 @@ impl Operators {
     }
 }
 
-/// Applies each operator with the probability that the parameters give it; one that does not
-/// apply is passed over. The answer is what was applied.
+/// Applies each operator with the probability in the parameters; skips an operator that does not
+/// apply. Returns the applied operators.
 pub fn mutate(genotype: &mut Genotype, parameters: &Parameters, rng: &mut Stream) -> Operators {
     let mut applied = Operators::default();
     for (operator, bit) in OPERATORS.iter().zip(0..) {
         let rate = (operator.rate)(parameters);
-        // an operator that is off draws nothing, so that a new one changes no old run
+        // an operator with rate 0 draws nothing, so that a new operator does not change old runs
         if rate > 0.0 && rng.chance(rate) && (operator.apply)(genotype, parameters, rng).is_ok() {
             applied.0 |= 1 << bit;
         }

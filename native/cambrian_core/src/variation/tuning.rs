@@ -1,10 +1,10 @@
 //! Memetic tuning: before selection, the weights of the fittest new genotypes are tuned within a
 //! budget of evaluations.
 //!
-//! It works in rounds. In the first round each genotype asks for its own score. In those that
-//! follow, each genotype that is tuned asks for the scores of some candidates. All candidates of a
-//! round can be evaluated at once and anywhere, so the result does not depend on who evaluates
-//! which of them when.
+//! Tuning works in rounds. In the first round each genotype requests its own score. In later
+//! rounds, each tuned genotype requests the scores of some candidates. All candidates of a round
+//! can be evaluated at the same time on any node, so the result does not depend on the order of
+//! evaluations.
 
 mod cma_es;
 mod covariance;
@@ -23,30 +23,30 @@ use crate::task::{Outcome, Score};
 use rayon::prelude::*;
 use std::sync::Arc;
 
-/// A generation that is being evaluated and tuned.
+/// A generation during its evaluation and tuning.
 #[derive(Clone, Debug)]
 pub struct Tuning {
     parameters: Arc<Parameters>,
     seed: u64,
     generation: u64,
-    /// Each newcomer with what became of it, once that is known; and its ages.
+    /// Each newcomer with its outcome, once it is known, and its ages.
     newcomers: Vec<(Newcomer, Ages)>,
-    /// Of those that are tuned, from the second round on.
+    /// The searches of the tuned newcomers, from the second round on.
     searches: Option<Vec<Search>>,
-    /// The fittest that the last round made fitter than it was.
+    /// The fittest newcomer that the last round improved.
     improved: Option<usize>,
     tally: Tally,
     is_incomplete: bool,
 }
 
-/// A genotype with what its evaluation came to; `Skipped` until then.
+/// A genotype with the outcome of its evaluation; `Skipped` until then.
 #[derive(Clone, Debug)]
 pub(crate) struct Newcomer {
     pub genotype: Arc<Genotype>,
     pub outcome: Outcome,
 }
 
-/// Evaluations that were made, and how many of them failed.
+/// How many evaluations were made, and how many of them failed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     pub evaluations: u64,
@@ -62,7 +62,7 @@ impl Tally {
     }
 }
 
-/// A genotype with the best weights that were found, and their score.
+/// A genotype with the best weights found so far, and their score.
 #[derive(Clone, Debug)]
 struct Tuned {
     genotype: Arc<Genotype>,
@@ -76,7 +76,7 @@ struct Search {
     rng: Stream,
     best: Tuned,
     method: Method,
-    /// What waits for a score; nothing any more when it has ended.
+    /// The genotypes that wait for a score; empty when the tuning has ended.
     asked: Vec<Arc<Genotype>>,
     /// Evaluations so far, and since the last improvement.
     spent: usize,
@@ -89,12 +89,12 @@ enum Method {
     CmaEs(CmaEs),
 }
 
-/// Weights beyond which CMA-ES is the separable one: the covariance of 500 takes 4 MB and half a
-/// second to decompose, that of a million would take 16 TB.
+/// The most weights for CMA-ES with a full covariance. The covariance of 500 weights takes 4 MB,
+/// and half a second to decompose; the covariance of a million weights would take 16 TB.
 const MAX_FULL_DIMENSION: usize = 500;
 
-/// Estimates the bytes that tuning takes for each genotype of a generation, if all are like this
-/// one.
+/// Estimates the bytes that tuning takes for each genotype of a generation, if all are similar to
+/// `like`.
 pub(crate) fn bytes(p: &Parameters, like: &Genotype) -> usize {
     let weights = like.connections().len() + like.nodes().len();
     let own = match p.tuning {
@@ -106,14 +106,14 @@ pub(crate) fn bytes(p: &Parameters, like: &Genotype) -> usize {
     (f64::from(p.tuning_share) * (own + LAMBDA * like.bytes()) as f64) as usize
 }
 
-/// Points that CMA-ES asks for at once, of the largest genotypes.
+/// The number of points that CMA-ES requests at once for the largest genotypes.
 const LAMBDA: usize = 45;
 
-/// Searches that are worth another thread: a step of one takes some 10 µs.
+/// How many searches are worth another thread: a step of one takes some 10 µs.
 const GRAIN: usize = 16;
 
 impl Tuning {
-    /// Ages may be empty: all nodes count as new then.
+    /// Ages may be empty: then all nodes count as new.
     pub(crate) fn new<'a>(
         newcomers: impl Iterator<Item = (&'a Arc<Genotype>, &'a Ages)>,
         parameters: &Arc<Parameters>,
@@ -137,7 +137,7 @@ impl Tuning {
         }
     }
 
-    /// What is to be evaluated in this round; nothing when all is done.
+    /// The genotypes to evaluate in this round; empty when all rounds are done.
     pub fn candidates(&self) -> Vec<Arc<Genotype>> {
         match &self.searches {
             None => {
@@ -149,7 +149,7 @@ impl Tuning {
         }
     }
 
-    /// Whether these are outcomes for the candidates of this round: as many, of finite numbers.
+    /// Whether these are outcomes for the candidates of this round: as many, with finite numbers.
     pub fn expects(&self, outcomes: &[Outcome]) -> bool {
         let asked = match &self.searches {
             None => self.newcomers.len(),
@@ -163,10 +163,11 @@ impl Tuning {
         self.searches.is_some() || self.newcomers.is_empty()
     }
 
-    /// Takes the outcome of each candidate of this round, in their order; the next round begins.
+    /// Takes the outcome of each candidate of this round, in their order, and begins the next
+    /// round.
     ///
     /// # Panics
-    /// If they are not what it [`expects`](Tuning::expects).
+    /// If [`expects`](Tuning::expects) returns false for the outcomes.
     pub fn tell(&mut self, outcomes: Vec<Outcome>) {
         assert!(self.expects(&outcomes), "an outcome for each candidate and no more");
         self.tally.count(&outcomes);
@@ -197,7 +198,7 @@ impl Tuning {
         self.improved = improved.into_iter().flatten().reduce(fitter).map(|best| best.0);
     }
 
-    /// Searches from the fittest newcomers, which ask already.
+    /// Searches from the fittest newcomers, which already have requests.
     fn begin(&self) -> Vec<Search> {
         let p = &*self.parameters;
         if p.tuning == Tuner::None {
@@ -225,7 +226,7 @@ impl Tuning {
         order.into_iter().filter_map(search).collect()
     }
 
-    /// The fittest of those that the last round made fitter, which all are after the first; as an
+    /// The fittest newcomer that the last round improved (in the first round all count), as an
     /// index among the newcomers.
     pub fn improved(&self) -> Option<usize> {
         self.improved
@@ -237,29 +238,29 @@ impl Tuning {
         Some(Tuned { genotype: Arc::clone(genotype), score: outcome.score()?.clone() })
     }
 
-    /// The best weights that were found for a newcomer so far, with its genotype; its own if none
-    /// were.
+    /// The best weights found so far for a newcomer, in its genotype; its own weights if none are
+    /// better.
     pub fn best(&self, newcomer: usize) -> &Arc<Genotype> {
         let found = self.searches.iter().flatten().find(|search| search.newcomer == newcomer);
         found.map_or(&self.newcomers[newcomer].0.genotype, |search| &search.best.genotype)
     }
 
-    /// A limit came before the round was over.
+    /// Records that a limit ended the round early.
     pub(crate) fn mark_incomplete(&mut self) {
         self.is_incomplete = true;
     }
 
-    /// Whether a limit left some candidates out.
+    /// Whether a limit left some candidates without an outcome.
     pub fn is_incomplete(&self) -> bool {
         self.is_incomplete
     }
 
-    /// What was evaluated so far in this generation.
+    /// The evaluations so far in this generation.
     pub fn tally(&self) -> Tally {
         self.tally
     }
 
-    /// The outcome of each new genotype, and how many evaluations that took.
+    /// The outcome of each new genotype, and the number of evaluations.
     pub(crate) fn finish(self) -> (Vec<Newcomer>, Tally) {
         let mut newcomers: Vec<Newcomer> =
             self.newcomers.into_iter().map(|(newcomer, _)| newcomer).collect();
@@ -272,8 +273,8 @@ impl Tuning {
 }
 
 impl Search {
-    /// Takes the outcomes of what it asked for, if it did, and asks for more; whether there is a
-    /// new best. Both methods go by rank, in which what failed comes last.
+    /// Takes the outcomes of its requests, if it had any, and makes new requests. Returns whether
+    /// there is a new best. Both methods use ranks, in which failed candidates are last.
     fn tell(&mut self, outcomes: Vec<Outcome>, p: &Parameters) -> bool {
         if outcomes.is_empty() {
             return false;
@@ -310,7 +311,7 @@ impl Search {
 }
 
 impl Method {
-    /// `None` where nothing is to be tuned.
+    /// `None` if there is nothing to tune.
     fn new(start: &Tuned, ages: &Ages, p: &Parameters) -> Option<Method> {
         let point = weights(&start.genotype, p);
         if point.is_empty() {
@@ -345,12 +346,12 @@ impl Method {
     }
 }
 
-/// Whether biases are tuned: where they evolve at all.
+/// Whether biases are tuned: only if they evolve at all.
 fn with_biases(p: &Parameters) -> bool {
     p.perturb_biases > 0.0
 }
 
-/// The weights of the enabled connections, in their order, and then the biases, if these are tuned.
+/// The weights of the enabled connections, in their order, then the biases, if they are tuned.
 fn weights(g: &Genotype, p: &Parameters) -> Vec<f32> {
     let links = g
         .weights
@@ -362,7 +363,7 @@ fn weights(g: &Genotype, p: &Parameters) -> Vec<f32> {
     links.chain(biases).collect()
 }
 
-/// The genotype with these weights, each within `weight_limit`.
+/// The genotype with these weights, each limited to `weight_limit`.
 fn with_weights(g: &Genotype, point: &[f32], p: &Parameters) -> Genotype {
     let mut tuned = g.clone();
     let links = tuned.weights.iter_mut().zip(&tuned.enabled).filter(|(_, enabled)| **enabled);
@@ -373,7 +374,7 @@ fn with_weights(g: &Genotype, point: &[f32], p: &Parameters) -> Genotype {
     tuned
 }
 
-/// The nodes that have weights, with the places of these among all that are tuned.
+/// The nodes with weights, and the positions of their weights among all tuned weights.
 fn tunable(g: &Genotype, ages: &Ages, p: &Parameters) -> Vec<Tunable> {
     let age = |at: usize| ages.get(at).copied().unwrap_or(0);
     let mut nodes: Vec<Tunable> =
@@ -386,13 +387,13 @@ fn tunable(g: &Genotype, ages: &Ages, p: &Parameters) -> Vec<Tunable> {
     nodes
 }
 
-/// Of each node but the inputs, in their order, how many generations of breeding ago it last
-/// changed; hill climbing wants to know. They are no genes: equal genotypes are equal however they
-/// came about.
+/// For each node except inputs, in their order, the number of generations since it last changed,
+/// for hill climbing. Ages are not genes: genotypes with the same genes are equal, whatever their
+/// ages.
 pub type Ages = Vec<u32>;
 
-/// The ages of a child's nodes: 0 where its kind or which enabled connections lead into it is not
-/// as in the parent, else one more than there.
+/// The ages of a child's nodes: 0 if the node's kind or its incoming enabled connections differ
+/// from the parent's, else the parent's age plus one.
 pub(crate) fn ages(child: &Genotype, parent: &Genotype, of_parent: &Ages) -> Ages {
     let index = parent.topology.index();
     let (sources, of_sources) = (sources(child), sources(parent));
@@ -407,7 +408,7 @@ pub(crate) fn ages(child: &Genotype, parent: &Genotype, of_parent: &Ages) -> Age
     (0..child.neurons.len()).map(|at| age(at).unwrap_or(0)).collect()
 }
 
-/// Of each node but the inputs, the enabled connections into it.
+/// For each node except inputs, its incoming enabled connections.
 fn sources(g: &Genotype) -> Vec<Vec<ConnectionId>> {
     let mut sources = vec![Vec::new(); g.neurons.len()];
     let t = &g.topology;

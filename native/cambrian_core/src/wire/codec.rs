@@ -1,9 +1,9 @@
 //! A genotype as bytes: one canonical MessagePack array, the same on every machine.
 //!
-//! `docs/wire-format.md` describes it for other readers. Numbers of one kind stand together,
-//! little-endian, in one `bin` each; a column in which all have the usual value is empty. The ends
-//! of connections are indexes into the nodes, in (layer, id) order; the ids of inputs, outputs and
-//! connections follow from what they are and do not travel.
+//! `docs/wire-format.md` describes it for other readers. Numbers of one kind are in one `bin`, in
+//! little-endian order; if all of them have the usual value, the `bin` is empty. The ends of
+//! connections are indexes into the nodes, in (layer, id) order. The ids of inputs, outputs and
+//! connections can be computed, so they are not encoded.
 
 mod columns;
 mod earlier;
@@ -19,10 +19,10 @@ use serde_bytes::Bytes;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-/// The version of the schema that is written.
+/// The version of the schema that this release writes.
 pub const VERSION: u64 = 3;
 
-/// Longer bytes are refused unread.
+/// Longer bytes are refused without reading them.
 pub const MAX_BYTES: usize = 16 << 20;
 
 pub type GenotypeId = [u8; 32];
@@ -32,15 +32,15 @@ pub type GenotypeId = [u8; 32];
 pub enum CodecError {
     #[error("{0} bytes; expected at most {MAX_BYTES}")]
     TooLarge(usize),
-    /// Not an array of the right kinds, cut short, or columns whose lengths disagree.
+    /// Not an array of the right kinds, cut short, or columns with different lengths.
     #[error("not the bytes of a genotype")]
     Malformed,
     #[error("genotype version {0}; this release reads up to {VERSION}")]
     UnsupportedVersion(u64),
-    /// A kind of activation, aggregation, dynamics or plasticity that this release has not.
+    /// An activation, aggregation, dynamics or plasticity that this release does not know.
     #[error("unknown {0} {1}")]
     UnknownGene(&'static str, u8),
-    /// The same genotype has other, canonical bytes.
+    /// These bytes decode to a genotype whose canonical bytes are different.
     #[error("not the canonical bytes of this genotype")]
     NotCanonical,
     #[error(transparent)]
@@ -93,10 +93,10 @@ pub fn encode(genotype: &Genotype) -> Vec<u8> {
     bytes
 }
 
-/// Reads canonical bytes from anyone; those of earlier versions too.
+/// Reads the canonical bytes of this or an earlier version, from any sender.
 ///
 /// # Errors
-/// [`CodecError`]; memory stays in proportion to the bytes that were given.
+/// [`CodecError`]. The memory is proportional to the given bytes.
 pub fn decode(bytes: &[u8]) -> Result<Genotype, CodecError> {
     if bytes.len() > MAX_BYTES {
         return Err(CodecError::TooLarge(bytes.len()));
@@ -113,7 +113,7 @@ pub fn decode(bytes: &[u8]) -> Result<Genotype, CodecError> {
     }
 }
 
-/// The genotype's name: SHA-256 of its canonical bytes.
+/// The id of a genotype: the SHA-256 of its canonical bytes.
 pub fn id(genotype: &Genotype) -> GenotypeId {
     id_of(&encode(genotype))
 }
@@ -122,7 +122,7 @@ pub(crate) fn id_of(canonical: &[u8]) -> GenotypeId {
     Sha256::digest(canonical).into()
 }
 
-/// The number at the head of an array.
+/// The number at the start of an array.
 pub(crate) fn version(mut bytes: &[u8]) -> Option<u64> {
     rmp::decode::read_array_len(&mut bytes).ok()?;
     rmp::decode::read_int(&mut bytes).ok()
@@ -140,7 +140,7 @@ impl Columns<'_> {
     }
 }
 
-/// The node table that the rest refers to.
+/// The node table that the other columns refer to.
 struct Nodes {
     inputs: u32,
     outputs: u32,
@@ -148,7 +148,7 @@ struct Nodes {
 }
 
 impl Nodes {
-    /// With the inputs and outputs, which do not travel.
+    /// Reads the nodes, and adds the inputs and outputs, which are not encoded.
     fn read(inputs: u32, outputs: u32, ids: &[u8], layers: &[u8]) -> Result<Nodes, CodecError> {
         let hidden = read_places(ids, layers)?;
         let count = hidden.len() + inputs as usize + outputs as usize;

@@ -1,8 +1,7 @@
-//! zstd, with its size known before anything is unpacked.
+//! Compression by zstd. The unpacked size is known before anything is unpacked.
 //!
-//! The dictionary holds what genotypes have in common, such as the ids of the first splits, which
-//! are the same in every population of the world: `bench/dictionary.rs` made it, and shows what it
-//! is worth.
+//! The dictionary holds the common content of genotypes, such as the ids of the first splits, which
+//! are the same in every population. `bench/dictionary.rs` made it, and measures its benefit.
 
 use std::cell::RefCell;
 use zstd::bulk::{Compressor, Decompressor};
@@ -18,7 +17,7 @@ fn packer() -> std::io::Result<Compressor<'static>> {
     Ok(packer)
 }
 
-// one for each thread: making one takes longer than packing a genotype
+// one packer per thread: making a packer takes longer than packing a genotype
 thread_local! {
     static PACKER: RefCell<Compressor<'static>> =
         RefCell::new(packer().expect("a dictionary and a level of zstd's"));
@@ -26,14 +25,14 @@ thread_local! {
         RefCell::new(Decompressor::with_dictionary(DICTIONARY).expect("a dictionary of zstd's"));
 }
 
-/// One frame, which says its size.
+/// Packs bytes into one frame, which states its size.
 pub(crate) fn compress(bytes: &[u8]) -> Vec<u8> {
     PACKER
         .with_borrow_mut(|packer| packer.compress(bytes))
         .expect("zstd has room for its own bound")
 }
 
-/// The bytes that a frame says it unpacks to.
+/// The unpacked size that a frame states.
 pub(crate) fn unpacked_size(frame: &[u8]) -> Option<usize> {
     usize::try_from(zstd_safe::get_frame_content_size(frame).ok()??).ok()
 }

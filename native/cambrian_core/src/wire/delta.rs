@@ -1,8 +1,8 @@
-//! One genotype as a difference to another, which the reader holds.
+//! One genotype as a difference to another genotype (the base), which the reader holds.
 //!
-//! First what genes go and come, then every value that differs: the exclusive or of the two, so
-//! that what is the same is nought and compresses to next to nothing. `docs/wire-format.md`
-//! describes it.
+//! First the genes that are removed and added, then every value as the exclusive or of the two
+//! genotypes: equal values are zero and compress to almost nothing. `docs/wire-format.md` describes
+//! it.
 
 use crate::genome::genotype::{self, Genotype, MAX_CONNECTIONS};
 use crate::genome::innovation::ConnectionId;
@@ -16,7 +16,7 @@ use thiserror::Error;
 
 pub const VERSION: u64 = 1;
 
-/// Longer differences are refused unread.
+/// Longer differences are refused without reading them.
 pub const MAX_BYTES: usize = codec::MAX_BYTES;
 
 /// Why bytes are not a difference to this genotype.
@@ -28,14 +28,14 @@ pub enum DeltaError {
     Malformed,
     #[error("difference version {0}; this release reads {VERSION}")]
     UnsupportedVersion(u64),
-    /// It is one to another genotype, which has this id.
+    /// A difference to another genotype, which has this id.
     #[error("a difference to another genotype")]
     WrongBase(GenotypeId),
     #[error("the values are not one zstd frame of the size of their genes")]
     Decompression,
     #[error(transparent)]
     Genotype(CodecError),
-    /// What comes of it is not the genotype that it names.
+    /// The result is not the genotype that the difference names.
     #[error("what comes of it is not the genotype that it names")]
     WrongId,
 }
@@ -57,12 +57,12 @@ struct Body<'a> {
     /// Indexes into the target's nodes.
     froms: &'a Bytes,
     tos: &'a Bytes,
-    /// Of the target's values and those of a base that has its genes; empty where they are the
-    /// same.
+    /// The exclusive or of the target's values and the base's values for the same genes; empty if
+    /// all are equal.
     values: &'a Bytes,
 }
 
-/// What makes `target` of `base`.
+/// The difference that makes `target` from `base`.
 pub fn diff(base: &Genotype, target: &Genotype) -> Vec<u8> {
     let (old, new) = (&*base.topology, &*target.topology);
     let added: Vec<Place> = new.places[new.hidden()]
@@ -100,9 +100,9 @@ pub fn diff(base: &Genotype, target: &Genotype) -> Vec<u8> {
     })
 }
 
-/// Of each connection `here`, whether it is missing `there`, or one of its nodes is not at its
-/// place: a node whose layer changed has the same id, and so have its connections, which go with
-/// it.
+/// For each connection of `here`, whether it is missing in `there`, or an end of it has another
+/// place. A node whose layer changed keeps its id, and so do its connections; they are removed with
+/// the node.
 fn not_in(there: &Topology, here: &Topology) -> Vec<bool> {
     let placed: Vec<bool> =
         here.places.iter().map(|place| there.find_place(*place).is_ok()).collect();
@@ -116,11 +116,11 @@ fn pack(body: &Body) -> Vec<u8> {
     rmp_serde::to_vec(body).expect("writing numbers to memory cannot fail")
 }
 
-/// The target of a difference to `base`, from anyone.
+/// Applies a difference to `base`. The bytes may come from any sender.
 ///
 /// # Errors
-/// [`DeltaError`]; never another genotype than the one named. Memory stays in proportion to the
-/// base and the bytes.
+/// [`DeltaError`]. The result is never another genotype than the named one. The memory is
+/// proportional to the base and the bytes.
 pub fn patch(base: &Genotype, delta: &[u8]) -> Result<Genotype, DeltaError> {
     let body = read(delta)?;
     if codec::id(base) != *body.base {
@@ -134,7 +134,7 @@ pub fn patch(base: &Genotype, delta: &[u8]) -> Result<Genotype, DeltaError> {
     if codec::id(&target) == *body.target { Ok(target) } else { Err(DeltaError::WrongId) }
 }
 
-/// The ids that it says it leads from and to.
+/// The ids of the base and of the target, as the bytes state them.
 pub fn ends(delta: &[u8]) -> Option<(GenotypeId, GenotypeId)> {
     let body = read(delta).ok()?;
     Some((*body.base, *body.target))
@@ -153,7 +153,7 @@ fn read(delta: &[u8]) -> Result<Body<'_>, DeltaError> {
 }
 
 impl Body<'_> {
-    /// That of the target.
+    /// The topology of the target.
     fn topology(&self, old: &Topology) -> Result<Topology, DeltaError> {
         let stays = kept(&self.gone_nodes, old.hidden().len())?;
         let hidden = old.places[old.hidden()].iter().zip(stays).filter(|(_, stays)| *stays);
@@ -191,7 +191,7 @@ impl Body<'_> {
     }
 }
 
-/// Marks all of `count` but those at the indexes, which must be in order.
+/// Marks `count` items except the items at the indexes, which must be in order.
 fn kept(gone: &[u32], count: usize) -> Result<Vec<bool>, DeltaError> {
     let mut kept = vec![true; count];
     for (nth, &at) in gone.iter().enumerate() {
@@ -203,7 +203,7 @@ fn kept(gone: &[u32], count: usize) -> Result<Vec<bool>, DeltaError> {
     Ok(kept)
 }
 
-/// The values of genes.
+/// The values of the genes.
 struct Values {
     neurons: Vec<Neuron>,
     weights: Vec<f32>,
@@ -216,8 +216,8 @@ impl Values {
         Values { neurons, weights, enabled }
     }
 
-    /// Moved to where another topology has the same genes; genes that are new there have a value,
-    /// but none that matters.
+    /// Moves the values to the positions of the same genes in another topology. Genes that are new
+    /// there get an arbitrary value.
     fn aligned(&self, old: &Topology, new: &Topology) -> Values {
         let neuron = |place: &Place| match old.find_place(*place) {
             Ok(at) if at >= old.inputs as usize => self.neurons[at - old.inputs as usize],
@@ -239,7 +239,7 @@ impl Values {
         bytes
     }
 
-    /// Values of as many genes.
+    /// Reads values for as many genes.
     fn with_bytes(&self, bytes: &[u8]) -> Result<Values, CodecError> {
         let mut rest = bytes;
         let mut take = |size: usize| {

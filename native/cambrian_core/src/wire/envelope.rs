@@ -1,13 +1,14 @@
-//! A genotype signed for travel. Its bytes are hostile until proved otherwise.
+//! A signed genotype for other nodes. The reader treats its bytes as hostile until they are
+//! verified.
 //!
-//! MessagePack `[claims, signature, payload]`: what is claimed, as a `bin` that holds an array;
-//! Ed25519 over a context and that `bin`; and the genotype, whole or as a difference, whose hash is
-//! among the claims. Claims and signature alone are a [`Envelope::record`], which proves who said
-//! what of a genotype when its genes are long gone. `docs/wire-format.md` describes it.
+//! MessagePack `[claims, signature, payload]`: the claims, as a `bin` that holds an array; Ed25519
+//! over a context and that `bin`; and the genotype, whole or as a difference, whose hash is one of
+//! the claims. Claims and signature alone are an [`Envelope::record`], which still proves which key
+//! claimed what of a genotype when its genes are gone. `docs/wire-format.md` describes it.
 //!
-//! Reading goes in two steps with the receiver's own questions in between: [`read`] checks size,
-//! shape and version; then the receiver asks about realm, replay and bans; [`Envelope::open`]
-//! does what costs: signature, bounded decompression, validity, id.
+//! Reading takes two steps, and the receiver makes its own checks between them: [`read`] checks
+//! size, shape and version; then the receiver checks realm, replay and bans; [`Envelope::open`]
+//! makes the expensive checks: signature, bounded decompression, validity, id.
 
 use crate::genome::genotype::Genotype;
 use crate::wire::codec::{self, CodecError, GenotypeId};
@@ -21,7 +22,7 @@ use thiserror::Error;
 
 pub const VERSION: u64 = 2;
 
-/// Longer envelopes are refused unread.
+/// Longer envelopes are refused without reading them.
 pub const MAX_BYTES: usize = 1 << 20;
 
 pub const MAX_PARENTS: usize = 8;
@@ -30,7 +31,7 @@ pub const MAX_OPERATORS: usize = 32;
 const KIND: &str = "genotype";
 const CONTEXT: &str = "cambrian envelope 2\n";
 
-/// What the sender claims of the genotype; none of it is trusted until checked.
+/// The sender's claims about the genotype. A receiver trusts none of them before it checks them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Claims {
     pub realm: String,
@@ -39,9 +40,9 @@ pub struct Claims {
     pub generation: u64,
     /// The fitter first.
     pub parents: Vec<GenotypeId>,
-    /// What made it of its parents.
+    /// The operators that made the genotype from its parents.
     pub operators: Vec<String>,
-    /// The realm's permission to publish, if the realm asks for one ([`identity::Grant`]).
+    /// The realm's permission to publish, if the realm requires one ([`identity::Grant`]).
     pub grant: Option<Vec<u8>>,
     /// Grows with every envelope of an origin in a realm.
     pub sequence: u64,
@@ -49,12 +50,12 @@ pub struct Claims {
     pub time: u64,
 }
 
-/// What a signature is over: the claims, and of what and by whom.
+/// The signed content: the claims, the genotype's id and the origin's key.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Record {
     pub claims: Claims,
     pub genotype: GenotypeId,
-    /// What the payload is a difference to, where it is not whole.
+    /// The base of the payload, if the payload is a difference.
     pub base: Option<GenotypeId>,
     pub origin: Key,
     /// SHA-256 of the payload.
@@ -63,14 +64,14 @@ pub struct Record {
     signature: [u8; 64],
 }
 
-/// A well-formed envelope whose signature has not been looked at.
+/// A well-formed envelope whose signature is not verified yet.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Envelope {
     pub record: Record,
     payload: Vec<u8>,
 }
 
-/// Why an envelope was refused, in the order in which the questions are asked.
+/// Why an envelope was refused, in the order of the checks.
 #[derive(Clone, Copy, Debug, PartialEq, Error)]
 pub enum EnvelopeError {
     #[error("{0} bytes; expected at most {MAX_BYTES}")]
@@ -79,12 +80,12 @@ pub enum EnvelopeError {
     Malformed,
     #[error("envelope version {0}; this release reads {VERSION}")]
     UnsupportedVersion(u64),
-    /// A claim that cannot be true or is too long, by its field's name.
+    /// The field of a claim that cannot be true or is too long.
     #[error("its {0} cannot be what is claimed")]
     BadClaim(&'static str),
     #[error("not signed by its origin")]
     BadSignature,
-    /// It is a difference to a genotype, which is needed to open it.
+    /// The payload is a difference to this genotype, which is needed to open the envelope.
     #[error("a difference to a genotype that was not given")]
     MissingBase(GenotypeId),
     #[error("the payload is not one zstd frame of a bounded size")]
@@ -118,12 +119,14 @@ struct Body<'a> {
     time: u64,
 }
 
-/// Signs and packs a genotype; as a difference to `base`, if there is one and that is shorter.
+/// Signs and packs a genotype; as a difference to `base`, if `base` is given and the difference is
+/// shorter.
 ///
 /// # Errors
-/// [`EnvelopeError::BadClaim`] for what no reader would take: texts over 255 bytes, more than 8
-/// parents, one twice or the genotype itself, more than 32 operators, a grant over 1 KiB, a fitness
-/// that is not finite; [`EnvelopeError::TooLarge`] for the whole.
+/// [`EnvelopeError::BadClaim`] for claims that no reader would accept: texts over 255 bytes, more
+/// than 8 parents, a parent that occurs twice or is the genotype itself, more than 32 operators, a
+/// grant over 1 KiB, a fitness that is not finite. [`EnvelopeError::TooLarge`] for the whole
+/// envelope.
 pub fn seal(
     claims: &Claims,
     genotype: &Genotype,
@@ -161,7 +164,7 @@ pub fn seal(
     read(&envelope).map(|_| envelope)
 }
 
-/// Size, shape and version.
+/// Checks size, shape and version.
 ///
 /// # Errors
 /// [`EnvelopeError`]
@@ -174,7 +177,7 @@ pub fn read(bytes: &[u8]) -> Result<Envelope, EnvelopeError> {
             Ok(parts) => parts,
             Err(_) => return Err(earlier(bytes).unwrap_or(EnvelopeError::Malformed)),
         };
-    // accepts one encoding only, so that nothing can hide in the envelope beside what is signed
+    // accepts only one encoding, so that nothing can hide beside the signed bytes
     if pack(&(body, signature, payload)) != bytes {
         return Err(EnvelopeError::Malformed);
     }
@@ -188,8 +191,8 @@ fn earlier(bytes: &[u8]) -> Option<EnvelopeError> {
 }
 
 impl Envelope {
-    /// The bytes that opening it unpacks: 0 for a difference, and for a payload that is refused
-    /// before it is unpacked.
+    /// The number of bytes that opening unpacks: 0 for a difference, and for a payload that is
+    /// refused before it is unpacked.
     #[must_use]
     pub fn unpacked_size(&self) -> usize {
         match self.record.base {
@@ -200,8 +203,8 @@ impl Envelope {
         }
     }
 
-    /// Signature, decompression, validity and id; the genotype only if all hold. `base` is asked
-    /// for where the payload is a difference to it.
+    /// Checks signature, decompression, validity and id, and returns the genotype if all are right.
+    /// `base` is needed only if the payload is a difference to it.
     ///
     /// # Errors
     /// [`EnvelopeError`]
@@ -214,7 +217,8 @@ impl Envelope {
             let bytes =
                 decompress(&self.payload, codec::MAX_BYTES).ok_or(EnvelopeError::Decompression)?;
             let genotype = codec::decode(&bytes).map_err(EnvelopeError::Genotype)?;
-            // of the bytes, and not of the genotype: that of an earlier version has another id now
+            // the id of the bytes, not of the genotype: a genotype of an earlier version now has
+            // another id
             return if codec::id_of(&bytes) == id {
                 Ok(genotype)
             } else {
@@ -276,7 +280,7 @@ impl Record {
         pack(&(Bytes::new(&self.bytes), ByteArray::new(self.signature)))
     }
 
-    /// The same, read and its signature checked.
+    /// Reads a record and verifies its signature.
     ///
     /// # Errors
     /// [`EnvelopeError`]
@@ -285,7 +289,7 @@ impl Record {
         if record.is_genuine() { Ok(record) } else { Err(EnvelopeError::BadSignature) }
     }
 
-    /// Size, shape and version alone: for questions that cost less than the signature.
+    /// Checks only size, shape and version, for checks that cost less than the signature.
     ///
     /// # Errors
     /// [`EnvelopeError`], never [`EnvelopeError::BadSignature`].
@@ -304,7 +308,7 @@ impl Record {
 }
 
 impl Body<'_> {
-    /// The field that holds what no sender could truly claim.
+    /// The field with a value that no sender could truly claim.
     fn fault(&self) -> Option<&'static str> {
         let (parents, child) = (&self.parents, &self.genotype);
         let once = |at: usize| parents[at] != *child && !parents[..at].contains(&parents[at]);

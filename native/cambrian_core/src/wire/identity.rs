@@ -1,7 +1,7 @@
-//! Keys, and what their owners say of one another: who succeeds whom, who may publish in a realm,
-//! and who owns it.
+//! Keys, and the certificates that their owners sign: a key names its successor, permits a key to
+//! publish in a realm, or names the owners of a realm.
 //!
-//! A certificate is MessagePack, a `bin` with what is said and signatures over a context and that
+//! A certificate is MessagePack: a `bin` with the contents, and signatures over a context and that
 //! `bin`. `docs/wire-format.md` describes it.
 
 mod charter;
@@ -23,10 +23,10 @@ pub type Key = [u8; 32];
 
 pub const VERSION: u64 = 1;
 
-/// Longer certificates are refused unread.
+/// Longer certificates are refused without reading them.
 pub const MAX_BYTES: usize = 1024;
 
-/// Texts on the wire, in bytes.
+/// The longest text in a message, in bytes.
 pub const MAX_TEXT: usize = 255;
 
 const SUCCESSION: &str = "cambrian succession 1\n";
@@ -50,12 +50,12 @@ impl Signer {
     }
 }
 
-/// The public key of a secret one.
+/// The public key of a secret.
 pub fn public_key(secret: &Secret) -> Key {
     Signer::new(secret).key()
 }
 
-/// Strict verification: it refuses keys of small order and malleable signatures, so all readers
+/// Verifies strictly: refuses keys of small order and malleable signatures, so that all readers
 /// agree.
 pub fn verify(key: &Key, context: &str, message: &[u8], signature: &[u8; 64]) -> bool {
     let message = [context.as_bytes(), message].concat();
@@ -64,7 +64,7 @@ pub fn verify(key: &Key, context: &str, message: &[u8], signature: &[u8; 64]) ->
     VerifyingKey::from_bytes(key).is_ok_and(genuine)
 }
 
-/// Why bytes are no certificate.
+/// Why bytes are not a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum CertificateError {
     #[error("{0} bytes are too many for a certificate")]
@@ -77,8 +77,8 @@ pub enum CertificateError {
     BadSignature,
 }
 
-/// A key replaces another one. Both have signed it, so that nobody can pass a bad reputation to a
-/// stranger.
+/// The succession of one key by another. Both keys sign it, so that the owner of a key cannot give
+/// its bad reputation to a stranger.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Succession {
     pub old: Key,
@@ -114,8 +114,8 @@ impl Succession {
         }
     }
 
-    /// Reads what it says without checking the signatures, which would cost a hundred times as
-    /// much.
+    /// Reads the succession without verifying the signatures. Verifying would cost a hundred times
+    /// as much.
     ///
     /// # Errors
     /// [`CertificateError`]
@@ -141,7 +141,7 @@ impl Cosigned {
         Cosigned(ByteBuf::from(body), Vec::new())
     }
 
-    /// With one signature more; a second one of the same key replaces its first.
+    /// Adds a signature; a second signature of the same key replaces the first.
     fn with(
         mut self,
         context: &str,
@@ -171,7 +171,7 @@ impl Cosigned {
         self.1.iter().map(|(key, _)| **key).collect()
     }
 
-    /// The first signature that does not hold ends it.
+    /// Verifies the signatures; the first false one is the error.
     fn verify(&self, context: &str) -> Result<(), CertificateError> {
         match self.1.iter().all(|(key, signature)| verify(key, context, &self.0, signature)) {
             true => Ok(()),
@@ -184,7 +184,7 @@ fn is_rising(ids: impl Iterator<Item = [u8; 32]>) -> bool {
     ids.collect::<Vec<_>>().windows(2).all(|pair| pair[0] < pair[1])
 }
 
-/// The id of a body, which does not depend on who has signed it.
+/// The id of a body, which does not depend on its signers.
 fn id(body: &[u8]) -> [u8; 32] {
     Sha256::digest(body).into()
 }
@@ -193,7 +193,7 @@ fn pack(value: &impl Serialize) -> Vec<u8> {
     rmp_serde::to_vec(value).expect("writing to memory cannot fail")
 }
 
-/// Accepts one encoding only, so that nothing can hide beside what is signed.
+/// Accepts only one encoding, so that nothing can hide beside the signed bytes.
 fn unpack<T: Serialize + DeserializeOwned>(
     bytes: &[u8],
     max_bytes: usize,

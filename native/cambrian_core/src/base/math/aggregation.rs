@@ -1,13 +1,13 @@
-//! How a node makes one number of its weighted inputs.
+//! How a node combines its weighted inputs into one number.
 
 use super::LIMIT;
 use crate::base::choice::choices;
 
 choices! {
-    /// How a node makes one number of its weighted inputs, which come in the order of its
-    /// connections.
+    /// How a node combines its weighted inputs into one number. The inputs come in the order of the
+    /// node's connections.
     ///
-    /// Of no inputs every aggregation makes 0. Order is that of [`f32::total_cmp`].
+    /// Without inputs the result is 0. Numbers are compared by [`f32::total_cmp`].
     ///
     /// | number | name | formula |
     /// |---|---|---|
@@ -19,7 +19,7 @@ choices! {
     /// | 5 | `median` | the middle one, or the mean of the middle two |
     /// | 6 | `max_abs` | the one of largest magnitude, the earliest of equals |
     ///
-    /// The result is finite where the sum of the magnitudes is, as it is of any 2³² inputs within
+    /// The result is finite if the sum of the magnitudes is. It is finite for any 2³² inputs within
     /// ±10¹⁸, the largest activation times the largest weight.
     pub enum Aggregation {
         Sum = "sum",

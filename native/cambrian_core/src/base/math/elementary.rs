@@ -1,8 +1,8 @@
 //! exp, ln, sin, cos, tanh, the logistic function and the square root in f32.
 //!
 //! The coefficients are minimax fits made for this file, by linear programming over Chebyshev
-//! points; the error bounds, over every exponent and both signs, are held by tests. What stands
-//! here is also written into exported networks, an item to a paragraph: see
+//! points. Tests hold the error bounds, over every exponent and both signs. The items of this file,
+//! each with its comment, are also written into exported networks, one item per paragraph: see
 //! [`crate::formats::export`].
 
 use core::f32::consts::{FRAC_1_PI, LN_2, LOG2_E};

@@ -4,13 +4,14 @@ use super::elementary::ln;
 
 /// Standard normal from 32 uniform bits: |z| < 6.34, and the top bit is the sign.
 ///
-/// The other 31 bits count from the far end of the tail: z is the quantile of
-/// (bits + ½) / 2³², within 5e-7 times the larger of 1 and |z|. With x = 1 − 2 × that tail,
-/// z = √2 erf⁻¹(x), and erf⁻¹(x)/x is smooth in ln(1 − x²) (Giles 2010), in which one
-/// rational serves centre and tails; its coefficients are a minimax fit made for this file.
+/// The other 31 bits count from the far end of the tail: z is the quantile of (bits + ½) / 2³²,
+/// within 5e-7 times the larger of 1 and |z|. With p = (bits + ½) / 2³² and x = 1 − 2p, z = √2
+/// erf⁻¹(x). erf⁻¹(x)/x is smooth in ln(1 − x²) (Giles 2010), so one rational function serves
+/// centre and tails; its coefficients are a minimax fit made for this file.
 #[inline(always)]
 pub fn normal(bits: u32) -> f32 {
-    // the sign bit is off, so that the conversion may be the signed one, which vectors have
+    // the sign bit is 0, so a signed conversion is correct, and only that one exists as a vector
+    // instruction
     let count = (bits & 0x7FFF_FFFF) as i32 as f32;
     let both_tails = (count + 0.5) * (1.0 / 2_147_483_648.0);
     let x = 1.0 - both_tails;

@@ -1,7 +1,7 @@
-//! One file of C99 that needs neither libm nor malloc.
+//! Exports one file of C99 that needs neither libm nor malloc.
 //!
-//! Its tables are `static const`, so that they stay in flash. All that it writes to is a
-//! `struct NAME_network` of the caller's.
+//! Its tables are `static const`, so that they stay in flash. It writes only to a
+//! `struct NAME_network` of the caller.
 
 use super::name::Name;
 use super::parts::Parts;
@@ -18,8 +18,8 @@ pub fn write(plan: &Plan, name: &Name) -> String {
         names.iter().find(|name| name.starts_with("cambrian_") || name.starts_with("CAMBRIAN_"))
     });
     let parts = parts.needed(&format!("{tables}{step}"));
-    // what its nodes are made of is declared before the tables, and what reads the tables stands
-    // after them
+    // the types of the nodes are declared before the tables, and the code that reads the tables
+    // comes after them
     let body = format!("{}{}\n{parts}{tables}{step}", guards(), private_constants(plan));
     let text = format!("{}{}", declarations(plan), body);
     let named = text.replace("cambrian_", &format!("{name}_"));
@@ -130,7 +130,7 @@ fn guards() -> &'static str {
 "
 }
 
-/// The narrowest type that holds every place in the row.
+/// The narrowest integer type that can hold every position in the row.
 fn index(plan: &Plan) -> &'static str {
     match plan.row() {
         0..=0xFF => "uint8_t",
@@ -191,7 +191,7 @@ fn specials(plan: &Plan) -> String {
     if rows.is_empty() {
         return rows;
     }
-    // the last is that of no node
+    // the last name belongs to no node
     format!(
         "/* Those of its nodes that do more than sum and activate. */
 static const struct cambrian_special cambrian_specials[] = {{
@@ -299,7 +299,7 @@ void cambrian_step(struct cambrian_network *network, const float *inputs, float 
     )
 }
 
-/// Exactly, as C writes it.
+/// Writes a float exactly, in the syntax of C.
 fn float(x: f32) -> String {
     let bits = x.to_bits();
     let (sign, exponent, fraction) = (bits >> 31, (bits >> 23 & 0xFF) as i32, bits & 0x007F_FFFF);

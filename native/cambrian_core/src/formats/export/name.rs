@@ -1,13 +1,13 @@
-//! What an exported file calls itself.
+//! The name of an exported file.
 
 use std::fmt;
 use thiserror::Error;
 
-/// The name of a C prefix and of a Rust module.
+/// A name that is the prefix in C and the name of the module in Rust.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Name(String);
 
-/// Why a text is not a [`Name`]; it says what a name is.
+/// Why a text is not a [`Name`]. The message describes a valid name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error(
     "a lower-case letter and then up to {} lower-case letters, digits and underscores, and no \

@@ -1,15 +1,15 @@
-//! A model in ONNX, the Open Neural Network Exchange format, that any of its runtimes takes.
+//! Exports a model in ONNX, the Open Neural Network Exchange format, for any ONNX runtime.
 //!
-//! Inputs and outputs are 32-bit floats with a first dimension for as many samples as one likes:
-//! `inputs` gives `outputs`, and where the network has a memory `state` gives `next_state`, nought
-//! at rest. Of a network that learns from a reward it is the last number of the state. The
-//! operators are those of opset 17, none of them a loop; every gene has its operators, plasticity
-//! too.
+//! Inputs and outputs are 32-bit floats with a first dimension for any number of samples. The model
+//! computes `outputs` from `inputs`; if the network has a memory, it also computes `next_state`
+//! from `state`, which is zero at rest. If the network learns from a reward, the reward is the last
+//! number of the state. The operators belong to opset 17, without loops; every gene has its
+//! operators, plasticity too.
 //!
-//! What a runtime gives differs from [`Network`](crate::phenotype::network::Network) by the order
-//! of its sums and by its own exp, tanh and so on: by some 1e-6 for values about 1. Where a network
-//! has a step, a sign, the largest of several, or a feedback that amplifies, a last bit can decide,
-//! and the difference is what that makes of it.
+//! The numbers of a runtime differ from [`Network`](crate::phenotype::network::Network) by the
+//! order of its sums and by its own exp, tanh and so on: by some 1e-6 for values about 1. If a
+//! network has a step, a sign, the largest of several values, or a feedback that amplifies, a last
+//! bit can decide, and the difference can be larger.
 
 mod graph;
 mod proto;
@@ -22,7 +22,7 @@ use crate::genome::plasticity::Plasticity;
 use graph::{Graph, Setting, Value};
 use std::collections::BTreeMap;
 
-/// A model, as a file holds it.
+/// The bytes of a model file.
 pub fn write(plan: &Plan) -> Vec<u8> {
     let mut writer = Writer::new(plan);
     let mut at = 0;
@@ -38,12 +38,12 @@ pub fn write(plan: &Plan) -> Vec<u8> {
     writer.finish()
 }
 
-/// A matrix may have so many numbers for each connection in it, and so many besides.
+/// The limit for the numbers of a matrix: so many per connection, and so many more.
 const DENSITY: usize = 8;
 const SMALL: usize = 4096;
 
-/// How many units from one on are one matrix: alike, none waiting for another, and not too many
-/// noughts in it.
+/// How many units from `at` on form one matrix: of one kind, independent of each other, and with
+/// few zeros in the matrix.
 fn side_by_side(plan: &Plan, at: usize) -> usize {
     let first = &plan.units[at];
     let (mut sources, mut links) = (BTreeMap::new(), 0);
@@ -64,10 +64,10 @@ struct Writer<'a> {
     plan: &'a Plan,
     graph: Graph,
     state: Option<Value>,
-    /// The inputs, the memory and the units up to one, side by side, and how many these are.
+    /// The inputs, the memory and the units up to a unit, side by side, and their count.
     row: Value,
     length: usize,
-    /// Units that are computed and not in the row yet.
+    /// Computed units that are not in the row yet.
     pending: Vec<Value>,
     computed: usize,
     /// The next states of special units.
@@ -101,7 +101,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Columns of the row, which takes what is pending only when it is wanted.
+    /// Columns of the row. The row includes pending units only when they are needed.
     fn columns(&mut self, places: &[u32]) -> Value {
         if places.iter().any(|place| *place as usize >= self.length) {
             let parts: Vec<&Value> = [&self.row].into_iter().chain(&self.pending).collect();
@@ -117,12 +117,12 @@ impl<'a> Writer<'a> {
         self.computed += units;
     }
 
-    /// Units that sum and activate, as one matrix.
+    /// Units that sum and activate, computed as one matrix.
     fn plain(&mut self, units: &[Unit]) {
         let mut columns: BTreeMap<u32, usize> =
             units.iter().flat_map(|unit| &unit.links).map(|link| (link.source, 0)).collect();
         if columns.is_empty() {
-            // a sum of nothing: an input times nought
+            // an empty sum: an input times zero
             columns.insert(0, 0);
         }
         columns.values_mut().zip(0..).for_each(|(column, nth)| *column = nth);
@@ -155,12 +155,11 @@ impl<'a> Writer<'a> {
         self.graph.apply("Add", &[&net, &biases])
     }
 
-    /// A unit with a state of its own, or another aggregation.
+    /// A unit with a state, or with an aggregation other than the sum.
     fn special(&mut self, unit: &Unit, special: &Special) {
         let places: Vec<u32> = unit.links.iter().map(|link| link.source).collect();
         self.graph.about = about(std::slice::from_ref(unit));
-        // of no sources the net input is the bias, whatever its one weight of nought is multiplied
-        // by
+        // without sources the net input is the bias, so any input times zero will do
         let x = self.columns(if places.is_empty() { &[0] } else { &places });
         let genes: Vec<f32> = unit.links.iter().map(|link| link.weight).collect();
         let genes = self.graph.numbers(if genes.is_empty() { &[0.0] } else { &genes });
@@ -177,7 +176,7 @@ impl<'a> Writer<'a> {
         self.compute(y, 1);
     }
 
-    /// Some of the state, from a place in the row on; `None` of nothing.
+    /// A part of the state, from a position in the row on; `None` if the width is 0.
     fn part(&mut self, from: u32, width: usize) -> Option<Value> {
         let from = from - self.plan.inputs as u32;
         let state = self.state.as_ref().filter(|_| width > 0)?;
@@ -219,7 +218,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// The output for a net input; the next state of the dynamics is kept.
+    /// The output for a net input; keeps the next state of the dynamics.
     fn tick(&mut self, special: &Special, net: &Value) -> Value {
         let cell = &special.cell;
         let Some(state) = self.part(special.state, cell.slots()) else {
@@ -264,7 +263,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// A next state within its limit.
+    /// Limits a next state, and keeps it.
     fn keep(&mut self, next: &Value) -> Value {
         let next = self.graph.within(next, LIMIT);
         self.states.push(next.clone());
@@ -285,7 +284,7 @@ impl<'a> Writer<'a> {
         })
     }
 
-    /// What the weights of a unit have learnt after a tick, and what its rule remembers.
+    /// The learnt parts of a unit's weights after a step, and the memory of its rule.
     fn learn(&mut self, special: &Special, sources: &Sources, y: &Value) {
         let Some(from) = special.learnt() else { return };
         let own = from + sources.count as u32;
@@ -465,7 +464,7 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// What comes to a unit: values, weights as they are now, weights as the genes have them.
+/// The sources of a unit: values, present weights, and weights in the genes.
 struct Sources {
     x: Value,
     weights: Value,
@@ -473,7 +472,7 @@ struct Sources {
     count: usize,
 }
 
-/// Which nodes of the network come next.
+/// Names the nodes that come next, for a comment.
 fn about(units: &[Unit]) -> String {
     units.iter().map(|unit| unit.label.to_string()).collect::<Vec<_>>().join(", ")
 }

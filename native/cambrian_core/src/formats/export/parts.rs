@@ -1,7 +1,7 @@
-//! Source text in parts, of which a file takes what it needs.
+//! Splits source text into parts, so that a file contains only the parts that it needs.
 //!
-//! A part is a paragraph: an item that blank lines stand around, with its comments. It defines one
-//! name and needs the parts whose names are in it.
+//! A part is a paragraph: an item between blank lines, with its comments. It defines one name and
+//! needs the parts that define the other names in it.
 
 use std::collections::HashMap;
 
@@ -9,19 +9,20 @@ use std::collections::HashMap;
 #[derive(Default)]
 pub struct Parts {
     parts: Vec<Part>,
-    /// Where each name is defined.
+    /// The part that defines each name.
     places: HashMap<String, usize>,
 }
 
 struct Part {
     text: String,
-    /// The names in it, its own among them.
+    /// The names in the text, with the name that it defines.
     names: Vec<String>,
 }
 
 impl Parts {
-    /// Adds the parts of a text. `defined` picks a part's name of the names in it; what defines
-    /// none is left out, as are what is indented, and what defines a name that is there already.
+    /// Adds the parts of a text. `defined` picks, from the names in a part, the name that it
+    /// defines. Skips parts that define no name, indented parts, and parts whose name is already
+    /// defined.
     pub fn add(&mut self, text: &str, defined: fn(&[String]) -> Option<&String>) {
         for part in text.split("\n\n").filter(|part| !part.starts_with(' ')) {
             let names = names(part);
@@ -47,7 +48,7 @@ impl Parts {
     }
 }
 
-/// The identifiers of a text, without what stands in comments.
+/// The identifiers of a text, without its comments.
 fn names(text: &str) -> Vec<String> {
     let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let words = |line: &str| -> Vec<String> {
@@ -59,7 +60,7 @@ fn names(text: &str) -> Vec<String> {
     without_comments(text).lines().flat_map(words).collect()
 }
 
-/// Of both languages: no text of ours has a comment's signs in a literal.
+/// Removes comments of both languages: our texts have no comment signs in literals.
 fn without_comments(text: &str) -> String {
     let mut plain = String::new();
     let mut rest = text;

@@ -1,8 +1,7 @@
-//! What every exporter writes down in its own language: a network's units in the order in which
-//! they are computed.
+//! The common input of all exporters: a network's units in the order in which they are computed.
 //!
-//! It is read off the program that [`Network`](crate::phenotype::network::Network) runs, so there
-//! is no second opinion about the order of a sum.
+//! It is derived from the program that [`Network`](crate::phenotype::network::Network) runs, so the
+//! order of a sum is defined in only one place.
 
 use crate::base::math::{Activation, Aggregation};
 use crate::genome::dynamics::Cell;
@@ -15,19 +14,19 @@ use crate::wire::codec::{self, GenotypeId};
 use std::collections::HashMap;
 use std::fmt;
 
-/// A network to write down. Its values stand in one row: inputs, memory, units.
+/// A network to export. Its values are in one row: inputs, memory, units.
 pub struct Plan {
     pub id: GenotypeId,
     pub inputs: usize,
-    /// How many numbers are carried from tick to tick.
+    /// The count of numbers that are carried from step to step.
     pub memory: usize,
     pub units: Vec<Unit>,
-    /// After a tick these places in the memory take the values of those units: (slot, unit) in the
-    /// row.
+    /// After a step, each slot of the memory takes the value of its unit: (slot, unit), both as
+    /// positions in the row.
     pub carried: Vec<(u32, u32)>,
-    /// Where in the row each output is.
+    /// The position of each output in the row.
     pub outputs: Vec<u32>,
-    /// Where in the row the reward is, if a unit learns from it.
+    /// The position of the reward in the row, if a unit learns from it.
     pub reward: Option<u32>,
 }
 
@@ -38,7 +37,7 @@ pub struct Unit {
     pub activation: Activation,
     /// In the order in which they are added.
     pub links: Vec<Link>,
-    /// What a unit that only sums and activates has not.
+    /// The further parts of a unit that does more than sum and activate.
     pub special: Option<Special>,
 }
 
@@ -47,11 +46,12 @@ pub struct Special {
     pub aggregation: Aggregation,
     pub cell: Cell,
     pub learning: Learning,
-    /// Where in the row its state begins: first that of its dynamics, then that of its plasticity.
+    /// The position of its state in the row: first the state of its dynamics, then of its
+    /// plasticity.
     pub state: u32,
 }
 
-/// Which node a unit is.
+/// The node that a unit computes.
 #[derive(Clone, Copy)]
 pub enum Label {
     Output(u32),
@@ -85,12 +85,12 @@ impl Plan {
         }
     }
 
-    /// Where in the row the first unit is.
+    /// The position of the first unit in the row.
     pub fn first(&self) -> usize {
         self.inputs + self.memory
     }
 
-    /// How long the row is.
+    /// The length of the row.
     pub fn row(&self) -> usize {
         self.first() + self.units.len()
     }
@@ -99,7 +99,7 @@ impl Plan {
         self.id.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// Units that are more than a sum and an activation, with their places among the units.
+    /// The special units, with their indexes among the units.
     pub fn specials(&self) -> impl Iterator<Item = (usize, &Unit, &Special)> {
         let special = |(at, unit): (usize, _)| Some((at, unit)).zip(Unit::special(unit));
         self.units
@@ -109,7 +109,7 @@ impl Plan {
             .map(|((at, unit), special)| (at, unit, special))
     }
 
-    /// How many connections are computed.
+    /// The number of connections that are computed.
     pub fn links(&self) -> usize {
         self.units.iter().map(|unit| unit.links.len()).sum()
     }
@@ -122,7 +122,7 @@ impl Unit {
 }
 
 impl Special {
-    /// Where in the row what its weights have learnt begins, if they learn.
+    /// The position in the row where the learnt parts of its weights begin, if they learn.
     pub fn learnt(&self) -> Option<u32> {
         let learns = self.learning.plasticity != Plasticity::None;
         learns.then_some(self.state + self.cell.slots() as u32)

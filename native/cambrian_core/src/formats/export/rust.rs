@@ -1,6 +1,6 @@
-//! One file of Rust that needs `core` alone: a module of a program for a device.
+//! Exports one file of Rust that needs only `core`: a module for a program on a device.
 //!
-//! Its mathematics is the text of this crate's own.
+//! Its mathematics is the source text of this crate.
 
 use super::name::Name;
 use super::parts::Parts;
@@ -19,7 +19,7 @@ pub fn write(plan: &Plan, name: &Name) -> String {
     format!("{}{}{}{parts}{tables}{network}", header(plan, name), uses(&parts), constants(plan))
 }
 
-/// The name of an item: the one after what it is.
+/// The name of an item: the name after the keyword of its kind.
 fn defined(names: &[String]) -> Option<&String> {
     let is_kind = |name: &&String| ["fn", "const", "struct", "impl"].contains(&name.as_str());
     names.iter().skip_while(|name| !is_kind(name)).nth(1)
@@ -44,8 +44,8 @@ fn parts(plan: &Plan) -> Parts {
     parts
 }
 
-/// A module of ours to take parts of: private, without its tests, and inlined where the compiler
-/// likes.
+/// Prepares a module of this crate as a source of parts: private, without its tests, and without
+/// the inline attributes.
 fn private(text: &str) -> String {
     let text = text.split("#[cfg(test)]\nmod tests").next().unwrap_or("");
     let lines = text.lines().filter(|line| *line != "#[inline(always)]");
@@ -59,7 +59,7 @@ fn private(text: &str) -> String {
         .collect()
 }
 
-/// With a name of its own: `tanh` is that of a function which it calls.
+/// An activation under its own name, because `tanh` is the name of a function that it calls.
 fn activation_fn(activation: Activation) -> String {
     format!("fn activation_{}(x: f32) -> f32 {{\n    {}\n}}", activation.name(), activation.code())
 }

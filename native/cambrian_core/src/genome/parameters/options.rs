@@ -1,17 +1,17 @@
-//! Settings that are one of a few named ways.
+//! Settings that have one of a few named values.
 
 use crate::base::choice::choices;
 
 choices! {
-    /// What selection compares.
+    /// The value that selection compares.
     pub enum Search {
         /// Fitness (Stanley & Miikkulainen 2002).
         Neat = "neat",
-        /// How unlike a behaviour is those of the others and of earlier generations: the mean
-        /// distance from the nearest (Lehman & Stanley 2011).
+        /// The distance of a behaviour to the other behaviours and to earlier generations: the mean
+        /// distance to the nearest (Lehman & Stanley 2011).
         Novelty = "novelty",
-        /// How unlike a behaviour is those of fitter ones: the mean distance from the nearest
-        /// (Bahlous-Boldi and others 2025).
+        /// The distance of a behaviour to the behaviours of fitter genotypes: the mean distance to
+        /// the nearest (Bahlous-Boldi and others 2025).
         DominatedNovelty = "dominated_novelty",
         /// Novelty, and how many of the nearest are less fit, side by side: novelty search with
         /// local competition (Lehman & Stanley 2011, "Evolving a diversity of virtual creatures
@@ -19,7 +19,8 @@ choices! {
         LocalCompetition = "local_competition",
         /// Fitness within each cell of a box of behaviours: MAP-Elites (Mouret & Clune 2015).
         MapElites = "map_elites",
-        /// Several objectives side by side: who is dominated by nobody comes first.
+        /// Several objectives at the same time: genotypes that no other genotype dominates come
+        /// first.
         Pareto = "pareto",
     }
 }
@@ -52,40 +53,40 @@ choices! {
 choices! {
     /// How a box of behaviours is divided into cells.
     pub enum Partition {
-        /// Along each dimension into equally many places.
+        /// Each dimension is divided into equally many places.
         Grid = "grid",
-        /// Around points that are evenly apart: a centroidal Voronoi tessellation (Vassiliades,
+        /// Cells around evenly spaced points: a centroidal Voronoi tessellation (Vassiliades,
         /// Chatzilygeroudis & Mouret 2018), for three dimensions and more.
         Cvt = "cvt",
     }
 }
 
 choices! {
-    /// Which of the undominated survive.
+    /// Which genotypes of the front survive, if it is too large.
     pub enum Pareto {
-        /// Those whose neighbours in the space of objectives are far (Deb, Pratap, Agarwal &
+        /// Genotypes whose neighbours in the space of objectives are far (Deb, Pratap, Agarwal &
         /// Meyarivan 2002).
         Nsga2 = "nsga2",
-        /// Those nearest to directions that are spread evenly (Deb & Jain 2014), for three
-        /// objectives and more.
+        /// Genotypes nearest to evenly spread directions (Deb & Jain 2014), for three objectives
+        /// and more.
         Nsga3 = "nsga3",
     }
 }
 
 choices! {
-    /// What makes offspring of elites.
+    /// How elites produce offspring.
     pub enum Emitter {
         /// Mutation and crossover, as in NEAT.
         Neat = "neat",
-        /// Weights and biases move by a normal step each, and all together along the line towards
-        /// another elite (Vassiliades & Mouret 2018, "Discovering the elite hypervolume by
+        /// Each weight and bias moves by a normal step, and all together move along the line
+        /// towards another elite (Vassiliades & Mouret 2018, "Discovering the elite hypervolume by
         /// leveraging interspecies correlation").
         IsoLine = "iso_line",
-        /// Weights and biases are drawn from a normal distribution that learns what finds new
-        /// cells, or else improves elites (Fontaine and others 2020).
+        /// Weights and biases are drawn from a normal distribution that learns which offspring find
+        /// new cells or improve elites (Fontaine and others 2020).
         CmaMe = "cma_me",
-        /// The same, where each cell has a threshold that rises slowly towards the fitness of what
-        /// enters (Fontaine & Nikolaidis 2023).
+        /// As `cma_me`, but each cell has a threshold that rises slowly towards the fitness of
+        /// accepted offspring (Fontaine & Nikolaidis 2023).
         CmaMae = "cma_mae",
     }
 }
@@ -93,7 +94,7 @@ choices! {
 choices! {
     /// A number that a Pareto search makes as large as it can.
     pub enum Objective {
-        /// Those that the task gives, or its fitness if it gives none.
+        /// The objectives that the task returns, or its fitness if it returns none.
         Task = "task",
         /// The task's fitness.
         Fitness = "fitness",
@@ -107,26 +108,27 @@ choices! {
 }
 
 choices! {
-    /// How a parent is picked among those of its species that breed.
+    /// How a parent is picked among the genotypes of its species that breed.
     pub enum Selection {
-        /// Any, all alike: what `survival` leaves is the choice.
+        /// Each with the same probability: `survival` alone selects.
         Truncation = "truncation",
         /// The best of `tournament` random ones.
         Tournament = "tournament",
-        /// In proportion to fitness above the lowest of all, or above 0 if that is lower (Holland
-        /// 1975).
+        /// In proportion to fitness − min(lowest fitness, 0) (Holland 1975).
         Roulette = "roulette",
-        /// In proportion to the place from behind: the best of n is n times as likely as the last
-        /// (Baker 1985).
+        /// In proportion to the rank, counted from the last: the best of n is n times as likely as
+        /// the last (Baker 1985).
         Rank = "rank",
-        /// As roulette, but with one spin for all of a species' parents, so that each is picked as
-        /// often as it should be to within one (Baker 1987: stochastic universal sampling).
+        /// As roulette, but with one spin for all parents of a species, so that the count of each
+        /// parent is its expected count, rounded up or down (Baker 1987: stochastic universal
+        /// sampling).
         Sus = "sus",
-        /// The best in the first case, among equals in the second, and so on, the cases in random
-        /// order (Helmuth, Spector & Matheson 2015); by fitness where a task has no cases.
+        /// The best in the first case, among equals the best in the second case, and so on, with
+        /// the cases in random order (Helmuth, Spector & Matheson 2015); by fitness if the task has
+        /// no cases.
         Lexicase = "lexicase",
-        /// As lexicase, but all within a case's median absolute deviation of the best there count
-        /// as equals, for results that are numbers (La Cava, Spector & Danai 2016).
+        /// As lexicase, but genotypes within the median absolute deviation of the best in a case
+        /// count as equal, for results that are numbers (La Cava, Spector & Danai 2016).
         EpsilonLexicase = "epsilon_lexicase",
     }
 }
@@ -136,7 +138,7 @@ choices! {
     pub enum Perturbation {
         /// By a normal step.
         Normal = "normal",
-        /// By a polynomial one, within plus and minus `weight_limit` (Deb & Goyal 1996).
+        /// By a polynomial step, within plus and minus `weight_limit` (Deb & Goyal 1996).
         Polynomial = "polynomial",
     }
 }
@@ -144,50 +146,50 @@ choices! {
 choices! {
     /// How weights are tuned.
     pub enum Tuner {
-        /// Not at all.
+        /// No tuning.
         None = "none",
         /// Random hill climbing, as DXNN does it.
         HillClimbing = "hill_climbing",
-        /// [`CmaEs`](Tuner::CmaEs) with the whole covariance matrix, of up to 500 weights; of more,
-        /// as `sep_cma_es`.
+        /// [`CmaEs`](Tuner::CmaEs) with the whole covariance matrix, for up to 500 weights; for
+        /// more, the same as `sep_cma_es`.
         CmaEs = "cma_es",
-        /// [`CmaEs`](Tuner::CmaEs) with the diagonal alone, for hundreds of weights and more.
+        /// [`CmaEs`](Tuner::CmaEs) with only the diagonal, for hundreds of weights and more.
         SepCmaEs = "sep_cma_es",
     }
 }
 
 choices! {
-    /// What becomes of tuned weights.
+    /// What happens to tuned weights.
     pub enum Inheritance {
-        /// They are the genotype's from then on.
+        /// The genotype keeps the tuned weights.
         Lamarckian = "lamarckian",
-        /// The genotype keeps its own weights, but has the fitness of the tuned ones (Hinton &
+        /// The genotype keeps its own weights, but gets the fitness of the tuned weights (Hinton &
         /// Nowlan 1987).
         Baldwinian = "baldwinian",
     }
 }
 
 choices! {
-    /// Which nodes' weights a step of hill climbing changes; a node's weights are those of its
-    /// incoming connections, and its bias. Its age is the number of generations since its own
-    /// genes, or which connections lead into it, last changed.
+    /// Which nodes' weights a step of hill climbing changes. A node's weights are the weights of
+    /// its incoming connections, and its bias. Its age is the number of generations since its own
+    /// genes, or the set of its incoming connections, last changed.
     pub enum TuningSelection {
-        /// Those younger than √(1/u) generations, u being uniform in 0 … 1 and drawn at every step:
-        /// age 1 is still chosen always, age 2 or more with probability 1/age².
+        /// Nodes younger than √(1/u) generations, where u is uniform in 0 … 1 and drawn at every
+        /// step: nodes of age 1 are always chosen, nodes of age a from 2 on with probability 1/a².
         Dynamic = "dynamic",
-        /// Each of those with probability 1/√(how many they are).
+        /// Each of the nodes of `dynamic` with probability 1/√(their number).
         DynamicRandom = "dynamic_random",
-        /// Those not older than three generations.
+        /// Nodes not older than three generations.
         Active = "active",
-        /// Each of those with probability 1/√(how many they are).
+        /// Each of the nodes of `active` with probability 1/√(their number).
         ActiveRandom = "active_random",
-        /// Those that changed in the last generation.
+        /// Nodes that changed in the last generation.
         Current = "current",
-        /// Each of those with probability 1/√(how many they are).
+        /// Each of the nodes of `current` with probability 1/√(their number).
         CurrentRandom = "current_random",
-        /// All.
+        /// All nodes.
         All = "all",
-        /// Each with probability 1/√(how many they are).
+        /// Each node with probability 1/√(their number).
         AllRandom = "all_random",
     }
 }

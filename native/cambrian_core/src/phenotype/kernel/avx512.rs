@@ -1,5 +1,4 @@
-//! Vectors of sixteen, which pay for batches only: a gather for one sample is slower than scalar
-//! loads.
+//! Vectors of sixteen, for batches only: for one sample, a gather is slower than scalar loads.
 
 use super::Program;
 use crate::base::cancel::{Cancelled, WorkMeter};

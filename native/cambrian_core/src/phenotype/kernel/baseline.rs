@@ -1,4 +1,4 @@
-//! What every processor of the architecture has.
+//! The instructions that every processor of the architecture has.
 
 use super::{Program, VECTOR};
 use crate::base::cancel::{Cancelled, WorkMeter};

@@ -10,25 +10,25 @@ use serde::{Deserialize, Serialize};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// How the weights around a node, as a picture over the square from −1 to 1, are searched for its
-/// partners.
+/// The parameters of the search for a node's partners. The search treats the weights around a node
+/// as a picture over the square from −1 to 1.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Quadtree {
-    /// The square is always divided this often, 1 to 8, into 2 by 2 cells each time.
+    /// The square is divided at least so many times, 1 to 8, each time into 2 by 2 cells.
     pub initial_depth: u32,
-    /// And at most this often, 1 to 8, while the variance of a cell is more than
+    /// It is divided at most so many times, 1 to 8, while the variance of a cell is more than
     /// `division_threshold`.
     pub max_depth: u32,
     pub division_threshold: f32,
-    /// A cell whose variance is less than this is one node, at its centre.
+    /// A cell with a smaller variance is one node, at its centre.
     pub variance_threshold: f32,
-    /// A node counts where the weight differs by more than this from those on either side.
+    /// A node is used if its weight differs by more than this from the weights on either side.
     pub band_threshold: f32,
-    /// How many times hidden nodes are searched for partners in turn; at most 100.
+    /// How many times the search continues from the hidden nodes that it found; at most 100.
     pub iterations: u32,
 }
 
-/// Those of the paper's experiments.
+/// The values of the paper's experiments.
 impl Default for Quadtree {
     fn default() -> Quadtree {
         Quadtree {
@@ -68,7 +68,7 @@ fn variance(cells: &[Cell]) -> f32 {
     mean(&weights.iter().map(|w| (w - centre) * (w - centre)).collect::<Vec<_>>())
 }
 
-/// The search around one node: of where its connections lead, or of where those to it come from.
+/// The search around one node, for the targets of its connections or for their sources.
 struct Search<'a> {
     quadtree: &'a Quadtree,
     query: &'a CppnQuery<'a>,
@@ -97,7 +97,7 @@ impl Search<'_> {
         }))
     }
 
-    /// Algorithm 1, division and initialisation. `half` is half the side of the cell that is
+    /// Algorithm 1, division and initialisation. `half` is half of the side of the cell that is
     /// divided.
     fn divide(&self, [x, y]: [f32; 2], half: f32, depth: u32) -> Result<Vec<Cell>, Cancelled> {
         let (step, q) = (half / 2.0, self.quadtree);
@@ -129,7 +129,7 @@ impl Search<'_> {
         Ok(())
     }
 
-    /// `side` is that of the cell.
+    /// `side` is the side of the cell.
     fn is_in_band(&self, cell: &Cell, side: f32) -> Result<bool, Cancelled> {
         let [x, y] = cell.centre;
         let around = self.ask([[x - side, y], [x + side, y], [x, y - side], [x, y + side]])?;
@@ -161,18 +161,18 @@ impl Quadtree {
         }
     }
 
-    /// The smallest cells.
+    /// The number of smallest cells.
     pub(super) fn leaves(&self) -> usize {
         1 << (2 * self.max_depth)
     }
 
-    /// The cells of all sizes, each of which can be a node.
+    /// The number of cells of all sizes. Each can be a node.
     pub(super) fn places(&self) -> usize {
         (4 * self.leaves() - 4) / 3
     }
 
-    /// Algorithm 3: hidden nodes that the inputs lead to, then those that these lead to, and so on;
-    /// then which of them lead to the outputs. What leads to no output goes.
+    /// Algorithm 3: finds hidden nodes from the inputs, then from these nodes, and so on; then
+    /// finds which of them lead to the outputs. Removes nodes that lead to no output.
     pub(super) fn wiring(&self, query: &CppnQuery) -> Result<Wiring, SubstrateError> {
         let (plan, count) = (query.plan, self.iterations as usize + 3);
         let partners = |node, outgoing| Search { quadtree: self, query, node, outgoing }.partners();
@@ -228,7 +228,7 @@ fn hidden(plan: &Plan, layer: Layer, place: Place) -> Site {
     }
 }
 
-/// The nodes from which a way leads to one of `ends`, and these.
+/// The nodes from which a path leads to one of `ends`, and these ends.
 fn leading_to(ends: BTreeSet<NodeId>, pairs: &[(NodeId, NodeId)]) -> BTreeSet<NodeId> {
     let mut useful = ends;
     loop {

@@ -1,4 +1,4 @@
-//! From a CPPN's answers to a genotype.
+//! Makes a genotype from the outputs of a CPPN.
 
 use super::{Expression, Plan, Point, SubstrateError};
 use crate::base::cancel::{CancelToken, Cancelled, WorkMeter};
@@ -9,14 +9,14 @@ use crate::genome::neuron::Neuron;
 use crate::genome::topology::{self, Ends, NodeIndex, Topology};
 use crate::phenotype::network::Network;
 
-/// A point, with 0 for the coordinates that it lacks.
+/// A point, with 0 for missing coordinates.
 pub type Place = [f32; 3];
 
 pub fn place(point: &[f32]) -> Place {
     std::array::from_fn(|axis| point.get(axis).copied().unwrap_or(0.0))
 }
 
-/// A node and where it is.
+/// A node and its position.
 pub struct Site {
     pub id: NodeId,
     pub layer: Layer,
@@ -24,7 +24,7 @@ pub struct Site {
     pub place: Place,
 }
 
-/// The network in which every allowed pair is connected, and where its nodes are.
+/// The network with all allowed connections, and the positions of its nodes.
 #[derive(Clone, Debug)]
 pub struct Wiring {
     full: Genotype,
@@ -32,7 +32,7 @@ pub struct Wiring {
     places: Vec<Place>,
 }
 
-/// Fixed point: of `count` layers, the inputs at the bottom and the outputs at the top.
+/// The fixed-point layer of one of `count` layers: inputs at the bottom, outputs at the top.
 pub fn fixed_point(layer: usize, count: usize) -> Layer {
     if layer + 1 == count { TOP } else { TOP / (count as u64 - 1) * layer as u64 }
 }
@@ -79,7 +79,7 @@ impl Wiring {
     }
 }
 
-/// One layer of `count`.
+/// The nodes of one layer out of `count`, with their positions.
 pub fn sites(plan: &Plan, layer: usize, count: usize, points: &[Point]) -> Vec<Site> {
     let fixed = fixed_point(layer, count);
     let site = |(point, index): (&Point, u32)| {
@@ -100,11 +100,11 @@ pub struct CppnQuery<'a> {
     meter: WorkMeter<'a>,
 }
 
-/// Pairs that are asked for at once: enough to fill vectors, and few enough for the processor's
+/// How many pairs are computed at once: enough to fill vectors, and few enough for the processor's
 /// cache.
 const BATCH: usize = 1024;
 
-/// What a pair takes beside the CPPN, in units of work.
+/// The work per pair besides the CPPN, in units of work.
 const PAIR: u64 = 50;
 
 impl CppnQuery<'_> {
@@ -112,7 +112,7 @@ impl CppnQuery<'_> {
         CppnQuery { plan, cppn: Network::new(cppn), meter: WorkMeter::new(token) }
     }
 
-    /// The CPPN's outputs for each pair of places, in a row.
+    /// The CPPN's outputs for each pair of places, in one row.
     pub fn ask(&self, pairs: &[(Place, Place)]) -> Result<Vec<f32>, Cancelled> {
         let dimensions = self.plan.dimensions();
         let row = |(from, to): &(Place, Place)| {
@@ -124,7 +124,7 @@ impl CppnQuery<'_> {
         self.cppn.batch(&pairs.iter().flat_map(row).collect::<Vec<f32>>(), &self.meter)
     }
 
-    /// The weight of a connection, by what the CPPN answered; `None` where there is none.
+    /// The weight of a connection, from the CPPN's outputs; `None` if there is no connection.
     pub fn weight(&self, answer: &[f32]) -> Option<f32> {
         let (weight, range) = (answer[0].clamp(-1.0, 1.0), self.plan.weight_range);
         match self.plan.expression {
@@ -149,7 +149,7 @@ impl CppnQuery<'_> {
         Ok(genotype)
     }
 
-    /// The biases, which are asked for from the origin.
+    /// The biases, which the CPPN computes for pairs of the origin and a node.
     fn biases(&self, wiring: &Wiring) -> Result<Vec<f32>, Cancelled> {
         let computed = &wiring.places[wiring.full.inputs() as usize..];
         let pairs: Vec<_> = computed.iter().map(|&place| (Place::default(), place)).collect();

@@ -1,8 +1,8 @@
 //! Operators on sensors and actuators.
 //!
-//! A task fixes how many inputs and outputs there are; a genotype decides which of them it uses
-//! (Sher 2013, chapter 8; feature selection as in Whiteson et al. 2005). So these never change what
-//! a genotype can be evaluated on.
+//! A task fixes the number of inputs and outputs; a genotype decides which of them it uses (Sher
+//! 2013, chapter 8; feature selection as in Whiteson et al. 2005). So these operators never change
+//! the tasks for which a genotype can be evaluated.
 
 use super::structure::remove_if_idle;
 use super::{Applied, NotApplicable, Operator};
@@ -13,28 +13,28 @@ use crate::genome::topology::Ends;
 
 pub const ALL: &[Operator] = operators![remove_input, remove_output, add_input, add_output];
 
-/// An input that leads nowhere is joined to a random node.
+/// Connects an unused input to a random node.
 pub fn add_input(g: &mut Genotype, p: &Parameters, rng: &mut Stream) -> Applied {
     let from = one(g, rng, inputs(g), false)?;
     let to = g.inputs() + rng.below(g.neurons.len()) as u32;
     join(g, Ends { from, to }, p, rng)
 }
 
-/// An output that nothing leads to is joined to a random node on a lower layer.
+/// Connects a random node on a lower layer to an unused output.
 pub fn add_output(g: &mut Genotype, p: &Parameters, rng: &mut Stream) -> Applied {
     let to = one(g, rng, outputs(g), false)?;
     let from = rng.below(outputs(g).start as usize) as u32;
     join(g, Ends { from, to }, p, rng)
 }
 
-/// An input loses all its connections; nothing is left of it until it is added again.
+/// Removes all connections of an input. The input stays unused until it is connected again.
 pub fn remove_input(g: &mut Genotype, _: &Parameters, rng: &mut Stream) -> Applied {
     let gone = one(g, rng, inputs(g), true)?;
     cut(g, gone);
     Ok(())
 }
 
-/// An output loses all its connections, and answers what its bias gives.
+/// Removes all connections of an output. The output then depends only on its bias.
 pub fn remove_output(g: &mut Genotype, _: &Parameters, rng: &mut Stream) -> Applied {
     let gone = one(g, rng, outputs(g), true)?;
     cut(g, gone);
@@ -50,7 +50,7 @@ fn outputs(g: &Genotype) -> std::ops::Range<u32> {
     nodes - g.outputs()..nodes
 }
 
-/// A random node of a range that is in use, or is not.
+/// A random node of a range that is in use, or that is not in use.
 fn one(
     g: &Genotype,
     rng: &mut Stream,
@@ -82,6 +82,6 @@ fn cut(g: &mut Genotype, gone: u32) {
     let mut others: Vec<u32> = cut.iter().flat_map(|ends| [ends.from, ends.to]).collect();
     others.sort_unstable_by(|a, b| b.cmp(a));
     others.dedup();
-    // from the highest down, so that those still to come stay where they are
+    // from the highest down, so that the remaining indexes stay valid
     others.into_iter().for_each(|node| remove_if_idle(g, node));
 }

@@ -1,4 +1,4 @@
-//! Operators on what a node computes.
+//! Operators on the computation of a node.
 
 use super::{Applied, NotApplicable, Operator};
 use crate::base::choice::Choice;
@@ -40,7 +40,7 @@ pub fn remove_bias(g: &mut Genotype, _: &Parameters, rng: &mut Stream) -> Applie
 }
 
 pub fn change_activation(g: &mut Genotype, p: &Parameters, rng: &mut Stream) -> Applied {
-    // of a hidden node: outputs keep the range that their task expects
+    // only of hidden nodes: outputs keep the range that their task expects
     let hidden = g.hidden();
     if hidden == 0 {
         return Err(NotApplicable);
@@ -62,7 +62,7 @@ pub fn change_gain(g: &mut Genotype, p: &Parameters, rng: &mut Stream) -> Applie
     Ok(())
 }
 
-/// A neuron that gets dynamics gets a time constant too.
+/// A neuron that gets dynamics also gets a time constant.
 pub fn change_dynamics(g: &mut Genotype, p: &Parameters, rng: &mut Stream) -> Applied {
     let neuron = one_where(g, rng, |_| true)?;
     neuron.dynamics = another(&p.dynamics, neuron.dynamics, rng)?;
@@ -75,15 +75,15 @@ pub fn change_time_constant(g: &mut Genotype, _: &Parameters, rng: &mut Stream) 
     Ok(())
 }
 
-/// By up to a factor of two either way, evenly in the logarithm, near enough: u / (3 − u), 1 ≤ u ≤
-/// 2.
+/// A factor of up to two in both directions, approximately uniform in the logarithm: u / (3 − u),
+/// with 1 ≤ u ≤ 2.
 fn rescale_time(neuron: &mut Neuron, rng: &mut Stream) {
     let u = 1.0 + rng.unit();
     let (shortest, longest) = TIME_CONSTANTS;
     neuron.time_constant = (neuron.time_constant * u / (3.0 - u)).clamp(shortest, longest);
 }
 
-/// A neuron that gets another rule gets rates of its own too.
+/// A neuron that gets another rule also gets its rates.
 pub fn change_plasticity(g: &mut Genotype, p: &Parameters, rng: &mut Stream) -> Applied {
     let neuron = one_where(g, rng, |_| true)?;
     neuron.plasticity = another(&p.plasticities, neuron.plasticity, rng)?;
@@ -106,7 +106,7 @@ fn perturb_learning(neuron: &mut Neuron, rng: &mut Stream) {
     neuron.decay = (neuron.decay + rng.normal() * DECAY_STEP).clamp(0.0, 1.0);
 }
 
-/// A random one of the neurons for which `fits` holds.
+/// A random neuron for which `fits` returns true.
 fn one_where<'a>(
     g: &'a mut Genotype,
     rng: &mut Stream,
@@ -117,7 +117,7 @@ fn one_where<'a>(
     Ok(&mut g.neurons[at])
 }
 
-/// A random one of the palette that is not the present one.
+/// A random choice of the palette, other than the present one.
 fn another<C: Choice>(palette: &[C], present: C, rng: &mut Stream) -> Result<C, NotApplicable> {
     let others: Vec<C> = palette.iter().copied().filter(|choice| *choice != present).collect();
     rng.pick(&others).copied().ok_or(NotApplicable)

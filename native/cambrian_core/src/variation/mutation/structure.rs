@@ -38,17 +38,17 @@ pub fn remove_recurrent(g: &mut Genotype, _: &Parameters, rng: &mut Stream) -> A
     Ok(())
 }
 
-/// A connection goes, with the hidden nodes that it leaves idle.
+/// Removes a connection, and the hidden nodes that it leaves idle.
 fn remove(g: &mut Genotype, gone: Ends) {
     g.disconnect(|ends| ends == gone);
-    // the higher first, so that the other stays where it is
+    // the higher first, so that the other keeps its index
     let (low, high) = (gone.from.min(gone.to), gone.from.max(gone.to));
     for node in if low == high { vec![low] } else { vec![high, low] } {
         remove_if_idle(g, node);
     }
 }
 
-/// A hidden node with nothing but loops of its own can do nothing.
+/// Removes a hidden node that has no connections except loops to itself.
 pub fn remove_if_idle(g: &mut Genotype, node: u32) {
     let joined = g.topology.ends.iter().any(|ends| (ends.from == node) != (ends.to == node));
     if g.topology.is_hidden(node) && !joined {
@@ -86,8 +86,8 @@ fn connect(g: &mut Genotype, p: &Parameters, rng: &mut Stream, recurrent: bool) 
     g.connect(found, p.clamp(rng.normal() * p.initial_weight)).map(|_| ()).ok_or(NotApplicable)
 }
 
-/// Splits an enabled connection: it is disabled, the new node takes its weight on the way out
-/// and 1 on the way in (Stanley & Miikkulainen 2002, section III-A).
+/// Splits an enabled connection and disables it. The connection out of the new node gets the old
+/// weight, the connection into it the weight 1 (Stanley & Miikkulainen 2002, section III-A).
 pub fn add_node(g: &mut Genotype, p: &Parameters, rng: &mut Stream) -> Applied {
     let enabled: Vec<usize> = (0..g.enabled.len()).filter(|&at| g.enabled[at]).collect();
     let split = *rng.pick(&enabled).ok_or(NotApplicable)?;
@@ -106,7 +106,7 @@ pub fn add_node(g: &mut Genotype, p: &Parameters, rng: &mut Stream) -> Applied {
     let node = g.insert_node(place, Neuron::new(p.activation)).ok_or(NotApplicable)?;
     let moved = |end: u32| end + u32::from(end >= node);
     let (from, to) = (moved(old.from), moved(old.to));
-    // ids of new nodes are fresh, so those of their connections are taken only by a collision of
+    // ids of new nodes are new, so the ids of their connections can be taken only by a collision of
     // the hash
     let joined = g
         .connect(Ends { from, to: node }, 1.0)
@@ -119,9 +119,9 @@ pub fn add_node(g: &mut Genotype, p: &Parameters, rng: &mut Stream) -> Applied {
     joined.map(|_| ()).ok_or(NotApplicable)
 }
 
-/// Takes a hidden node away and joins each of its sources to each of its targets, with the product
-/// of the two weights: the inverse of [`add_node`], where the node is linear. A connection that is
-/// there already keeps its weight, unless it is disabled.
+/// Removes a hidden node and connects each of its sources to each of its targets, with the product
+/// of the two weights: the inverse of [`add_node`], if the node is linear. An existing connection
+/// keeps its weight, unless it is disabled.
 pub fn remove_node(g: &mut Genotype, p: &Parameters, rng: &mut Stream) -> Applied {
     if g.hidden() == 0 {
         return Err(NotApplicable);

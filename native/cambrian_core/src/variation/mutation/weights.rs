@@ -26,8 +26,8 @@ pub fn perturb_weights(g: &mut Genotype, p: &Parameters, rng: &mut Stream) -> Ap
     Ok(())
 }
 
-/// Polynomial mutation within plus and minus `weight_limit` (Deb & Goyal 1996; the bounds are those
-/// of Deb's program of NSGA-II).
+/// Polynomial mutation within plus and minus `weight_limit` (Deb & Goyal 1996, with the bounds of
+/// Deb's program of NSGA-II).
 fn polynomial(weight: f32, unit: f64, p: &Parameters) -> f32 {
     let (limit, power) = (f64::from(p.weight_limit), f64::from(p.perturbation_index) + 1.0);
     let range = 2.0 * limit;

@@ -2,7 +2,7 @@
 //! Evolution Strategy: A Tutorial*, with its default settings and active update), and its separable
 //! variant for many weights, sep-CMA-ES (Ros & Hansen 2008).
 //!
-//! Our own, because no crate was found that promises the same bits on every machine.
+//! Our own implementation, because we found no crate that promises the same bits on every machine.
 
 use super::covariance::Covariance;
 use super::rates::Rates;
@@ -19,14 +19,14 @@ pub struct CmaEs {
     step_path: Vec<f64>,
     covariance_path: Vec<f64>,
     iteration: i32,
-    /// y = (x − mean) / σ of each point that was asked for
+    /// y = (x − mean) / σ of each requested point
     steps: Vec<Vec<f64>>,
 }
 
-/// What the iterations of a search have in common.
+/// The constants of a search.
 #[derive(Clone, Debug)]
 struct Settings {
-    /// w_i from the best to the worst: λ of them, the better half positive
+    /// w_i from the best to the worst: λ weights, the better half positive
     weights: Vec<f64>,
     mu_eff: f64,
     rates: Rates,
@@ -56,7 +56,7 @@ impl Settings {
         Settings { weights: raw.iter().map(scale).collect(), mu_eff, rates }
     }
 
-    /// Iterations after which the covariance matrix has moved enough to be worth decomposing anew.
+    /// After so many iterations the covariance matrix has changed enough to decompose it again.
     fn patience(&self, n: usize) -> u32 {
         (1.0 / (10.0 * n as f64 * (self.rates.c_1 + self.rates.c_mu))).max(1.0) as u32
     }
@@ -84,7 +84,7 @@ impl CmaEs {
         }
     }
 
-    /// λ = 4 + ⌊3 ln n⌋ points.
+    /// Requests λ = 4 + ⌊3 ln n⌋ points.
     pub fn ask(&mut self, rng: &mut Stream) -> Vec<Vec<f32>> {
         let normals = |_| (0..self.mean.len()).map(|_| f64::from(rng.normal())).collect();
         let normals: Vec<Vec<f64>> = (0..self.settings.weights.len()).map(normals).collect();
@@ -95,7 +95,7 @@ impl CmaEs {
         self.steps.iter().map(point).collect()
     }
 
-    /// The fitness of each point that was asked for.
+    /// Takes the fitness of each requested point.
     pub fn tell(&mut self, fitness: &[f64]) {
         let Settings { ref weights, mu_eff, ref rates } = self.settings;
         let Rates { c_sigma, d_sigma, c_c, c_1, c_mu, chi } = *rates;

@@ -1,10 +1,10 @@
-//! The covariance matrix C of a multivariate normal distribution, whole or its diagonal alone.
+//! The covariance matrix C of a multivariate normal distribution, whole or only its diagonal.
 
-/// C with what sampling needs of it.
+/// C, with the values for sampling.
 #[derive(Clone, Debug)]
 pub enum Covariance {
-    /// C = B diag(d²) Bᵀ: C row by row, the columns of B row by row, and d. The last two are as old
-    /// as `age` updates, fewer than `patience`.
+    /// C = B diag(d²) Bᵀ: C row by row, the columns of B row by row, and d. B and d are `age`
+    /// updates old, fewer than `patience`.
     Full { c: Vec<f64>, basis: Vec<f64>, scales: Vec<f64>, age: u32, patience: u32 },
     /// The diagonal.
     Diagonal(Vec<f64>),
@@ -25,7 +25,7 @@ impl Covariance {
         Covariance::Diagonal(vec![1.0; n])
     }
 
-    /// C^½ z, which is of this distribution when z is of the standard normal one.
+    /// C^½ z. It has this distribution if z has the standard normal distribution.
     pub fn shape(&self, z: &[f64]) -> Vec<f64> {
         match self {
             Covariance::Full { basis, scales, .. } => {
@@ -97,11 +97,11 @@ fn combine(columns: &[f64], shares: &[f64]) -> Vec<f64> {
 }
 
 /// Turns the symmetric `a` into a diagonal of its eigenvalues, and `basis` into its eigenvectors,
-/// one a row, in the same order: cyclic Jacobi rotations (Golub & Van Loan 2013, section 8.5). Only
-/// + − × ÷ √, so the same bits everywhere.
+/// one per row, in the same order: cyclic Jacobi rotations (Golub & Van Loan 2013, section 8.5). It
+/// uses only + − × ÷ √, so the bits are the same on every machine.
 fn decompose(a: &mut [f64], basis: &mut [f64], n: usize) {
     (0..n * n).for_each(|at| basis[at] = f64::from(u8::from(at % (n + 1) == 0)));
-    // it converges quadratically: ten sweeps are plenty for any n that is met
+    // it converges quadratically: ten sweeps are enough for any n in practice
     for _ in 0..30 {
         let squares = |on: bool| -> f64 {
             (0..n * n).filter(|at| (at % (n + 1) == 0) == on).map(|at| a[at] * a[at]).sum()

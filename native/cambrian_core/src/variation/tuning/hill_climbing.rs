@@ -29,11 +29,11 @@ impl TuningSelection {
 #[derive(Clone, Debug)]
 pub struct Tunable {
     pub age: u32,
-    /// Where its weights stand in the point.
+    /// The positions of its weights in the point.
     pub weights: Vec<usize>,
 }
 
-/// The best point so far and the one that is being tried.
+/// The best point so far, and the point that is being tried.
 #[derive(Clone, Debug)]
 pub struct HillClimbing {
     best: Vec<f32>,
@@ -65,8 +65,8 @@ impl HillClimbing {
         }
     }
 
-    /// A point: of each chosen node, each weight has moved with probability 1/√(how many it has),
-    /// evenly by up to `tuning_step` · π · `tuning_annealing`^age.
+    /// Makes a point: each weight of each chosen node moves with probability 1/√(number of the
+    /// node's weights), uniformly by up to `tuning_step` · π · `tuning_annealing`^age.
     pub fn ask(&mut self, rng: &mut Stream) -> Vec<f32> {
         let mut point = self.best.clone();
         for node in self.chosen(rng) {
@@ -79,7 +79,7 @@ impl HillClimbing {
         point
     }
 
-    /// Goes on from the point that was asked for if it is better.
+    /// Continues from the requested point if it is better.
     pub fn tell(&mut self, fitness: f64) {
         if fitness > self.fitness {
             self.fitness = fitness;
@@ -101,7 +101,7 @@ impl HillClimbing {
     }
 }
 
-/// Each with probability 1/√(how many they are), but at least one.
+/// Picks each item with probability 1/√(number of items), but at least one item.
 fn some<'a, T>(items: &'a [T], rng: &mut Stream) -> Vec<&'a T> {
     let share = 1.0 / (items.len() as f32).sqrt();
     let picked: Vec<&T> = items.iter().filter(|_| rng.chance(share)).collect();

@@ -13,10 +13,10 @@ pub(crate) struct Rates {
 }
 
 impl Rates {
-    /// Of n numbers, whose best points count as much as μ_eff equal ones.
+    /// The rates for n numbers, where the best points count as much as μ_eff equal points.
     pub fn new(n: usize, mu_eff: f64, is_diagonal: bool) -> Rates {
         let d = n as f64;
-        // fewer numbers are learnt, so they are learnt faster: Ros & Hansen 2008, section 3
+        // fewer numbers are learnt, so they may be learnt faster: Ros & Hansen 2008, section 3
         let haste = if is_diagonal { (d + 2.0) / 3.0 } else { 1.0 };
         let c_1 = (haste * 2.0 / ((d + 1.3) * (d + 1.3) + mu_eff)).min(0.5);
         let c_mu =

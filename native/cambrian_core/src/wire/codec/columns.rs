@@ -1,4 +1,4 @@
-//! Values of one kind, one after the other.
+//! Columns: values of one kind, one after the other.
 
 use super::CodecError;
 use crate::base::choice::Choice;
@@ -8,16 +8,16 @@ use crate::neuron_genes;
 
 macro_rules! columns {
     ($($(#[$about:meta])* $kind:ident $name:ident: $type:ty = $input:expr, $is_sound:ident;)*) => {
-        /// How many columns the value genes of neurons take.
+        /// The number of columns for the value genes of neurons.
         pub const GENES: usize = [$(stringify!($name)),*].len();
 
-        /// The value genes of neurons, gene by gene; those that are as usual in all of them may be
-        /// left out.
+        /// The value genes of neurons, one column per gene. Without `usual_too`, a column in which
+        /// all values are usual is empty.
         pub fn write_neurons(neurons: &[Neuron], usual_too: bool) -> [Vec<u8>; GENES] {
             [$(write::$kind(neurons, usual_too, |neuron| neuron.$name)),*]
         }
 
-        /// The other way; a column that is empty leaves its gene as it usually is.
+        /// Reads neurons. An empty column means that the gene has its usual value.
         ///
         /// # Errors
         /// [`CodecError::Malformed`] for a column that is not of `count` neurons,
@@ -100,7 +100,7 @@ mod read {
     }
 }
 
-/// Ids and layers.
+/// Writes ids and layers.
 pub fn write_places(places: &[Place]) -> [Vec<u8>; 2] {
     let words = |word: fn(&Place) -> u64| {
         places.iter().map(|place| word(place).to_le_bytes()).collect::<Vec<_>>().into_flattened()
@@ -122,7 +122,7 @@ pub fn read_places(ids: &[u8], layers: &[u8]) -> Result<Vec<Place>, CodecError> 
     Ok(ids.iter().zip(layers).map(place).collect())
 }
 
-/// Sources and targets, which are indexes below `count`.
+/// Writes sources and targets, which are indexes below `count`.
 pub fn write_ends(ends: &[Ends], count: usize) -> [Vec<u8>; 2] {
     [
         narrow(ends.iter().map(|ends| ends.from), count),
@@ -130,7 +130,7 @@ pub fn write_ends(ends: &[Ends], count: usize) -> [Vec<u8>; 2] {
     ]
 }
 
-/// Indexes below `count`, in as few bytes as all of them can do with: one, two or four.
+/// Indexes below `count`, in the fewest bytes that are enough for all: one, two or four.
 fn narrow(indexes: impl Iterator<Item = u32>, count: usize) -> Vec<u8> {
     match width(count) {
         1 => indexes.map(|index| index as u8).collect(),
@@ -188,7 +188,7 @@ pub fn words<const N: usize>(bytes: &[u8]) -> Result<&[[u8; N]], CodecError> {
     }
 }
 
-/// The lowest bit first.
+/// Packs flags into bytes, the lowest bit first.
 pub fn bits(flags: &[bool]) -> Vec<u8> {
     let byte =
         |flags: &[bool]| flags.iter().rev().fold(0, |byte, flag| byte << 1 | u8::from(*flag));

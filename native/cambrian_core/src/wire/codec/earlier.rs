@@ -1,8 +1,7 @@
-//! Earlier versions of the schema, which are read and never written.
+//! Earlier versions of the schema. They are read, but never written.
 //!
-//! Version 1 had neurons of activation and bias alone, version 2 all of today's genes. Both had the
-//! ends of connections as arrays of numbers, and a bit for each connection even where all are
-//! enabled.
+//! Neurons of version 1 had only an activation and a bias; version 2 had all of today's genes. Both
+//! had the ends of connections as arrays of numbers, and always a bit for each connection.
 
 use super::{CodecError, GENES, Nodes, unpack_bits};
 use crate::genome::genotype::Genotype;
@@ -10,9 +9,8 @@ use crate::genome::topology::Ends;
 use serde::{Deserialize, Serialize};
 use serde_bytes::Bytes;
 
-// Each array has a type of its own, field by field: one for any field would take 32 bytes for every
-// number in it, so that a stranger's kilobyte, which unpacks to 16 MiB of numbers, would take a
-// gigabyte.
+// Each array has its own type, field by field. A type for any field would take 32 bytes for every
+// number: a stranger's kilobyte, which unpacks to 16 MiB of numbers, would take a gigabyte.
 
 #[derive(Serialize, Deserialize)]
 struct First<'a> {
@@ -53,7 +51,7 @@ struct Second<'a> {
     enabled: &'a Bytes,
 }
 
-/// A genotype of today.
+/// Reads a genotype of an earlier version into today's type.
 ///
 /// # Errors
 /// [`CodecError`]
@@ -64,7 +62,7 @@ pub fn decode(version: u64, bytes: &[u8]) -> Result<Genotype, CodecError> {
     }
 }
 
-/// Checks that nothing follows it, and that every number has its shortest form.
+/// Reads a value. Checks that nothing follows it, and that every number has its shortest form.
 fn read<'a, T: Serialize + Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, CodecError> {
     let columns: T = rmp_serde::from_slice(bytes).map_err(|_| CodecError::Malformed)?;
     let written = rmp_serde::to_vec(&columns).expect("writing numbers to memory cannot fail");

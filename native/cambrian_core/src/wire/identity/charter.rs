@@ -1,4 +1,4 @@
-//! Who owns a realm, how many of them must sign, and what they have revoked.
+//! The owners of a realm, how many of them must sign, and the keys and grants that they revoked.
 
 use super::{CertificateError, Cosigned, Key, MAX_TEXT, Signer, body_of, id, is_rising, pack};
 use serde::{Deserialize, Serialize};
@@ -9,28 +9,28 @@ const VERSION: u64 = 1;
 
 pub const MAX_CHARTER_BYTES: usize = 16 << 10;
 
-/// As many signatures fit into the 1 KiB of a grant.
+/// The most owners: the 1 KiB of a grant has room for so many signatures.
 pub const MAX_OWNERS: usize = 6;
 
 pub const MAX_REVOKED: usize = 256;
 
-/// Both the owners before and those after sign one that changes the owners, as a root of The Update
-/// Framework.
+/// If a charter changes the owners, both the owners before and the owners after must sign it, as
+/// for a root of The Update Framework.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Charter {
     pub realm: String,
-    /// From 1; of two charters the one with the higher number counts.
+    /// From 1. The charter with the highest number is in force.
     pub number: u64,
     /// Milliseconds since 1970.
     pub issued: u64,
     /// In the order of the keys.
     pub owners: Vec<Key>,
     pub threshold: u64,
-    /// Keys that may not publish, whatever grant they show, and ids of grants; in their order.
+    /// Ids of grants, and keys that may not publish with any grant; in ascending order.
     pub revoked: Vec<[u8; 32]>,
-    /// Who signed it, in the order of the keys.
+    /// The signers, in the order of the keys.
     pub by: Vec<Key>,
-    /// The SHA-256 of what is signed.
+    /// The SHA-256 of the signed bytes.
     pub id: [u8; 32],
 }
 
@@ -46,10 +46,10 @@ struct Body {
 }
 
 impl Charter {
-    /// What it says, signed by one; `by` and `id` follow.
+    /// Signs the charter with one key. Ignores `by` and `id`, which follow from the result.
     ///
     /// # Errors
-    /// [`CertificateError::Malformed`] for what no charter may say.
+    /// [`CertificateError::Malformed`] for values that no charter may have.
     pub fn seal(&self, owner: &Signer) -> Result<Vec<u8>, CertificateError> {
         self.validate()?;
         let keys = |keys: &[Key]| keys.iter().copied().map(ByteArray::new).collect();
@@ -65,7 +65,7 @@ impl Charter {
         Ok(pack(&Cosigned::new(&body).with(CONTEXT, owner, 2 * MAX_OWNERS)?))
     }
 
-    /// The same charter with one signature more.
+    /// Adds a signature to the charter.
     ///
     /// # Errors
     /// [`CertificateError`]
@@ -82,7 +82,7 @@ impl Charter {
         Ok(charter)
     }
 
-    /// Reads what it says without checking the signatures.
+    /// Reads the charter without verifying the signatures.
     ///
     /// # Errors
     /// [`CertificateError`]

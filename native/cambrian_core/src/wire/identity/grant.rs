@@ -11,21 +11,21 @@ use serde_bytes::{ByteArray, ByteBuf};
 const CONTEXT: &str = "cambrian grant 2\n";
 const VERSION: u64 = 2;
 
-/// Still read: it was signed by one key, and does not say when.
+/// Grants of version 1 are still read: they have one signature, and no time of issue.
 const EARLIER_CONTEXT: &str = "cambrian grant 1\n";
 const EARLIER_VERSION: u64 = 1;
 
-/// Owners of a realm let a key publish there until a certain time.
+/// Permits a key to publish in a realm until a certain time. Owners of the realm sign it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grant {
     pub realm: String,
     pub key: Key,
-    /// Milliseconds since 1970, as `until`; version 1 does not say it.
+    /// Milliseconds since 1970, like `until`; missing in version 1.
     pub issued: Option<u64>,
     pub until: u64,
-    /// Who signed it, in the order of the keys.
+    /// The signers, in the order of the keys.
     pub by: Vec<Key>,
-    /// The SHA-256 of what is signed.
+    /// The SHA-256 of the signed bytes.
     pub id: [u8; 32],
 }
 
@@ -70,10 +70,10 @@ impl Grant {
         Ok(pack(&Cosigned::new(&body).with(CONTEXT, owner, MAX_OWNERS)?))
     }
 
-    /// The same grant with one signature more.
+    /// Adds a signature to the grant.
     ///
     /// # Errors
-    /// [`CertificateError`]: one of version 1 has room for no other signature.
+    /// [`CertificateError`]: a grant of version 1 has no room for another signature.
     pub fn cosign(bytes: &[u8], owner: &Signer) -> Result<Vec<u8>, CertificateError> {
         match Grant::parse(bytes)? {
             (_, Signed::ByOwners(signed)) => Ok(pack(&signed.with(CONTEXT, owner, MAX_OWNERS)?)),
@@ -96,7 +96,7 @@ impl Grant {
         Ok(grant)
     }
 
-    /// Reads what it says without checking the signatures.
+    /// Reads the grant without verifying the signatures.
     ///
     /// # Errors
     /// [`CertificateError`]
@@ -134,7 +134,7 @@ impl Grant {
         body: ByteBuf,
         signature: ByteArray<64>,
     ) -> Result<(Grant, Signed), CertificateError> {
-        // of version 2, what has one signature without its key is no certificate
+        // a body of version 2 with one signature but without its key is no certificate
         if codec::version(&body) == Some(VERSION) {
             return Err(CertificateError::Malformed);
         }

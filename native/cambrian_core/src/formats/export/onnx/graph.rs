@@ -1,4 +1,4 @@
-//! A graph of operators, written from its inputs on.
+//! A graph of operators, built from its inputs.
 
 use super::proto::{
     ATTRIBUTE_FLOAT, ATTRIBUTE_INT, ATTRIBUTE_INTS, Attribute, Dimension, Entry, FLOAT, GraphOf,
@@ -10,10 +10,10 @@ use std::collections::HashMap;
 
 const OPSET: i64 = 17;
 
-/// Of the file format: that which came with the opset.
+/// The version of the file format that belongs to the opset.
 const IR_VERSION: i64 = 8;
 
-/// What an operator gives, by name: rows of a sample each.
+/// The result of an operator, by name: one row per sample.
 pub type Value = String;
 
 #[derive(Default)]
@@ -23,7 +23,7 @@ pub struct Graph {
     names: HashMap<(Vec<i64>, Vec<u8>), Value>,
     inputs: Vec<ValueInfo>,
     outputs: Vec<ValueInfo>,
-    /// What the nodes that follow are for.
+    /// The purpose of the nodes that follow.
     pub about: String,
 }
 
@@ -40,7 +40,7 @@ impl Graph {
         name.to_string()
     }
 
-    /// Gives a value a name outside.
+    /// Makes a value an output of the model, under a name.
     pub fn output(&mut self, name: &str, value: &Value, width: usize, about: &str) {
         self.outputs.push(value_info(name, width, about));
         self.nodes.push(Node {
@@ -84,7 +84,7 @@ impl Graph {
         name
     }
 
-    /// With a number on the right.
+    /// Applies an operator to a value and a number on its right.
     pub fn with(&mut self, operator: &str, value: &Value, number: f32) -> Value {
         let number = self.scalar(number);
         self.apply(operator, &[value, &number])
@@ -94,7 +94,7 @@ impl Graph {
         self.floats(&[], &[number])
     }
 
-    /// One row, for every sample the same.
+    /// One row of numbers, the same for every sample.
     pub fn numbers(&mut self, numbers: &[f32]) -> Value {
         self.floats(&[1, numbers.len() as i64], numbers)
     }
@@ -146,7 +146,7 @@ impl Graph {
         self.apply_with("Gather", &[value, &columns], &[("axis", Setting::Int(1))])
     }
 
-    /// Side by side.
+    /// Joins values side by side.
     pub fn join(&mut self, values: &[&Value]) -> Value {
         match values {
             [value] => value.to_string(),
@@ -154,8 +154,8 @@ impl Graph {
         }
     }
 
-    /// The sum of each row. Its axes are an input, which those of all other reductions are not
-    /// before opset 18.
+    /// The sum of each row. Its axes are an input of the operator; for all other reductions they
+    /// are an attribute before opset 18.
     pub fn row_sums(&mut self, value: &Value) -> Value {
         let axes = self.indexes([1].into_iter());
         self.apply("ReduceSum", &[value, &axes])

@@ -1,8 +1,8 @@
-//! Of ONNX's messages those that a network takes, with the numbers of `onnx.proto3`.
+//! The messages of ONNX that a network needs, with the numbers of `onnx.proto3`.
 
 use prost::Message;
 
-/// A tensor's element and an attribute's kind, by their numbers.
+/// The numbers for the element type of a tensor and the kind of an attribute.
 pub const FLOAT: i32 = 1;
 pub const INT64: i32 = 7;
 pub const ATTRIBUTE_FLOAT: i32 = 1;
