@@ -1,4 +1,4 @@
-//! Every seed of every fuzz target, without a fuzzer.
+//! Runs every seed of every fuzz target, without a fuzzer.
 
 #[path = "../fuzz/targets.rs"]
 mod targets;

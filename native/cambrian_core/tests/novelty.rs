@@ -1,5 +1,5 @@
-//! Searches that compare behaviours: they solve what fitness alone does not, repeat to the bit,
-//! and say what is wrong with a behaviour.
+//! Searches that compare behaviours: they solve tasks that fitness alone does not, repeat to the
+//! bit, and name what is wrong with a behaviour.
 
 use cambrian_core::genome::parameters::{Parameters, Search};
 use cambrian_core::phenotype::network::Network;
@@ -16,7 +16,7 @@ fn first(task: &dyn Task, search: Search, population: u32, seed: u64) -> Populat
     Population::new(p, task.shape(), seed).unwrap()
 }
 
-/// Evaluations until a robot reaches the goal, up to a limit.
+/// The number of evaluations until a robot reaches the goal, up to a limit.
 fn solve(name: &str, search: Search, seed: u64, limit: u64) -> Option<u64> {
     let task = task::named(name).unwrap();
     let mut population = first(task, search, task.parameters().population, seed);
@@ -34,7 +34,7 @@ fn solve(name: &str, search: Search, seed: u64, limit: u64) -> Option<u64> {
     }
 }
 
-/// `docs/novelty.md` says how many evaluations forty seeds take.
+/// `docs/novelty.md` has the numbers of evaluations of forty seeds.
 #[test]
 fn novelty_solves_the_hard_maze_where_fitness_does_not() {
     for seed in 1..=3 {
@@ -54,7 +54,7 @@ fn at_generation(task: &dyn Task, mut population: Population, generation: u64) -
 
 #[test]
 fn a_run_is_the_same_on_any_number_of_threads_and_after_any_checkpoint() {
-    // the behaviours of the first are those of the task, those of the second of the probes
+    // the first task has its own behaviour, the second that of the probes
     for (name, search) in ["maze_medium", "xor"]
         .into_iter()
         .zip(SEARCHES)
@@ -76,7 +76,7 @@ fn a_run_is_the_same_on_any_number_of_threads_and_after_any_checkpoint() {
     }
 }
 
-/// In a steady state those that live on keep their behaviours.
+/// In a steady state the survivors keep their behaviours.
 #[test]
 fn survivors_keep_their_behaviours_in_a_checkpoint() {
     let task = task::named("maze_medium").unwrap();
@@ -92,7 +92,7 @@ fn survivors_keep_their_behaviours_in_a_checkpoint() {
     assert_eq!(at_generation(task, half, 8), whole);
 }
 
-/// The scores of a generation, each with as long a behaviour as `length` says.
+/// The scores of a generation; `length` gives the length of each behaviour.
 fn told(population: Population, length: impl Fn(usize) -> usize) -> Option<Evaluated> {
     let mut tuning = population.tuning();
     let score = |at: usize| Score {
@@ -112,20 +112,20 @@ fn a_behaviour_of_another_length_is_a_failure() {
     let evaluated = told(first(task, Search::Novelty, 20, 1), odd).unwrap();
     let failed: Vec<usize> = (0..20).filter(|at| evaluated.fitness()[*at].is_none()).collect();
     assert_eq!((failed, evaluated.stats().failures), (vec![7], 1));
-    // later generations have the length of the first
+    // later generations must have the length of the first
     let next = told(evaluated.next(&GO).unwrap(), |_| 3);
     let next = next.expect("those that live on have a fitness");
     assert!(next.fitness().iter().flatten().count() < 20 && next.stats().failures > 1);
 }
 
 #[test]
-fn a_newcomer_has_a_behaviour_as_long_as_the_others() {
+fn a_newcomer_must_have_a_behaviour_of_the_same_length() {
     let task = task::named("maze_medium").unwrap();
     let mut evaluated = first(task, Search::Novelty, 20, 1).evaluate(task, &GO).unwrap();
     let newcomer = Arc::clone(&first(task, Search::Novelty, 20, 9).genotypes()[0]);
     let score = |behaviour: Vec<f64>| Score { fitness: 300.0, behaviour, ..Score::default() };
     let mut inject = |behaviour| evaluated.inject(Arc::clone(&newcomer), score(behaviour), vec![]);
-    // a maze has a behaviour of two numbers, so that of the probes does not fit
+    // the behaviour of a maze has two numbers, so that of the probes does not fit
     assert_eq!(inject(vec![]), Err(Refused::Behaviour));
     assert_eq!(inject(vec![1.0, f64::NAN]), Err(Refused::NotFinite));
     assert_eq!(inject(vec![1.0, 2.0]), Ok(()));
