@@ -144,16 +144,24 @@ startup() ->
          {program, #{command := Command}} = Task,
          ?assertEqual({error, {program, Command, Expected}}, cambrian:evolve(Task, #{generations => 1}))
      end}} || {Name, Task, Expected} <- [
-        {"a command that does not exist", {program, #{command => "no_such_program"}}, program_not_found},
+        {"a command that does not exist",
+         {program, #{command => "no_such_program"}}, program_not_found},
         {"a file that is no program", {program, #{command => "/dev/null"}}, program_not_found},
-        {"a folder that does not exist", task("none", #{cd => "/no/such/folder"}), {program_not_started, enoent}},
+        {"a folder that does not exist",
+         task("none", #{cd => "/no/such/folder"}), {program_not_started, enoent}},
         {"a program that ends at once", task("at_once"), {program_exited, 7}},
-        {"a program that sends nothing", task("mute", #{start_timeout => 300}), {program_hangs, 300}},
-        {"a program that sends its error", task("hello_error"), {program_failed, <<"no such world">>}},
-        {"a program that prints text", {program, #{command => "echo", args => ["Loading the world"]}},
+        {"a program that sends nothing",
+         task("mute", #{start_timeout => 300}), {program_hangs, 300}},
+        {"a program that sends its error",
+         task("hello_error"), {program_failed, <<"no such world">>}},
+        {"a program that prints text",
+         {program, #{command => "echo", args => ["Loading the world"]}},
          {bad_answer, {text, <<"Loading the world">>}}},
-        {"a program with a newer protocol", task("newer"), {bad_answer, {unsupported_protocol, 2, 1}}},
-        {"a program without inputs", task("empty"), {bad_answer, {hello, <<"#{<<\"inputs\">> => 0,<<\"outputs\">> => 1,<<\"protocol\">> => 1}">>}}}]].
+        {"a program with a newer protocol",
+         task("newer"), {bad_answer, {unsupported_protocol, 2, 1}}},
+        {"a program without inputs", task("empty"),
+         {bad_answer, {hello, <<"#{<<\"inputs\">> => 0,"
+                              "<<\"outputs\">> => 1,<<\"protocol\">> => 1}">>}}}]].
 
 a_process_of_a_program_is_kept_and_shared() ->
     with_pids(fun(File) ->

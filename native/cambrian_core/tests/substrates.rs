@@ -97,7 +97,7 @@ fn first(task: &dyn Task, on: &Arc<Substrate>, seed: u64) -> Population {
 struct Boxes {
     /// the side of the field, in widths of the smaller box
     side: usize,
-    /// of the smaller box, in pixels
+    /// the width of the smaller box, in pixels
     width: usize,
 }
 
