@@ -54,7 +54,7 @@ evictions(Relay) -> gen_server:call(Relay, evictions).
 %% The largest number of streams that a connection had at a time.
 most_streams(Relay) -> gen_server:call(Relay, most_streams).
 
-%% The number of bytes published so far.
+%% The size of the largest publication so far, in bytes.
 largest(Relay) -> gen_server:call(Relay, largest).
 
 init(Port) ->
