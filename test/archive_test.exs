@@ -9,7 +9,7 @@ defmodule Cambrian.ArchiveTest do
     Cambrian.evolve!(:maze_medium, Keyword.merge(defaults, opts)).archive
   end
 
-  test "is an enumerable of elites" do
+  test "an archive is an enumerable of elites" do
     archive = archive()
     assert Enum.count(archive) == length(Archive.elites(archive))
     assert [%{cell: _, genotype: %Cambrian.Genotype{}} | _] = Enum.take(archive, 2)
@@ -19,7 +19,7 @@ defmodule Cambrian.ArchiveTest do
     assert [_, _] = Enum.slice(archive, 1, 2)
   end
 
-  test "is asked by behaviour" do
+  test "elites are found by their behaviour" do
     archive = archive()
     %{behaviour: behaviour, cell: cell} = Archive.best(archive)
     assert %{cell: ^cell} = Archive.at(archive, behaviour)
@@ -28,7 +28,7 @@ defmodule Cambrian.ArchiveTest do
     assert length(Archive.sample(archive, 7, 1)) == 7
   end
 
-  test "is read, drawn and written" do
+  test "an archive can be read, drawn and written" do
     archive = archive()
     {:ok, read} = Archive.from_binary(Archive.to_binary(archive))
     assert Archive.id(read) == Archive.id(archive)
@@ -45,7 +45,7 @@ defmodule Cambrian.ArchiveTest do
     assert IO.iodata_to_binary(Archive.to_json(archive)) =~ ~s("elites":[)
   end
 
-  test "says what is wrong" do
+  test "wrong archives and options are named" do
     {:error, reason} = Archive.merge(archive(), archive(params: %{cells: 100}))
 
     assert Exception.message(Cambrian.Error.exception(reason)) =~

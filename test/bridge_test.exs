@@ -1,19 +1,19 @@
 defmodule Cambrian.BridgeTest do
-  # Bridges are the node's: what one test has, another would see.
+  # Bridges belong to the node, so a test would see the bridges of another.
   use ExUnit.Case, async: false
 
   alias Cambrian.{Bridge, Genotype, Identity, Population, Trust}
 
   doctest Bridge
 
-  # Each test has a realm of its own: what is known of others outlives the bridge.
+  # Each test has a realm of its own, since trust outlives a bridge.
   setup context do
     Process.put(:realm, "org.example.test#{System.unique_integer([:positive])}")
     if context[:quiet], do: silence()
     :ok
   end
 
-  # What fails, or stops, on purpose is no news.
+  # Logs nothing of failures and stops that a test causes on purpose.
   defp silence do
     %{level: level} = :logger.get_primary_config()
     :ok = :logger.set_primary_config(:level, :none)
@@ -22,7 +22,7 @@ defmodule Cambrian.BridgeTest do
 
   defp realm, do: Process.get(:realm)
 
-  # What another node would send: the same realm, another key.
+  # An envelope of another node: the same realm, another key.
   defp envelope(genotype, claims, secret \\ Identity.new()) do
     %{realm: realm(), task: "xor", fitness: 1.0, generation: 0, parents: [], sequence: 1}
     |> Map.put(:time, System.system_time(:millisecond))
@@ -30,7 +30,7 @@ defmodule Cambrian.BridgeTest do
     |> :cambrian_envelope.seal(genotype.ref, secret)
   end
 
-  # As a stranger, once a test.
+  # Publishes as a stranger, whose connection a test opens once.
   defp deliver({:ok, bytes}) do
     stranger = Process.get(:stranger) || connected()
     :ok = :cambrian_transport_dist.publish(stranger, "genotype", bytes)
@@ -48,7 +48,7 @@ defmodule Cambrian.BridgeTest do
   end
 
   @tag :quiet
-  test "shows a population that is missing until it is there" do
+  test "status shows a population as missing until it starts" do
     {:ok, _} = Bridge.start(realm: realm(), populations: [:misspelt])
     assert %{populations: [], missing: [:misspelt]} = Bridge.status()
     {:ok, _} = Population.start_link(task: :xor, name: :misspelt)
@@ -56,7 +56,7 @@ defmodule Cambrian.BridgeTest do
     :ok = Bridge.stop()
   end
 
-  test "names others, by an alias with the key's name behind it" do
+  test "other nodes are shown by an alias and the name of their key" do
     secret = Identity.new()
     key = Identity.public_key(secret)
     name = Identity.name(key)
@@ -82,7 +82,7 @@ defmodule Cambrian.BridgeTest do
   end
 
   @tag :quiet
-  test "without the application, it is said in words" do
+  test "without the application each call names the function that starts it" do
     :ok = Application.stop(:cambrian)
     asks = [&Bridge.list_nodes/0, &Cambrian.Governor.status/0, fn -> Population.info(:nobody) end]
 
@@ -96,7 +96,7 @@ defmodule Cambrian.BridgeTest do
     :ok = Population.stop(population)
   end
 
-  test "publishes the champions of a population under the same supervisor" do
+  test "a bridge publishes the champions of a population under the same supervisor" do
     children = [
       {Population, task: :xor, name: :bridged, seed: 42},
       {Bridge, realm: realm(), populations: [:bridged], publish_interval: 60_000}
@@ -110,7 +110,7 @@ defmodule Cambrian.BridgeTest do
     :ok = Population.run(:bridged)
     {:ok, result} = Population.await(:bridged, 30_000)
 
-    # the bridge has the champion's event before it has our call
+    # the bridge gets the champion's event before this call
     assert %{"xor" => best} = Bridge.global_best()
     assert best.fitness == result.fitness
     assert Genotype.id(best.genotype) == Genotype.id(result.champion)
@@ -119,7 +119,7 @@ defmodule Cambrian.BridgeTest do
     assert Bridge.list_nodes() == []
   end
 
-  test "hands genotypes that pass every check to a subscriber" do
+  test "a subscriber gets the genotypes that pass every check" do
     start_supervised!({Bridge, realm: realm()})
     {:ok, xor} = Bridge.subscribe_genotypes(:xor)
     {:ok, other} = Bridge.subscribe_genotypes(:chess)
@@ -138,7 +138,7 @@ defmodule Cambrian.BridgeTest do
     refute_received {:cambrian_bridge, _, _}
   end
 
-  test "refuses what does not pass" do
+  test "genotypes that fail a check are refused" do
     start_supervised!({Bridge, realm: realm()})
     deliver({:ok, "rubbish"})
     deliver(envelope(genotype(), %{realm: "org.example.other"}))
@@ -160,17 +160,17 @@ defmodule Cambrian.BridgeTest do
     assert old.realm == realm()
   end
 
-  test "a stranger's genotype is evaluated here and taken in" do
+  test "a genotype of another node is evaluated here and taken in" do
     %{champion: champion, fitness: fitness} = Cambrian.evolve!(:xor, seed: 42)
     {:ok, population} = Population.start_link(task: :xor, seed: 1)
     :ok = Population.subscribe(population)
     start_supervised!({Bridge, realm: realm()})
     :ok = Bridge.join(population)
     deliver(envelope(champion, %{fitness: 1.0e9}))
-    # answered after the delivery
+    # the bridge answers this call after the delivery
     assert %{received: 1} = Bridge.counts()
 
-    # it is measured beside the population's own, which do not wait for it
+    # the population measures it beside its own genotypes and is not delayed
     {:ok, _} = Population.step(population, 1)
     assert_receive {:cambrian, _, {:received, %{outcome: :accepted, fitness: ^fitness}}}, 60_000
     assert {:ok, %{fitness: ^fitness}} = Population.best(population)
@@ -185,7 +185,7 @@ defmodule Cambrian.BridgeTest do
     assert [:received, :offered, :judged] == Enum.map(Bridge.why(champion), & &1.step)
   end
 
-  test "of several realms each has its own" do
+  test "each of several realms has its own nodes and genotypes" do
     other = realm() <> ".other"
     start_supervised!({Bridge, realm: realm(), publish: false})
     start_supervised!({Bridge, realm: other, populations: :all, topology: {:nearest, 3}})
@@ -209,7 +209,7 @@ defmodule Cambrian.BridgeTest do
     assert Bridge.realms() == [realm()]
   end
 
-  test "a realm that was left is none, as soon as it was left" do
+  test "a realm is gone as soon as its bridge has stopped" do
     for _ <- 1..50 do
       {:ok, _} = Bridge.start(realm: realm())
       assert Bridge.realms() == [realm()]
@@ -218,7 +218,7 @@ defmodule Cambrian.BridgeTest do
     end
   end
 
-  test "a population of another policy sends migrants, champions are not sent" do
+  test "a population with another policy sends migrants instead of champions" do
     {:ok, population} = Population.start_link(task: :xor, seed: 1)
     {:ok, _} = Population.step(population, 1)
 
@@ -239,13 +239,13 @@ defmodule Cambrian.BridgeTest do
     assert %{published: _} = Bridge.counts()
   end
 
-  test "an identity is kept by its secret" do
+  test "a bridge with a secret has the key of that secret" do
     secret = :crypto.hash(:sha256, "a secret of the tests")
     start_supervised!({Bridge, realm: realm(), identity: secret, transport_options: []})
     assert Bridge.identity() == Identity.public_key(secret)
   end
 
-  test "an identity and what is known of others are kept" do
+  test "an identity in a file survives a restart and a rotation" do
     dir = Path.join(System.tmp_dir!(), "cambrian_bridge_#{System.unique_integer([:positive])}")
     on_exit(fn -> File.rm_rf!(dir) end)
     path = Path.join(dir, "identity")
@@ -260,7 +260,7 @@ defmodule Cambrian.BridgeTest do
   end
 
   @tag :quiet
-  test "a grant that nobody would take, and a key that nothing keeps" do
+  test "a wrong grant is refused, and a key without a file cannot be rotated" do
     until = System.system_time(:millisecond) + 60_000
     {:ok, grant} = Identity.grant(<<9::256>>, realm(), <<7::256>>, until)
     owner = Identity.public_key(<<9::256>>)
@@ -281,7 +281,7 @@ defmodule Cambrian.BridgeTest do
     assert Exception.message(Cambrian.Error.exception(reason)) =~ "has no file to keep"
   end
 
-  test "only those with a grant, at a rate" do
+  test "a realm takes genotypes only of keys with a grant, within their rate" do
     owner = Identity.new()
     member = Identity.new()
     until = System.system_time(:millisecond) + 60_000
@@ -302,7 +302,7 @@ defmodule Cambrian.BridgeTest do
   end
 
   @tag :quiet
-  test "a mistake is an answer" do
+  test "a wrong option is an error" do
     assert Bridge.start_link([]) == {:error, {:missing_options, [:realm]}}
 
     assert {:error, {:unknown_option, :realms, %{did_you_mean: :realm}}} =
@@ -334,7 +334,7 @@ defmodule Cambrian.BridgeTest do
   end
 
   @tag :quiet
-  test "the configuration says which bridges there are from the start" do
+  test "the configuration of the application starts its bridges" do
     on_exit(fn -> restart_with([]) end)
 
     restart_with(

@@ -15,7 +15,8 @@
 dashboard_test_() ->
     {foreach, fun start/0, fun stop/1,
      [{atom_to_list(Test), {timeout, 60, fun() -> ?MODULE:Test() end}}
-      || {Test, 0} <- ?MODULE:module_info(exports), lists:prefix("the_dashboard_", atom_to_list(Test))]}.
+      || {Test, 0} <- ?MODULE:module_info(exports),
+         lists:prefix("the_dashboard_", atom_to_list(Test))]}.
 
 start() -> {ok, _} = application:ensure_all_started(cambrian).
 

@@ -41,7 +41,7 @@ is_raw(_Text, Name) when is_atom(Name) -> false;
 is_raw(Text, Reason) ->
     string:find(Text, lists:flatten(io_lib:format("~0tp", [Reason]))) =/= nomatch.
 
-a_text_is_one_line_in_the_words_of_erlang_test_() ->
+a_text_is_one_line_with_names_in_the_syntax_of_erlang_test_() ->
     Page = <<"type cambrian_population:options()">>,
     [?_assertEqual(Text, text(Reason))
      || {Text, Reason} <-

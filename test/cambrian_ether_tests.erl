@@ -37,7 +37,7 @@ a_timer_set_during_delivery_fires_in_its_turn_test() ->
     ?assertEqual(3, cambrian_ether:under_way(Timer(early, 5, E))).
 
 %% The order of sending does not matter, and no message is lost.
-no_message_arrives_before_an_earlier_one_test() ->
+a_random_mix_of_sends_and_deliveries_stays_in_order_of_time_test() ->
     Random = rand:seed_s(exsss, 3),
     Step = fun Step(0, _, E, Now) -> [At || {At, _, _, _} <- all(E), At < Now];
                Step(N, R, E, Now) ->

@@ -170,7 +170,7 @@ newcomers_wait_for_the_end_of_the_generation_test() ->
     ?assertMatch([#{outcome := accepted}], received(Third)),
     ?assertEqual(4.0, map_get(best, hd([Stats || {notify, {generation, Stats}} <- Third]))).
 
-%% A population measures newcomers from the mesh in a second evaluator, without a delay of its own
+%% A population measures newcomers from the mesh beside its own genotypes, without a delay of its
 %% evaluations. A generation admits at most a tenth of its size.
 mesh_newcomers_are_measured_beside_a_generation_test() ->
     {_, Rests} = step(new(#{})),

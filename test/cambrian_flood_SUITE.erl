@@ -46,7 +46,8 @@ the_mailbox_of_the_bridge_is_bounded_in_bytes(Config) ->
 
 listeners() -> length(pg:get_members(cambrian_transport_dist, {?REALM, {topic, <<"genotype">>}})).
 
-%% Hangs until this is called in the bridge's process.
+%% Suspends the bridge until flood_a_bridge_that_hangs/1 lets it go on. A suspension ends with the
+%% process that asked for it, so a process of its own does it.
 hang() ->
     Asker = self(),
     Holder = spawn(fun() ->

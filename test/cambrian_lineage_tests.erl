@@ -14,7 +14,7 @@ the_lineage_of_a_champion_goes_back_to_the_first_generation_test() ->
     ?assertMatch(#{generation := 0, parents := [], operators := []}, lists:last(Line)),
     ?assertEqual({ok, Line}, cambrian:lineage(Id)).
 
-%% Two genotypes that other keys signed, and a parent of them.
+%% Three generations of genotypes, signed by two other keys.
 records_of_other_keys_are_followed_and_their_signatures_checked_test() ->
     {ok, _} = application:ensure_all_started(cambrian),
     [Grandparent, Parent, Child] = family(3, 100),

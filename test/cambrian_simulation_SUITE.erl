@@ -40,8 +40,8 @@ seeds(Count) ->
         _ -> lists:seq(1, Count)
     end.
 
-%% Compares with the same mesh with silent liars, ten times as long. `make paces SEEDS=1-100' runs
-%% other seeds.
+%% Compares runs of a mesh, ten times longer than the others, with runs of the same mesh with silent
+%% liars. `make paces SEEDS=1-100' runs other seeds.
 liars_slow_no_honest_node_by_more_than_15_percent(_Config) ->
     Paces = cambrian_simulation:paces(seeds(?PACES)),
     Lost = [1 - Generations / Without || {_, _, Generations, Without} <- Paces],

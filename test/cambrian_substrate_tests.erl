@@ -14,11 +14,12 @@ expressed(Substrate, Cppn) ->
 a_substrate_with_the_application_test_() ->
     {setup, fun() -> {ok, _} = application:ensure_all_started(cambrian) end,
      fun(_) -> application:stop(cambrian) end,
-     [{timeout, 60, Case} || Case <- [fun a_native_task_is_solved_on_a_substrate_case/0,
-                                      fun a_fun_gets_networks_of_the_size_of_the_substrate_case/0,
-                                      fun a_cppn_of_another_run_is_taken_in_case/0,
-                                      fun a_killed_run_on_a_substrate_ends_with_the_same_champion_case/0,
-                                      fun a_task_of_another_size_is_refused_case/0]]}.
+     [{timeout, 60, Case}
+      || Case <- [fun a_native_task_is_solved_on_a_substrate_case/0,
+                  fun a_fun_gets_networks_of_the_size_of_the_substrate_case/0,
+                  fun a_cppn_of_another_run_is_taken_in_case/0,
+                  fun a_killed_run_on_a_substrate_ends_with_the_same_champion_case/0,
+                  fun a_task_of_another_size_is_refused_case/0]]}.
 
 %% The champion is the CPPN, which can be sent; the network it expresses solves the task.
 a_native_task_is_solved_on_a_substrate_case() ->

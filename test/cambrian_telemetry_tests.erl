@@ -42,17 +42,26 @@ events_come_as_the_guide_says_test_() ->
     Mesh = fun a_champion_goes_out_and_others_come_in/0,
     [{Title, {timeout, 60, fun() -> with_telemetry(fun() -> _ = Run(), check(Events) end) end}}
      || {Title, Run, Events} <-
-            [{"a run emits its events", fun() -> {ok, _} = cambrian:evolve('xor', #{seed => 42}) end,
-              ["[cambrian, generation, stop]", "[cambrian, champion, found]", "[cambrian, population, finished]"]},
-             {"failed evaluations emit an event", fun() -> evolve(fun(_) -> error(on_purpose) end, #{generations => 1}) end, ["[cambrian, evaluation, exception]"]},
-             {"a failed until fun emits an event", fun() -> evolve(fun(_) -> 1 end, #{until => fun(_) -> perhaps end}) end,
+            [{"a run emits its events",
+              fun() -> {ok, _} = cambrian:evolve('xor', #{seed => 42}) end,
+              ["[cambrian, generation, stop]", "[cambrian, champion, found]",
+               "[cambrian, population, finished]"]},
+             {"failed evaluations emit an event",
+              fun() -> evolve(fun(_) -> error(on_purpose) end, #{generations => 1}) end,
+              ["[cambrian, evaluation, exception]"]},
+             {"a failed until fun emits an event",
+              fun() -> evolve(fun(_) -> 1 end, #{until => fun(_) -> perhaps end}) end,
               ["[cambrian, population, failed]"]},
-             {"a resumed population emits an event", fun crash/0, ["[cambrian, population, resumed]"]},
+             {"a resumed population emits an event", fun crash/0,
+              ["[cambrian, population, resumed]"]},
              {"a newcomer emits an event", fun inject/0, ["[cambrian, population, received]"]},
-             {"a failed checkpoint emits an event", fun no_room/0, ["[cambrian, checkpoint, exception]"]},
-             {"a pause emits its events", fun pause/0, ["[cambrian, governor, paused]", "[cambrian, governor, resumed]"]},
-             {"a bridge emits its events", Mesh, ["[cambrian, mesh, published]", "[cambrian, mesh, announced]", "[cambrian, mesh, received]",
-                               "[cambrian, mesh, rejected]", "[cambrian, mesh, node_up]"]}]].
+             {"a failed checkpoint emits an event", fun no_room/0,
+              ["[cambrian, checkpoint, exception]"]},
+             {"a pause emits its events", fun pause/0,
+              ["[cambrian, governor, paused]", "[cambrian, governor, resumed]"]},
+             {"a bridge emits its events", Mesh,
+              ["[cambrian, mesh, published]", "[cambrian, mesh, announced]",
+               "[cambrian, mesh, received]", "[cambrian, mesh, rejected]", "[cambrian, mesh, node_up]"]}]].
 
 evolve(Fun, Goal) -> cambrian:evolve(Fun, maps:merge(#{inputs => 1, outputs => 1, population => 5}, Goal)).
 

@@ -8,7 +8,7 @@ defmodule CambrianTest do
   doctest Cambrian.Result
 
   describe "evolve" do
-    test "solves XOR, and the champion's outputs are right" do
+    test "solves XOR with a champion whose outputs are right" do
       assert {:ok, %Cambrian.Result{solved: true, champion: champion} = result} =
                Cambrian.evolve(:xor)
 
@@ -24,7 +24,7 @@ defmodule CambrianTest do
       assert [squared_error: _] = result.trial
     end
 
-    test "gives the same champion for the same seed, and says which seed it was" do
+    test "gives the same champion for the same seed, and returns the seed" do
       first = Cambrian.evolve!(:xor)
       again = Cambrian.evolve!(:xor, seed: first.seed)
       other = Cambrian.evolve!(:xor, seed: rem(first.seed + 1, 4_000_000_000))
@@ -34,13 +34,13 @@ defmodule CambrianTest do
       refute Genotype.id(other.champion) == Genotype.id(first.champion)
     end
 
-    test "is the evolution that Erlang has" do
+    test "gives the champion of cambrian:evolve/2" do
       {:ok, %{champion: reference}} = :cambrian.evolve(:xor, %{seed: 5})
       champion = Cambrian.evolve!(:xor, seed: 5).champion
       assert Genotype.id(champion) == :cambrian_genotype.id(reference)
     end
 
-    test "stops at its limits without having solved anything" do
+    test "stops at its limits without a solution" do
       assert {:ok, %{solved: false, generations: 2, evaluations: evaluations}} =
                Cambrian.evolve(:double_pole_novel, generations: 2, population: 150)
 
@@ -89,7 +89,7 @@ defmodule CambrianTest do
       assert_received {:network, %Network{}}
     end
 
-    test "that crashes costs fitnesses and not the run" do
+    test "may crash, which costs fitness but does not end the run" do
       task = fn network ->
         [output] = Network.activate(network, [1.0])
         if output > 0.7, do: raise("too high"), else: output
@@ -101,12 +101,12 @@ defmodule CambrianTest do
       assert fitness <= 0.7
     end
 
-    test "needs to be told its size" do
+    test "needs the number of inputs and outputs" do
       assert Cambrian.evolve(fn _ -> 1 end) == {:error, {:missing_options, [:inputs, :outputs]}}
     end
   end
 
-  test "a dataset as a task" do
+  test "a dataset is a task" do
     rows = for a <- [0, 1], b <- [0, 1], do: {[a, b], [Bitwise.bor(a, b)]}
     {inputs, targets} = Enum.unzip(rows)
 
@@ -117,8 +117,8 @@ defmodule CambrianTest do
     assert Enum.map(outputs, fn [output] -> [round(output)] end) == targets
   end
 
-  describe "a mistake" do
-    test "is one error" do
+  describe "a wrong option" do
+    test "is an error" do
       assert {:error, {:unknown_option, :sede, %{did_you_mean: :seed}}} =
                Cambrian.evolve(:xor, sede: 42)
 
@@ -134,7 +134,7 @@ defmodule CambrianTest do
                {:error, {:unknown_parameter, :colour, %{see: "cambrian:parameters/0"}}}
     end
 
-    test "is said in words that name the option and what was expected" do
+    test "is explained with the option and what was expected" do
       for {task, opts, message} <- [
             {:xor, [sede: 42],
              "unknown option :sede (did you mean :seed?); Cambrian.evolve/2 lists them"},

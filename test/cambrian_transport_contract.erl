@@ -236,7 +236,8 @@ test(two_connections_of_one_node_hear_each_other, #{nodes := [Node | _], realm :
     until(fun() -> {ok, <<"x">>} =:= ask(do(Two, address, []), <<"x">>, One) end, Setup);
 
 %% The owner may exit with any reason.
-test(a_connection_ends_with_its_owner, #{nodes := [_, Node | _], realm := Realm, run := Run} = Setup) ->
+test(a_connection_ends_with_its_owner,
+     #{nodes := [_, Node | _], realm := Realm, run := Run} = Setup) ->
     [One] = clients(1, Setup),
     _ = [begin
              #{owner := Owner} = Two = client(Node, Realm, Setup),
@@ -410,7 +411,8 @@ test(a_disconnected_client_hears_nothing, Setup) ->
     ?assertEqual(Heard, heard(Two));
 
 %% The node is killed and does not disconnect. The other nodes go on.
-test(the_loss_of_a_node_harms_no_other, #{start := Start, stop := Stop, kill := Kill, realm := Realm} = Setup) ->
+test(the_loss_of_a_node_harms_no_other,
+     #{start := Start, stop := Stop, kill := Kill, realm := Realm} = Setup) ->
     Nodes = [_, Gone, _] = Start(3),
     try
         [One, Two, Three] = subscribed(3, Setup#{nodes := Nodes, realm := Realm}),
@@ -438,7 +440,9 @@ test(the_loss_of_a_node_harms_no_other, #{start := Start, stop := Stop, kill := 
         Stop(Nodes)
     end;
 
-test(wrong_options_are_refused, #{nodes := [Node | _], realm := Realm, transport := Transport, run := Run, options := Options}) ->
+test(wrong_options_are_refused,
+     #{nodes := [Node | _], realm := Realm, transport := Transport, run := Run,
+       options := Options}) ->
     Connect = fun(Given) -> Run(Node, ?MODULE, join, [Transport, Given]) end,
     Good = Options(Node, Realm),
     ?assertMatch({error, {bad_option, {realm, lab, _}}}, Connect(Good#{realm => lab})),

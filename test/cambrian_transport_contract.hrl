@@ -1,5 +1,5 @@
-%% Defines the cases of cambrian_transport_contract:all/0 in a suite whose groups put their map under
-%% `contract' in Config.
+%% Defines the cases of cambrian_transport_contract:all/0 in a suite whose groups put their map
+%% under `contract' in Config.
 -define(CONTRACT(Case), Case(Config) -> cambrian_transport_contract:run(Case, proplists:get_value(contract, Config))).
 
 ?CONTRACT(bytes_arrive_unchanged).

@@ -3,7 +3,7 @@ defmodule Cambrian.DashboardTest do
 
   doctest Cambrian.Dashboard
 
-  test "its options are those of Erlang, and told of" do
+  test "every option of the dashboard in Erlang is documented in Elixir" do
     {:docs_v1, _, _, _, %{"en" => told}, _, _} = Code.fetch_docs(Cambrian.Dashboard)
     {:ok, types} = Code.Typespec.fetch_types(:cambrian_dashboard)
     {_, {:options, {:type, _, :map, fields}, _}} = List.keyfind(types, :type, 0)
@@ -11,7 +11,7 @@ defmodule Cambrian.DashboardTest do
     for {:type, _, _, [{:atom, _, name} | _]} <- fields, do: assert(told =~ "`:#{name}` - ")
   end
 
-  test "a mistake is said in words" do
+  test "a wrong option is explained" do
     {:error, reason} = Cambrian.Dashboard.start(token: "short")
 
     assert Exception.message(Cambrian.Error.exception(reason)) =~

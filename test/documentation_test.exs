@@ -1,5 +1,6 @@
 defmodule Cambrian.DocumentationTest do
-  # Whatever is public says what it does, has a spec, and shows it.
+  # Every public module, function and callback has a doc; every function has a spec and an
+  # example.
   use ExUnit.Case, async: true
 
   {:ok, modules} = :application.get_key(:cambrian, :modules)
@@ -7,7 +8,7 @@ defmodule Cambrian.DocumentationTest do
   protocols = for module <- elixir, function_exported?(module, :__impl__, 1), do: module
   @modules elixir -- protocols
 
-  test "every module says what it is, or that it is nobody's business" do
+  test "every module has a moduledoc or is hidden" do
     assert [] ==
              for(
                module <- @modules,
@@ -48,7 +49,8 @@ defmodule Cambrian.DocumentationTest do
              )
   end
 
-  # What its author wrote: a struct and the callbacks of a protocol or a behaviour have docs of their own.
+  # Without the functions that others define: a struct and the callbacks of a protocol or a
+  # behaviour have docs of their own.
   defp entries do
     for module <- @modules,
         {:docs_v1, _, _, _, about, _, docs} <- [Code.fetch_docs(module)],

@@ -6,7 +6,7 @@ defmodule Cambrian.EnvironmentTest do
 
   alias Cambrian.{Error, Genotype, Network, Program}
 
-  # In binaries, as Nx would have it; two episodes, one of which ends early.
+  # An environment with binaries, as Nx uses them; one of its two episodes ends early.
   defmodule Walk do
     use Cambrian.Environment
 
@@ -37,7 +37,7 @@ defmodule Cambrian.EnvironmentTest do
     def step(_outputs, _state), do: {:done, 0}
   end
 
-  test "an environment of binaries evolves, and repeats" do
+  test "an environment of binaries evolves and repeats" do
     evolve = fn -> Cambrian.evolve!({Walk, aim: 0.5}, generations: 5, seed: 3) end
     %{champion: champion, fitness: fitness} = evolve.()
     assert %{fitness: ^fitness, champion: again} = evolve.()
@@ -46,7 +46,7 @@ defmodule Cambrian.EnvironmentTest do
     assert %Network{} = Network.compile(champion)
   end
 
-  test "what fails says where" do
+  test "a failure names its function" do
     assert {:error, {:bad_return, {Failing, :init, 1}, :rubbish}} =
              Cambrian.evolve({Failing, :rubbish})
 
@@ -56,7 +56,7 @@ defmodule Cambrian.EnvironmentTest do
     assert message =~ "Cambrian.EnvironmentTest.Failing.reset/2"
   end
 
-  test "a program that cannot be is an error in words" do
+  test "a program that cannot run is explained" do
     {:error, reason} = Cambrian.evolve(Program.new(command: "no_such_program"))
 
     assert Exception.message(Error.exception(reason)) ==
@@ -75,7 +75,7 @@ defmodule Cambrian.EnvironmentTest do
     assert_raise Error, ~r/keyword list/, fn -> Program.new(%{command: "x"}) end
   end
 
-  test "the environment of a program is what is given" do
+  test "a program gets the environment variables of its task" do
     say = ~S(test "$WORLD" = small && test -z "$HOME" && exit 5)
 
     task =
@@ -84,7 +84,7 @@ defmodule Cambrian.EnvironmentTest do
     assert {:error, {:program, "sh", {:program_exited, 5}}} = Cambrian.evolve(task)
   end
 
-  test "Gymnasium's helper is where the task says" do
+  test "the task of Gymnasium names the path of its helper" do
     {:program, %{args: [helper | _]}} =
       Program.gymnasium("CartPole-v1", kwargs: [render_mode: nil])
 

@@ -1,18 +1,18 @@
 defmodule Cambrian.FacesTest do
-  # What Erlang has, Elixir tells of.
+  # Elixir documents every option, event and reason that Erlang has.
   use ExUnit.Case, async: true
 
   alias Cambrian.{Bridge, Error, Governor, Population}
 
   describe "every option of a population" do
-    test "is told of in Elixir" do
+    test "is documented in Elixir" do
       told = doc(Cambrian, {:function, :evolve, 2}) <> moduledoc(Population)
 
       for %{name: name} <- :cambrian_population_options.table(),
           do: assert(told =~ "  * `:#{name}` - ")
     end
 
-    test "is in the Erlang type, and no other" do
+    test "is in the Erlang type, which has no other" do
       types = keys(:cambrian_population, :options) ++ keys(:cambrian_population, :goal)
       evolve = for %{name: name, for: :evolve} <- :cambrian_population_options.table(), do: name
       all = for %{name: name} <- :cambrian_population_options.table(), do: name
@@ -20,7 +20,7 @@ defmodule Cambrian.FacesTest do
       assert Enum.sort(keys(:cambrian, :options)) == Enum.sort(evolve)
     end
 
-    test "is told of in Erlang" do
+    test "is documented in Erlang" do
       told =
         for {module, type} <- [
               cambrian_population: :options,
@@ -35,11 +35,11 @@ defmodule Cambrian.FacesTest do
     end
   end
 
-  test "every option and every key of the configuration of a bridge is told of" do
+  test "every option of a bridge and every key of its configuration is documented" do
     for name <- keys(:cambrian_bridge, :options) ++ environment(),
         do: assert({name, moduledoc(Bridge) =~ "#{name}"} == {name, true})
 
-    # capability, rate and tolerance are checked where they are used
+    # capability, rate and tolerance are checked by the trust
     [{:function, _, :table, 0, [{:clause, _, [], [], [{:map, _, checks}]}]}] =
       for {:function, _, :table, 0, _} = table <- forms(:cambrian_bridge_options), do: table
 
@@ -48,7 +48,7 @@ defmodule Cambrian.FacesTest do
     assert Enum.sort(checked) == Enum.sort(told)
   end
 
-  test "every step of a genotype's story is told of" do
+  test "every step of a genotype's story is documented" do
     steps =
       for module <- modules(),
           {:call, _, called, [_, {:atom, _, step} | _]} <- nodes(forms(module)),
@@ -64,27 +64,27 @@ defmodule Cambrian.FacesTest do
         do: assert({step, told =~ "`:#{step}`", "#{step}" in erlang} == {step, true, true})
   end
 
-  test "every setting of the governor is told of" do
+  test "every setting of the governor is documented" do
     for name <- keys(:cambrian_governor, :settings),
         do: assert(moduledoc(Governor) =~ "`:#{name}`")
   end
 
-  test "every part of a result is in the struct and told of" do
+  test "every part of a result is in the struct and documented" do
     for name <- keys(:cambrian_population, :result) do
       assert Map.has_key?(struct(Cambrian.Result), name)
       assert moduledoc(Cambrian.Result) =~ "`#{name}`"
     end
   end
 
-  test "every event is told of" do
+  test "every event is documented" do
     {_, {:type, _, :union, events}, _} = type(:cambrian_population, :event)
 
     for {:type, _, :tuple, [{:atom, _, kind} | _]} <- events,
         do: assert(moduledoc(Population) =~ "`{:#{kind}, ")
   end
 
-  describe "a reason" do
-    # One of each kind: its name, or that and the size of the tuple.
+  describe "a reason of an error" do
+    # One reason of each kind, which is its name, or its name and the size of its tuple.
     @reasons [
       :already_succeeded,
       :bad_compression,
@@ -203,7 +203,7 @@ defmodule Cambrian.FacesTest do
       {:wrong_size, :inputs, 2, 3}
     ]
 
-    test "has words in both languages" do
+    test "has a text in both languages" do
       for reason <- @reasons do
         elixir = Exception.message(Error.exception(reason))
         erlang = reason |> :cambrian_error.format_error() |> IO.chardata_to_string()
@@ -214,7 +214,7 @@ defmodule Cambrian.FacesTest do
       end
     end
 
-    test "names options, functions and terms as its language does" do
+    test "names options, functions and terms in the syntax of its language" do
       hint = %{see: "type cambrian_population:options()", did_you_mean: :seed}
 
       for {reason, elixir, erlang} <- [
@@ -239,7 +239,7 @@ defmodule Cambrian.FacesTest do
       end
     end
 
-    test "that a wrong task is has the forms of tasks in Elixir" do
+    test "lists the forms of a task in Elixir's syntax" do
       for task <- [3, %{}], words <- [message(Cambrian.evolve(task))] do
         assert words =~ "a task must be a name of Cambrian.tasks/0, a module, {module, args}, "
       end
@@ -251,10 +251,10 @@ defmodule Cambrian.FacesTest do
     defp message({:error, reason}), do: Exception.message(Error.exception(reason))
   end
 
-  test "every list of names that Erlang points to has its place in Elixir" do
+  test "every list of names that an Erlang error points to has a page in Elixir" do
     pages =
       for module <- modules(),
-          # Elixir has no face for these
+          # Elixir has no module for these
           not ("#{module}" =~ ~r/^cambrian_(transport|discovery)/),
           {:bin, _, [{:bin_element, _, {:string, _, text}, _, _}]} <- nodes(forms(module)),
           page = to_string(text),
@@ -265,7 +265,7 @@ defmodule Cambrian.FacesTest do
     assert length(pages) >= 14
 
     for page <- pages do
-      # a type reads as a call that is not there, unless it is called one
+      # a page of a type must begin with "type", or it reads as a call
       assert String.starts_with?(page, "type ") == String.ends_with?(page, "()")
       message = Exception.message(Error.exception({:unknown_option, :sede, %{see: page}}))
       assert message =~ ~r"; Cambrian[\w./]+ lists them$"
@@ -278,7 +278,7 @@ defmodule Cambrian.FacesTest do
     for module <- modules, not String.starts_with?("#{module}", "Elixir."), do: module
   end
 
-  # Without the places in the source, so that parts can be compared.
+  # The forms without their places in the source, so that they can be compared.
   defp forms(module) do
     {:ok, {_, [abstract_code: {_, forms}]}} =
       :beam_lib.chunks(:code.which(module), [:abstract_code])
@@ -286,12 +286,12 @@ defmodule Cambrian.FacesTest do
     Enum.map(forms, &:erl_parse.map_anno(fn _place -> 0 end, &1))
   end
 
-  # Every tuple in forms.
+  # All tuples in the forms.
   defp nodes(form) when is_tuple(form), do: [form | form |> Tuple.to_list() |> nodes()]
   defp nodes([first | rest]), do: nodes(first) ++ nodes(rest)
   defp nodes(_form), do: []
 
-  # What an Erlang doc sets as code.
+  # The text that an Erlang doc marks as code.
   defp code_in({:code, _, content}), do: [Enum.join(content)]
   defp code_in({_element, _, content}), do: code_in(content)
   defp code_in(content) when is_list(content), do: Enum.flat_map(content, &code_in/1)

@@ -10,7 +10,7 @@ defmodule Cambrian.GenotypeTest do
     genotype
   end
 
-  # One with hidden nodes and a recurrent connection.
+  # A genotype with hidden nodes and a recurrent connection.
   defp grown do
     Enum.reduce([add_node: 1, add_node: 2, add_recurrent: 3], genotype(), fn {operator, seed},
                                                                              g ->
@@ -19,7 +19,7 @@ defmodule Cambrian.GenotypeTest do
     end)
   end
 
-  test "is shown with what it counts in the right number" do
+  test "inspect writes singular and plural numbers" do
     for {inputs, shown} <- [{1, "1 connection, "}, {2, "2 connections, "}] do
       {:ok, genotype} = Cambrian.Genotype.new(inputs: inputs, outputs: 1, seed: 1)
       assert inspect(genotype) =~ shown
@@ -39,7 +39,7 @@ defmodule Cambrian.GenotypeTest do
     assert Genotype.id(a) == Genotype.id(b)
   end
 
-  test "mutation leaves its parent as it was" do
+  test "a mutation does not change its parent" do
     parent = genotype()
     before = Genotype.id(parent)
     {:ok, child} = Genotype.mutate(parent, :add_node, seed: 1)
@@ -63,7 +63,7 @@ defmodule Cambrian.GenotypeTest do
     end
   end
 
-  test "what must be there and is not is named" do
+  test "missing options are named" do
     assert Genotype.new(outputs: 1) == {:error, {:missing_options, [:inputs, :seed]}}
     assert Genotype.mutate(genotype(), []) == {:error, {:missing_options, [:seed]}}
     assert Genotype.mutate(genotype(), :add_node, []) == {:error, {:missing_options, [:seed]}}
@@ -81,7 +81,7 @@ defmodule Cambrian.GenotypeTest do
   end
 
   describe "bytes" do
-    test "round trip" do
+    test "can be read again" do
       bytes = Genotype.to_binary(grown())
       assert {:ok, same} = Genotype.from_binary(bytes)
       assert Genotype.to_binary(same) == bytes
@@ -89,7 +89,7 @@ defmodule Cambrian.GenotypeTest do
       assert Genotype.id(same) == :crypto.hash(:sha256, bytes)
     end
 
-    test "round trip where there are many" do
+    test "of a large genotype can be read again" do
       big = genotype(inputs: 100, outputs: 20)
       bytes = Genotype.to_binary(big)
       assert byte_size(bytes) > 4096
@@ -97,7 +97,7 @@ defmodule Cambrian.GenotypeTest do
       assert Genotype.id(same) == Genotype.id(big)
     end
 
-    test "that are cut short or changed are refused or read as another genotype" do
+    test "that are cut short or changed are refused or give another genotype" do
       bytes = Genotype.to_binary(grown())
 
       for size <- 0..(byte_size(bytes) - 1) do
@@ -127,7 +127,7 @@ defmodule Cambrian.GenotypeTest do
              Enum.find(Genotype.to_map(genotype).connections, &(&1.id == first.id))
   end
 
-  test "crossover and distance go over genotypes that were bred apart" do
+  test "crossover and distance match the genes of genotypes that were bred apart" do
     {:ok, a} = Genotype.mutate(genotype(), :add_node, seed: 1)
     {:ok, b} = Genotype.mutate(genotype(), :add_node, seed: 1)
     assert Genotype.distance(a, b) == 0.0
@@ -136,7 +136,7 @@ defmodule Cambrian.GenotypeTest do
     assert Genotype.id(child) == Genotype.id(a)
   end
 
-  test "is shown by its sizes and the first digits of its id" do
+  test "inspect shows the sizes and the first digits of the id" do
     short = grown() |> Genotype.id() |> Base.encode16(case: :lower) |> binary_part(0, 10)
     %{connections: connections} = Genotype.info(grown())
 
@@ -144,12 +144,12 @@ defmodule Cambrian.GenotypeTest do
              "#Cambrian.Genotype<2 -> 1, 2 hidden, #{connections} connections, #{short}>"
   end
 
-  test "is drawn with all its nodes" do
+  test "a picture has all nodes" do
     assert Picture.dot(grown()) =~ "digraph"
     assert Picture.network(grown()) =~ "</svg>"
   end
 
-  test "goes to other processes as it is" do
+  test "a genotype can be sent to another process" do
     genotype = grown()
     assert Task.await(Task.async(fn -> Genotype.id(genotype) end)) == Genotype.id(genotype)
   end

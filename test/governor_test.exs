@@ -1,5 +1,5 @@
 defmodule Cambrian.GovernorTest do
-  # It governs all populations, so no other test runs beside.
+  # Not async: the governor acts on all populations.
   use ExUnit.Case, async: false
 
   alias Cambrian.Governor
@@ -13,14 +13,14 @@ defmodule Cambrian.GovernorTest do
 
   doctest Governor
 
-  test "what a run ends with does not depend on it" do
+  test "the governor changes no result" do
     alone = Cambrian.evolve!(:xor, seed: 5)
     :ok = Governor.configure(cpu: 0.5, threads: 1)
     governed = Cambrian.evolve!(:xor, seed: 5)
     assert Cambrian.Genotype.id(governed.champion) == Cambrian.Genotype.id(alone.champion)
   end
 
-  test "a pause holds a population up" do
+  test "a pause stops a population" do
     :ok = Governor.configure(pause_when: fn -> true end)
     {:ok, population} = Cambrian.Population.start_link(task: :xor, seed: 1)
     :ok = Cambrian.Population.run(population)
@@ -29,7 +29,7 @@ defmodule Cambrian.GovernorTest do
     assert {:ok, %{solved: true}} = Cambrian.Population.await(population, 10_000)
   end
 
-  test "a mistake is one error and changes nothing" do
+  test "a wrong setting is an error and changes nothing" do
     :ok = Governor.configure(cpu: 0.5)
 
     assert {:error, {:bad_option, {:cpu, 2, _}}} = Governor.configure(cpu: 2, threads: 1)

@@ -3,7 +3,7 @@ defmodule GuidesTest do
   The Elixir in README.md and docs/*.md, run in the order of each document: see test/cambrian_document.erl.
   """
 
-  # Not async: it works in other folders, and starts the application anew.
+  # Not async: it changes the current folder and restarts the application.
   use ExUnit.Case
 
   for name <- [~c"cambrian_checkout", ~c"cambrian_document"] do
@@ -21,7 +21,7 @@ defmodule GuidesTest do
     on_exit(&anew/0)
   end
 
-  # Without what a session has set.
+  # Without the settings of a session.
   defp anew do
     for {key, _} <- Application.get_all_env(:cambrian), do: Application.delete_env(:cambrian, key)
     restart()
@@ -48,7 +48,7 @@ defmodule GuidesTest do
     end
   end
 
-  # The bindings of `elixir` go on from block to block; a session begins anew.
+  # The bindings of `elixir` blocks are kept from block to block; a session starts without any.
   defp block(block, bindings) do
     runner = :cambrian_document.runner(block)
     if runner in [:eunit, :exunit, :file], do: :cambrian_document.write(block, File.cwd!())
@@ -69,12 +69,12 @@ defmodule GuidesTest do
 
   defp elixir(%{text: text} = block, bindings) do
     cond do
-      # as a project's configuration says it
+      # the form of a project's configuration
       text =~ ~r/\A(import Config|config )/ ->
         start_with(Config.Reader.eval!("config.exs", "import Config\n" <> text))
         bindings
 
-      # of a mix.exs
+      # the deps of a mix.exs
       text =~ ~r/\A(defp? deps|\{:cambrian, )/ ->
         Code.string_to_quoted!(text)
         bindings
@@ -89,7 +89,7 @@ defmodule GuidesTest do
     before = Application.get_all_env(:cambrian)
 
     try do
-      # another program may have the port
+      # another program may use the port
       tried =
         environment
         |> Keyword.delete(:data_dir)
@@ -118,7 +118,7 @@ defmodule GuidesTest do
     end)
   end
 
-  # An expression goes on behind `...> `.
+  # An expression continues after `...> `.
   defp typed_and_answer(step) do
     [first | rest] = String.split(step, "\n")
     {more, answer} = Enum.split_while(rest, &String.starts_with?(&1, "...> "))
@@ -151,7 +151,7 @@ defmodule GuidesTest do
 
   defp at(block), do: block |> :cambrian_document.title() |> to_string()
 
-  # Times and processes differ from run to run, and how lines are broken is no matter.
+  # Times and process ids differ from run to run, and line breaks do not matter.
   defp plain(text) do
     text
     |> String.replace(~r/\s/, "")

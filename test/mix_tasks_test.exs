@@ -1,5 +1,5 @@
 defmodule MixTasksTest do
-  # The device of standard error is one for all.
+  # Not async: all tests share the device of standard error.
   use ExUnit.Case, async: false
 
   import ExUnit.CaptureIO
@@ -19,7 +19,7 @@ defmodule MixTasksTest do
 
   @solved "xor: solved. 24 generations, 3290 evaluations, "
 
-  test "cambrian.evolve, for a task of ours and for a module of the project" do
+  test "cambrian.evolve runs a built-in task and a module of the project" do
     assert capture_io(fn -> evolve(~w(xor --seed 42 --quiet)) end) =~ @solved
 
     module = inspect(Half)
@@ -27,7 +27,7 @@ defmodule MixTasksTest do
     assert capture_io(fn -> evolve(args) end) =~ "#{module}: solved. "
   end
 
-  test "progress and mistakes are on standard error, and a mistake is a status" do
+  test "progress and errors are on standard error, and an error sets the status" do
     assert capture_io(:stderr, fn -> capture_io(fn -> evolve(~w(xor --seed 42)) end) end) =~
              ~r/^0%, generation 0, best 2.9998/
 
@@ -38,7 +38,7 @@ defmodule MixTasksTest do
              "cambrian: --sede: there is no such option (did you mean --seed?); #{help}\n"
   end
 
-  test "cambrian.resume and cambrian.inspect" do
+  test "cambrian.resume continues a run and cambrian.inspect shows its checkpoint" do
     dir =
       Path.join(
         System.tmp_dir!(),
@@ -69,7 +69,7 @@ defmodule MixTasksTest do
     assert shown =~ "Fitness: * best, . mean"
   end
 
-  test "cambrian.export and cambrian.import" do
+  test "cambrian.export and cambrian.import convert genotypes" do
     path = fn name ->
       Path.join(
         System.tmp_dir!(),
@@ -89,7 +89,7 @@ defmodule MixTasksTest do
              Cambrian.Genotype.to_json(genotype)
   end
 
-  test "mix itself ends with the status" do
+  test "the status of mix is that of the task" do
     mix = fn args ->
       System.cmd("mix", args, stderr_to_stdout: true, env: [{"MIX_ENV", "test"}])
     end
@@ -101,7 +101,7 @@ defmodule MixTasksTest do
   end
 
   @tag timeout: 600_000
-  test "Ctrl-C and SIGTERM end a run with what there is" do
+  test "Ctrl-C and SIGTERM end a run, which writes its result" do
     for {signal, status} <- [INT: 130, TERM: 143] do
       dir = temporary("interrupted")
       args = ~w(cambrian.evolve double_pole_novel --seed 1 --target 999999 --cpu 0.2 --out #{dir})
@@ -119,7 +119,7 @@ defmodule MixTasksTest do
   end
 
   @tag timeout: 600_000
-  test "names are the same in any locale, and output that cannot be written is a status" do
+  test "names work in any locale, and output that cannot be written sets the status" do
     dir = temporary("größe日本")
     run = fn args, env -> wait_for_end(open("mix", args, env), "") end
     c = [{~c"LC_ALL", ~c"C"}]
@@ -148,7 +148,7 @@ defmodule MixTasksTest do
     assert out =~ "cambrian: standard output: no space left on device"
   end
 
-  test "every task has its line in mix help" do
+  test "mix help lists every task" do
     for name <- ~w(evolve resume inspect export import) do
       task = Mix.Task.get!("cambrian.#{name}")
       assert Mix.Task.shortdoc(task)

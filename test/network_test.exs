@@ -27,7 +27,7 @@ defmodule Cambrian.NetworkTest do
 
   defp floats(numbers), do: for(x <- numbers, into: <<>>, do: <<x::float-32-little>>)
 
-  test "lists and binaries give the same outputs, each in its own kind" do
+  test "lists and binaries give the same outputs, each in its own form" do
     rows = [[0, 1], [0.5, -3], [1.0e6, 0]]
     outputs = Network.activate_batch(feed_forward(), rows)
 
@@ -41,7 +41,7 @@ defmodule Cambrian.NetworkTest do
              Network.activate_batch(feed_forward(), Enum.map(rows, &floats/1))
   end
 
-  test "a recurrent network remembers in its state and nowhere else" do
+  test "a recurrent network remembers only in its state" do
     network = recurrent()
     assert %{memory: 1} = Network.info(network)
 
@@ -55,7 +55,7 @@ defmodule Cambrian.NetworkTest do
     refute after_one == after_zero
   end
 
-  test "a state can be kept and taken up elsewhere" do
+  test "a state can be saved and used again" do
     network = recurrent()
     {_, state} = Network.step(network, Network.initial_state(network), [1])
     assert byte_size(state) == 4
@@ -65,7 +65,7 @@ defmodule Cambrian.NetworkTest do
     assert Network.step(network, state, floats([0.5])) == {floats([output]), next}
   end
 
-  test "sizes that do not fit are errors with what was expected" do
+  test "a wrong size is an error with the expected size" do
     network = recurrent()
     state = Network.initial_state(network)
 
@@ -76,7 +76,7 @@ defmodule Cambrian.NetworkTest do
     assert {:error, {:wrong_size, :inputs, 1, 0}} = Network.activate_many([network], [])
   end
 
-  test "numbers out of range are an error, other things raise" do
+  test "a number out of range is an error, and any other term raises" do
     not_a_number = <<0, 0, 0xC0, 0x7F>>
     assert Network.activate(recurrent(), [1.0e13]) == {:error, {:out_of_range, :inputs}}
     assert Network.activate(recurrent(), not_a_number) == {:error, {:out_of_range, :inputs}}
@@ -84,7 +84,7 @@ defmodule Cambrian.NetworkTest do
     assert_raise ArgumentError, fn -> Network.activate(recurrent(), <<1, 2, 3>>) end
   end
 
-  test "is shown by its sizes and its memory" do
+  test "inspect shows the sizes and the memory" do
     assert inspect(feed_forward()) == "#Cambrian.Network<2 -> 2, 4 connections, feed-forward>"
     assert inspect(recurrent()) == "#Cambrian.Network<1 -> 1, 2 connections, memory 1>"
   end

@@ -5,7 +5,7 @@ defmodule Cambrian.PictureTest do
   doctest Cambrian.Recorder
   doctest Cambrian.Report
 
-  test "an option that is none is an error as everywhere" do
+  test "options must be a keyword list" do
     assert_raise Cambrian.Error, ~r/a keyword list/, fn ->
       Cambrian.Picture.fitness([], %{title: 1})
     end

@@ -7,8 +7,8 @@ defmodule Cambrian.PopulationTest do
 
   @moduletag timeout: 60_000
 
-  # The last of two children, the first of which is a population: it says who is registered when
-  # it is started, so also when the first has come back.
+  # The last child of a supervisor whose first child is a population. At each start it sends the
+  # registered process, so also when the population has restarted.
   defp herald(name) do
     test = self()
 
@@ -20,7 +20,7 @@ defmodule Cambrian.PopulationTest do
 
   defp name, do: :"population_#{System.unique_integer([:positive])}"
 
-  test "one that is killed comes back under its supervisor and ends as one that is not" do
+  test "a killed population restarts under its supervisor and ends with the same champion" do
     name = name()
     goal = [task: :xor, seed: 11, target: 5, generations: 60]
 
@@ -49,12 +49,12 @@ defmodule Cambrian.PopulationTest do
     assert result.evaluations == undisturbed.evaluations
   end
 
-  test "one without a name comes back where it was as well" do
+  test "a population without a name continues after a restart" do
     spec = Population.child_spec(task: :xor, target: 5, generations: 60)
     assert spec.id == Population
     {module, function, args} = spec.start
 
-    # as a supervisor does it
+    # as a supervisor does
     Process.flag(:trap_exit, true)
     {:ok, first} = apply(module, function, args)
     :ok = Population.subscribe(first)
@@ -68,7 +68,7 @@ defmodule Cambrian.PopulationTest do
     assert {:ok, %{generations: 60}} = Population.await(second, 30_000)
   end
 
-  test "several under one supervisor have names of their own, and each comes back alone" do
+  test "several populations under one supervisor have their own names and restart alone" do
     [one, other] = [name(), name()]
 
     children =
@@ -87,7 +87,7 @@ defmodule Cambrian.PopulationTest do
     assert Population.info(other).generation == 0
   end
 
-  test "any number without a name are under a dynamic supervisor, each with its own checkpoint" do
+  test "populations without a name under a dynamic supervisor have their own checkpoints" do
     supervisor = start_supervised!({DynamicSupervisor, strategy: :one_for_one})
 
     populations =
@@ -112,7 +112,7 @@ defmodule Cambrian.PopulationTest do
     end
   end
 
-  test "a partition supervisor gives each a name and a seed" do
+  test "a partition supervisor gives each population a name and a seed" do
     islands = name()
 
     start_supervised!(
@@ -132,14 +132,14 @@ defmodule Cambrian.PopulationTest do
     assert PartitionSupervisor.count_children(islands).active == 3
   end
 
-  # Reported once its supervisor knows.
+  # Returns once the supervisor knows it.
   defp kill(population) do
     monitor = Process.monitor(population)
     Process.exit(population, :kill)
     assert_receive {:DOWN, ^monitor, :process, ^population, :killed}
   end
 
-  # What it answers when it is back.
+  # The answer once the population has restarted.
   defp back(ask, tries \\ 15_000) do
     ask.()
   catch
@@ -148,7 +148,7 @@ defmodule Cambrian.PopulationTest do
       back(ask, tries - 1)
   end
 
-  test "what a task in :until leaves behind harms nobody" do
+  test "messages that the function of :until leaves behind change no run" do
     run = fn until ->
       {:ok, %{champion: champion, generations: 20}} =
         Cambrian.evolve(:xor, seed: 3, target: 99, generations: 20, until: until)
@@ -164,7 +164,7 @@ defmodule Cambrian.PopulationTest do
     assert run.(leaves) == run.(fn _ -> false end)
   end
 
-  test "who waits for one that is killed is answered by the one that comes back" do
+  test "await is answered by the restarted population" do
     {:ok, population} = Population.start(task: :xor, seed: 1, target: 99, generations: 200)
     :ok = Population.subscribe(population)
     :ok = Population.run(population)
@@ -176,7 +176,7 @@ defmodule Cambrian.PopulationTest do
     :ok = Population.stop(population)
   end
 
-  test "a goal may be a function of the stats, and one that fails is an answer" do
+  test "a goal may be a function of the stats, whose failure is an error" do
     {:ok, population} = Population.start_link(task: :xor, seed: 1, target: 5)
     :ok = Population.subscribe(population)
     :ok = Population.run(population, until: &(&1.generation == 2))
@@ -196,7 +196,7 @@ defmodule Cambrian.PopulationTest do
                  end
   end
 
-  test "patience ends what gets no better, and its history is told" do
+  test "patience ends a run without improvement, and the history has all generations" do
     {:ok, population} =
       Population.start_link(
         task: fn _ -> 1 end,
@@ -213,7 +213,7 @@ defmodule Cambrian.PopulationTest do
     assert [0, 1, 2, 3, 4] = Enum.map(Population.history(population), & &1.generation)
   end
 
-  test "what is held back chooses the champion, and the result says how well it did" do
+  test "held-back rows choose the champion, and the result has its validation" do
     rows = for x <- 1..20, do: [x / 10]
     dataset = {:dataset, inputs: rows, targets: rows, validation: 0.25}
 
@@ -224,7 +224,7 @@ defmodule Cambrian.PopulationTest do
     assert %Result{validation: nil} = Cambrian.evolve!(:xor, seed: 42)
   end
 
-  test "events tell of generations, champions and the end" do
+  test "events report generations, champions and the end" do
     {:ok, population} = Population.start_link(task: :xor, seed: 42)
     %{name: name} = Population.info(population)
     :ok = Population.subscribe(population)
@@ -267,7 +267,7 @@ defmodule Cambrian.PopulationTest do
     assert %{generation: 2, seed: 1, parameters: %{population: 40}} = Population.info(population)
   end
 
-  test "steps and a run are the same evolution" do
+  test "steps and a run find the same champion" do
     {:ok, stepped} = Population.start_link(task: :xor, seed: 2, target: 5)
     for _ <- 1..10, do: {:ok, _} = Population.step(stepped, 1)
     {:ok, %{champion: champion}} = Population.best(stepped)
@@ -276,7 +276,7 @@ defmodule Cambrian.PopulationTest do
     assert Genotype.id(champion) == Genotype.id(result.champion)
   end
 
-  test "a run refuses steps, pauses and goes on" do
+  test "a running population refuses steps, can be paused and goes on" do
     {:ok, population} = Population.start_link(task: :xor, target: 5)
     :ok = Population.subscribe(population)
     :ok = Population.run(population)
@@ -284,7 +284,7 @@ defmodule Cambrian.PopulationTest do
     assert Population.await(population, 1) == {:error, :timeout}
 
     :ok = Population.pause(population)
-    # what is under way is finished, then a step is taken again
+    # the pause waits for the end of the generation, then a step is accepted
     assert {:ok, %{generation: paused}} = step_when_idle(population)
     assert Population.info(population).generation == paused
 
@@ -296,7 +296,7 @@ defmodule Cambrian.PopulationTest do
     assert generations == paused + 3
   end
 
-  # Every refusal is followed by the event of the generation that was under way.
+  # After each refusal comes the event of the generation under way.
   defp step_when_idle(population) do
     case Population.step(population, 1) do
       {:error, :running} ->
@@ -308,7 +308,7 @@ defmodule Cambrian.PopulationTest do
     end
   end
 
-  test "a genotype from elsewhere is evaluated and told of" do
+  test "an injected genotype is evaluated and reported" do
     %{champion: champion, fitness: fitness} = Cambrian.evolve!(:xor, seed: 42)
     {:ok, stranger} = Genotype.new(inputs: 3, outputs: 1, seed: 1)
     {:ok, population} = Population.start_link(task: :xor, seed: 1)
@@ -322,14 +322,14 @@ defmodule Cambrian.PopulationTest do
     assert_receive {:cambrian, _, {:received, %{id: ^id, outcome: :accepted, fitness: ^fitness}}}
   end
 
-  test "too many genotypes from elsewhere are told to come back" do
+  test "a full queue refuses injected genotypes as busy" do
     {:ok, genotype} = Genotype.new(inputs: 2, outputs: 1, seed: 1)
     {:ok, population} = Population.start_link(task: :xor)
     for _ <- 1..64, do: :ok = Population.inject(population, genotype)
     assert Population.inject(population, genotype) == {:error, :busy}
   end
 
-  test "failing evaluations are told of" do
+  test "failed evaluations are reported" do
     {:ok, population} =
       Population.start_link(task: fn _ -> :rubbish end, inputs: 1, outputs: 1, population: 10)
 
@@ -342,7 +342,7 @@ defmodule Cambrian.PopulationTest do
     assert_receive {:cambrian, _, {:failed, ^failed}}
   end
 
-  test "a checkpoint is bytes that depend on nothing but the seed" do
+  test "a checkpoint depends only on the seed" do
     checkpoints =
       for _ <- 1..2 do
         {:ok, population} = Population.start_link(task: :xor, seed: 9)
@@ -361,7 +361,7 @@ defmodule Cambrian.PopulationTest do
     assert Population.stop(population) == :ok
   end
 
-  test "a mistake is an answer and no crash" do
+  test "a wrong option is an error and no crash" do
     assert Population.start_link([]) == {:error, {:missing_options, [:task]}}
 
     assert {:error, {:unknown_option, :sede, %{did_you_mean: :seed}}} =
@@ -374,18 +374,18 @@ defmodule Cambrian.PopulationTest do
     assert {:error, {:bad_option, {:goal, 3, _}}} = Population.run(population, 3)
   end
 
-  test "name: nil is no name" do
+  test "name: nil gives the population no name" do
     {:ok, population} = Population.start_link(task: :xor, name: nil)
     assert is_reference(Population.info(population).name)
     assert Process.whereis(nil) == nil
   end
 
-  test "runs from the start, under a supervisor, if it is told to" do
+  test "a population with run: true runs from its start under a supervisor" do
     population = start_supervised!({Population, task: :xor, seed: 42, run: true})
     assert {:ok, %{solved: true, generations: 24}} = Population.await(population, 60_000)
   end
 
-  test "begins from genotypes" do
+  test "a population may start from given genotypes" do
     %{champion: champion, fitness: fitness} = Cambrian.evolve!(:xor, seed: 42)
 
     for from <- [champion, [champion]] do
@@ -405,7 +405,7 @@ defmodule Cambrian.PopulationTest do
              {:error, {:wrong_size, :inputs, 3, 2}}
   end
 
-  test "a name is taken once" do
+  test "a name in use is refused" do
     name = name()
     {:ok, population} = Population.start_link(task: :xor, name: name)
 
@@ -415,18 +415,18 @@ defmodule Cambrian.PopulationTest do
 end
 
 defmodule Cambrian.PopulationFilesTest do
-  # Where checkpoints go is the same for all populations, so no other test runs beside.
+  # Not async: the directory of checkpoints is the same for all populations.
   use ExUnit.Case, async: false
 
   alias Cambrian.Population
 
-  test "the failure of a checkpoint is told, and evolution goes on" do
+  test "a checkpoint that cannot be written is reported, and the run goes on" do
     dir = Path.join(System.tmp_dir!(), "cambrian_no_folder_#{System.pid()}")
     on_exit(fn -> File.rm_rf!(dir) end)
     population = :population_that_cannot_write
     Application.put_env(:cambrian, :data_dir, dir)
     on_exit(fn -> Application.delete_env(:cambrian, :data_dir) end)
-    # which ends before it could write again
+    # a single checkpoint, so the population stops before it could write another
     options = [task: :xor, name: population, checkpoint_interval: 0, checkpoints: 1]
     start_supervised!({Population, options})
     :ok = Population.subscribe(population)

@@ -17,7 +17,7 @@ defmodule Cambrian.SubstrateTest do
     end
   end
 
-  test "a function is evolved on a substrate, and its champion expressed is what was evaluated" do
+  test "the champion of a substrate expresses the network that was evaluated" do
     hidden = [Substrate.grid([3, 1])]
     substrate = Substrate.new!(@ends ++ [hidden: hidden, bias: true, weight_range: 8])
     options = [substrate: substrate, target: 3.9, seed: 2]
@@ -29,14 +29,14 @@ defmodule Cambrian.SubstrateTest do
     assert 4 - squared_error(Network.compile(genotype)) == result.fitness
   end
 
-  test "a population takes the substrate too" do
+  test "a population takes a substrate" do
     substrate = Substrate.new!(@ends)
     {:ok, population} = Population.start_link(task: :xor, substrate: substrate, seed: 1)
     {:ok, _} = Population.step(population, 1)
     assert %{inputs: 6, outputs: 1} = Population.info(population)
   end
 
-  test "hidden nodes that are found have options in a keyword list or a map" do
+  test "the options of hidden nodes may be a keyword list or a map" do
     express = fn hidden ->
       substrate = Substrate.new!(@ends ++ [hidden: hidden])
 
@@ -52,7 +52,7 @@ defmodule Cambrian.SubstrateTest do
     assert express.([]) != express.(%{})
   end
 
-  test "what is wrong is said" do
+  test "a wrong substrate is explained" do
     assert {:error, {:bad_option, {:options, 7, _}}} = Substrate.new(7)
     assert {:error, {:unknown_option, :input, _}} = Substrate.new(@ends ++ [input: []])
     assert {:error, {:unknown_option, :depth, _}} = Substrate.new(@ends ++ [hidden: [depth: 1]])

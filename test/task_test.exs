@@ -19,7 +19,7 @@ defmodule Cambrian.TaskTest do
     end
   end
 
-  # Neither @impl nor one clause, and what a failing task can do.
+  # A task without @impl and with several clauses, whose init/1 may fail.
   defmodule Clauses do
     use Cambrian.Task
 
@@ -35,7 +35,7 @@ defmodule Cambrian.TaskTest do
     end
   end
 
-  # As a task in Erlang: it gets a reference.
+  # A task as in Erlang, which gets a reference.
   defmodule Bare do
     @behaviour :cambrian_task
 
@@ -77,7 +77,7 @@ defmodule Cambrian.TaskTest do
     assert {:ok, %{solved: true}} = Cambrian.evolve({Clauses, :first}, target: 0.9)
   end
 
-  test "a population takes one too" do
+  test "a population takes a module as its task" do
     {:ok, population} = Population.start_link(task: {Half, aim: 0.25}, target: 0.99)
     :ok = Population.run(population)
     assert {:ok, %{solved: true}} = Population.await(population, 30_000)
@@ -88,7 +88,7 @@ defmodule Cambrian.TaskTest do
     assert {:ok, %{solved: true}} = Cambrian.evolve(Bare, target: 0.9)
   end
 
-  test "init/1 that fails is an error that says where" do
+  test "a failure of init/1 is an error that names the function" do
     assert {:error, {:bad_return, {Clauses, :init, 1}, :rubbish}} =
              Cambrian.evolve({Clauses, :rubbish})
 
@@ -100,7 +100,7 @@ defmodule Cambrian.TaskTest do
     assert message =~ "test/task_test.exs:"
   end
 
-  test "using it warns of nothing" do
+  test "using Cambrian.Task compiles without a warning" do
     for impl <- ["@impl true", "@impl Cambrian.Task", ""] do
       code = """
       defmodule Cambrian.TaskTest.Silent#{System.unique_integer([:positive])} do
@@ -127,7 +127,7 @@ defmodule Cambrian.TaskTest do
              {:error, {:unknown_task, :chess, %{see: "cambrian:tasks/0"}}}
   end
 
-  test "settings are a keyword list or a map, and a mistake in them is in words" do
+  test "settings may be a keyword list or a map, and a wrong setting is explained" do
     {:ok, genotype} = Genotype.new(inputs: 4, outputs: 1, seed: 7)
     network = Network.compile(genotype)
     assert {:ok, fitness} = Cambrian.Task.evaluate({:parity, bits: 4}, network)
@@ -144,7 +144,7 @@ defmodule Cambrian.TaskTest do
     end
   end
 
-  test "a dataset is learnt, and what was held back is measured" do
+  test "a dataset can be learnt, and the trial measures the held-back rows" do
     inputs = for a <- [0, 1], b <- [0, 1], _ <- 1..10, do: [a, b]
 
     dataset =
@@ -175,13 +175,13 @@ defmodule Cambrian.TaskTest do
     def evaluate(%Network{} = network, fun), do: fun.(network)
   end
 
-  describe "a network alone" do
+  describe "the evaluation of one network" do
     setup do
       {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
       %{network: Network.compile(genotype), genotype: genotype}
     end
 
-    test "has a fitness by any task", %{network: network} do
+    test "gives its fitness in any task", %{network: network} do
       one = fn %Network{} = network -> Network.info(network).outputs end
       assert Cambrian.Task.evaluate(one, network) == {:ok, 1.0}
       assert Cambrian.Task.evaluate({Told, one}, network) == {:ok, 1.0}
@@ -192,7 +192,7 @@ defmodule Cambrian.TaskTest do
                {:error, {:bad_option, {:episodes, 2, "absent, as the task is no environment"}}}
     end
 
-    test "fails with the stack of the task's code, in words", %{network: network} do
+    test "returns the stack of the task's code if it fails", %{network: network} do
       boom = fn _network -> raise "boom" end
       assert {:error, reason} = Cambrian.Task.evaluate({Told, boom}, network)
       message = Exception.message(Cambrian.Error.exception(reason))
@@ -205,12 +205,12 @@ defmodule Cambrian.TaskTest do
                {:error, {:evaluation_failed, :timeout}}
     end
 
-    test "has a trial where the task has one", %{network: network} do
+    test "gives its trial if the task has one", %{network: network} do
       assert {:ok, %{solved: false}} = Cambrian.Task.trial(:xor, network)
       assert {:error, {:no_trial, Told}} = Cambrian.Task.trial({Told, & &1}, network)
     end
 
-    test "is a network, and nothing else is", %{network: network, genotype: genotype} do
+    test "takes a network and nothing else", %{network: network, genotype: genotype} do
       alias Cambrian.{Genotype, Substrate}
       substrate = Substrate.new!(inputs: [[0]], outputs: [[1]])
 

@@ -1,6 +1,6 @@
 defmodule Cambrian.TensorTest do
-  # Runs with what is like Nx, in support/nx.exs, unless it is told where Nx itself is. That is what
-  # any project that depends on Nx has compiled (0.6 or newer):
+  # Runs with a stand-in for Nx, in support/nx.exs, or with Nx itself if the environment says
+  # where it is. Any project that depends on Nx (0.6 or newer) has it compiled:
   #
   #     nx=/path/to/project/_build/dev/lib
   #     CAMBRIAN_NX=$nx/nx/ebin:$nx/complex/ebin:$nx/telemetry/ebin mix test test/tensor_test.exs
@@ -10,7 +10,7 @@ defmodule Cambrian.TensorTest do
 
   @types [{:u, 8}, {:s, 64}, {:f, 32}, {:f, 64}]
 
-  # By name, or the compiler would look for a module that is not there yet.
+  # Calls Nx by name, since the compiler would look for a module that does not exist yet.
   defp nx(function, args), do: apply(Nx, function, args)
   defp tensor(numbers, type \\ {:f, 32}), do: nx(:tensor, [numbers, [type: type]])
 
@@ -25,7 +25,7 @@ defmodule Cambrian.TensorTest do
     Network.compile(genotype)
   end
 
-  # Bits, shape and type.
+  # Checks bits, shape and type.
   defp assert_tensor(tensor, numbers, shape) do
     assert %{__struct__: Nx.Tensor} = tensor
     assert nx(:shape, [tensor]) == shape
@@ -33,7 +33,7 @@ defmodule Cambrian.TensorTest do
     assert nx(:to_flat_list, [tensor]) == List.flatten(numbers)
   end
 
-  test "a tensor of any type gives one of 32-bit floats" do
+  test "inputs of any type give outputs of 32-bit floats" do
     for type <- @types do
       outputs = Network.activate(network(), [3, 1])
       assert_tensor(Network.activate(network(), tensor([3, 1], type)), outputs, {3})
@@ -43,7 +43,7 @@ defmodule Cambrian.TensorTest do
     assert_tensor(Network.activate(network(), tensor([0.1, -2.5], {:f, 64})), outputs, {3})
   end
 
-  test "a batch is one of two dimensions, or a list" do
+  test "a batch is a tensor of two dimensions or a list of tensors" do
     rows = [[0, 1], [2, 3], [1, 1], [9, 0]]
     outputs = Network.activate_batch(network(), rows)
 
@@ -58,7 +58,7 @@ defmodule Cambrian.TensorTest do
     for {tensor, row} <- Enum.zip(each, outputs), do: assert_tensor(tensor, row, {3})
   end
 
-  test "a step gives a tensor and a state" do
+  test "a step returns a tensor and a state" do
     network = recurrent()
     rest = Network.initial_state(network)
     {first, state} = Network.step(network, rest, [1, 0])
@@ -70,7 +70,7 @@ defmodule Cambrian.TensorTest do
     assert_tensor(tensor, second, {1})
   end
 
-  test "many networks take a row each" do
+  test "each of many networks takes a row" do
     networks = [network(), network(seed: 8), network(seed: 9)]
     rows = [[0, 1], [2, 3], [1, 1]]
     outputs = Network.activate_many(networks, rows)
@@ -80,7 +80,7 @@ defmodule Cambrian.TensorTest do
     for {tensor, row} <- Enum.zip(each, outputs), do: assert_tensor(tensor, row, {3})
   end
 
-  test "many networks take a step each" do
+  test "a step of many networks takes a row each" do
     networks = [recurrent(), recurrent()]
     states = Enum.map(networks, &Network.initial_state/1)
     rows = [[0, 1], [2, 3]]
@@ -97,7 +97,7 @@ defmodule Cambrian.TensorTest do
     end
   end
 
-  test "another shape is one error, with the shape that was expected" do
+  test "a tensor of another shape is an error with the expected shape" do
     network = network()
     state = Network.initial_state(network)
 
@@ -109,7 +109,7 @@ defmodule Cambrian.TensorTest do
       assert Network.activate_batch(network, [tensor, zeros({2})]) == error
     end
 
-    # of which the last has as many numbers as four rows have
+    # the last has as many numbers as four rows
     for shape <- [{}, {2}, {2, 2, 2}, {4, 1}, {2, 4}] do
       error = {:error, {:wrong_size, :inputs, {nil, 2}, shape}}
       assert Network.activate_batch(network, zeros(shape)) == error
@@ -128,7 +128,7 @@ defmodule Cambrian.TensorTest do
              "wrong size of inputs: expected {nil, 2}, got {4, 3}"
   end
 
-  test "networks with outputs of several sizes make no tensor" do
+  test "networks with different numbers of outputs give no single tensor" do
     networks = [network(), network(outputs: 1)]
 
     assert Network.activate_many(networks, zeros({2, 2})) ==
@@ -140,7 +140,7 @@ defmodule Cambrian.TensorTest do
              {:error, {:wrong_size, :inputs, 2, 3}}
   end
 
-  test "other errors are those that lists get" do
+  test "other errors are those of lists" do
     network = network()
     huge = tensor([1.0e300, 0], {:f, 64})
     assert Network.activate(network, huge) == {:error, {:out_of_range, :inputs}}
@@ -148,7 +148,7 @@ defmodule Cambrian.TensorTest do
     assert Network.step(network, "abcd", zeros({2})) == {:error, {:wrong_size, :memory, 0, 1}}
   end
 
-  test "dimensions that are vectorized are dimensions" do
+  test "vectorized dimensions count as dimensions" do
     vectorized = nx(:vectorize, [tensor([[1, 2], [3, 4]]), :x])
 
     assert Network.activate(network(), vectorized) ==
@@ -162,7 +162,7 @@ defmodule Cambrian.TensorTest do
     @inputs [[0, 0], [0, 1], [1, 0], [1, 1]]
     @targets [[0], [0], [0], [1]]
 
-    test "is the one of their rows" do
+    test "is the dataset of their rows" do
       options = [target: 0.95, seed: 7]
       rows = Cambrian.evolve!({:dataset, @inputs, @targets}, options)
 
@@ -180,7 +180,7 @@ defmodule Cambrian.TensorTest do
       end
     end
 
-    test "may have one dimension where rows have one number" do
+    test "may have one dimension if rows have one number" do
       network = network(inputs: 1, outputs: 1)
       [column, flat] = [[[1], [2], [3], [4]], [1, 2, 3, 4]]
 
@@ -194,7 +194,7 @@ defmodule Cambrian.TensorTest do
       assert [_] = Enum.uniq(ids)
     end
 
-    test "may have classes as one dimension" do
+    test "may have its classes in one dimension" do
       network = network(outputs: 2)
       settings = [kind: :classification, inputs: tensor(@inputs)]
       classes = {:dataset, [targets: List.flatten(@targets)] ++ settings}

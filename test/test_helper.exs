@@ -1,4 +1,4 @@
-# What a test kills on purpose is no news.
+# Processes that a test kills are not logged.
 killed = fn
   %{msg: {:report, %{label: {:supervisor, _}, report: report}}}, _ ->
     if report[:reason] == :killed, do: :stop, else: :ignore
@@ -12,8 +12,8 @@ end
 # The guides show it, and newer releases of Elixir hide what mix.exs does not name.
 if function_exported?(Mix, :ensure_application!, 1), do: Mix.ensure_application!(:sasl)
 
-# Nx itself where CAMBRIAN_NX has its compiled folders, and those of what it needs, with colons
-# between them; else what is like it.
+# Nx itself if CAMBRIAN_NX has its compiled folders and those of its dependencies, with colons
+# between them; else a stand-in.
 for path <- "CAMBRIAN_NX" |> System.get_env("") |> String.split(":", trim: true) do
   true = Code.prepend_path(path)
 end
@@ -22,5 +22,5 @@ if Code.ensure_loaded?(Nx),
   do: {:ok, _} = Application.ensure_all_started(:nx),
   else: Code.require_file("support/nx.exs", __DIR__)
 
-# Bounds for a machine that is busy: what a test waits for comes at once elsewhere.
+# Timeouts for a busy machine: elsewhere the tests wait only a moment.
 ExUnit.start(timeout: 600_000, assert_receive_timeout: 300_000)

@@ -1,5 +1,5 @@
 defmodule Cambrian.TrustTest do
-  # Its doctests name realms that others do not.
+  # Its doctests use realms that no other test uses.
   use ExUnit.Case, async: true
 
   alias Cambrian.{Charter, Genotype, Identity, Trust}
@@ -34,7 +34,7 @@ defmodule Cambrian.TrustTest do
     bytes
   end
 
-  test "an envelope becomes a struct and its claims" do
+  test "check returns the genotype of an envelope as a struct, and its claims" do
     secret = Identity.new()
     {:ok, genotype} = Genotype.new(inputs: 2, outputs: 1, seed: 7)
 
@@ -46,7 +46,7 @@ defmodule Cambrian.TrustTest do
     assert Trust.reputation(@realm, Identity.public_key(secret)) == 0.51
   end
 
-  test "a base is a struct too" do
+  test "the base of a difference is a struct too" do
     {:ok, base} = Genotype.new(inputs: 20, outputs: 5, seed: 7)
     {:ok, grown} = Genotype.mutate(base, :add_node, seed: 1)
     bytes = envelope(Identity.new(), grown, base.ref)
@@ -61,7 +61,7 @@ defmodule Cambrian.TrustTest do
   describe "a secret" do
     @secret <<"0123456789abcdef0123456789abcdef">>
 
-    test "shows in no error" do
+    test "is shown by no error" do
       draft = %{realm: @realm, number: 1, owners: [<<1::256>>]}
 
       for wrong <- [
@@ -88,7 +88,7 @@ defmodule Cambrian.TrustTest do
       end
     end
 
-    test "may be the identity that has it, or its function" do
+    test "may be given as an identity or as a function" do
       identity = Identity.from_secret(@secret)
       until = System.system_time(:millisecond) + 60_000
 
@@ -102,7 +102,7 @@ defmodule Cambrian.TrustTest do
     end
   end
 
-  test "what is wrong with a charter, a grant or a capability is said" do
+  test "a wrong charter, grant or capability is explained" do
     draft = [realm: @realm, number: 1, owners: [<<1::256>>]]
 
     for {answer, words} <- [
@@ -122,7 +122,7 @@ defmodule Cambrian.TrustTest do
     end
   end
 
-  test "a ban takes a genotype, and what the audit shows" do
+  test "a ban takes a genotype in every form that the audit shows" do
     {:ok, genotype} = Genotype.new(inputs: 2, outputs: 1, seed: 7)
     id = Genotype.id(genotype)
     digits = Base.encode16(id, case: :lower)
@@ -141,7 +141,7 @@ defmodule Cambrian.TrustTest do
     assert Trust.report("org.example.test.tust").condition == :unknown
   end
 
-  test "a mistake is an answer" do
+  test "a wrong argument is an error" do
     assert {:error, {:bad_option, {:rate, 5, _}}} = Trust.open(@realm, rate: 5)
     assert {:error, {:bad_option, {:options, %{}, "a keyword list"}}} = Trust.open(@realm, %{})
     assert {:error, {:bad_option, {:realm, :lab, _}}} = Trust.open(:lab)

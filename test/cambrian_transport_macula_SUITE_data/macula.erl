@@ -1,20 +1,22 @@
-%% Not Macula: a stand-in for tests, with the calls that cambrian_macula_10 makes and with the traps that the real one
-%% was seen to have. A pool and its link to macula_fake_relay are a process each.
+%% A fake of Macula for tests, with the calls that cambrian_macula_10 makes and the traps that were
+%% seen in the real library. A pool and its link to macula_fake_relay are a process each.
 %%
-%%  - names and texts in what is sent have another type when they arrive
-%%  - `publish' is ok while a link that is dead counts as healthy, for three times the liveness interval, which is half
-%%    a minute if nobody sets it; what is published then is lost
-%%  - by default, events are brought in order, for which every fourth is lost and others wait
-%%  - handlers of calls run in the process of the link: nothing else happens on it meanwhile
+%%  - names and texts in a message have another type when they arrive
+%%  - `publish' returns ok while a dead link counts as healthy, which it does for three times the
+%%    liveness interval (half a minute by default); these messages are lost
+%%  - by default events are put in order, which loses every fourth and delays others
+%%  - handlers of calls run in the process of the link, which does nothing else meanwhile
 %%  - after 16 MB in one message, a link carries nothing more and looks healthy
-%%  - a publication goes to one link, the first that counts as healthy, unless `replication_factor' says to how many
-%%  - `expected_node_id' as an option of the pool holds for all its seeds; in the map of a seed, for that one
-%%  - a blob that is put over a dead link ends its process, whose report has the blob in it
-%%  - where the application's environment has a `blocking_dial_ms', a process dials for so long and hears nothing meanwhile:
-%%    when its pool was closed, it still connects once the relay is there, and only then hears that it is not wanted
-%%  - where the environment says `fragile', a link that ended as its relay has another key takes the pool along when it is
-%%    made again, as the real pool may die of calling a link that has just ended
-%%  - what the relay does to links is said there
+%%  - a publication goes to one link, the first that counts as healthy, unless `replication_factor'
+%%    gives another number
+%%  - `expected_node_id' holds for all seeds as an option of the pool, and for one seed in its map
+%%  - a blob that is put over a dead link ends the link's process, whose report has the blob in it
+%%  - with `blocking_dial_ms' in the application's environment, a process dials for so long and
+%%    hears nothing meanwhile: if its pool is closed, it still connects once the relay is there, and
+%%    only then learns that the pool is gone
+%%  - with `fragile' in the environment, a link that ends because its relay has another key ends the
+%%    pool when it is made again, as the real pool may die of a call to a link that has just ended
+%%  - macula_fake_relay lists what the relay does to links
 -module(macula).
 -export([connect/2, close/1, status/1, links/1, publish/4, subscribe/5, unsubscribe/2, advertise/5, unadvertise/3, call/5]).
 -export([put_record/2, find_records_by_type/2, put_content/2, get_content/2]).
@@ -56,7 +58,7 @@ put_record(Pool, #{payload := Payload} = Record) ->
 
 find_records_by_type(Pool, Type) -> ask(Pool, {find_records, Type}, 5000).
 
-%% Either takes one of the streams that a connection has a hundred of.
+%% Each call takes one of the hundred streams of a connection.
 put_content(Pool, Bytes) -> ask(Pool, {stream, {put_content, Bytes}}, 15000).
 get_content(Pool, <<_:34/binary>> = Id) -> ask(Pool, {stream, {get_content, Id}}, 15000).
 
@@ -72,7 +74,7 @@ ask(Pool, Question, Timeout) ->
 
 healthy(Links) -> [Link || Link <- Links, try gen_server:call(Link, healthy) catch exit:_ -> false end].
 
-%% What CBOR and back make of a term. There are no tuples in it.
+%% The term after encoding to CBOR and back, which has no tuples.
 wire(Map) when is_map(Map) -> maps:from_list([{wire_name(Name), wire(Value)} || {Name, Value} <- maps:to_list(Map)]);
 wire(List) when is_list(List) -> [wire(Element) || Element <- List];
 wire({text, Text}) -> {text, Text};
@@ -178,7 +180,7 @@ handle_info(dial, #{link_of := _, seed := #{host := Address, port := Port}, publ
 handle_info({dialled, Socket}, State) -> {noreply, State#{socket := Socket}};
 handle_info(not_dialled, #{link_of := _} = State) -> {stop, normal, State};
 handle_info({tcp, _, Bytes}, State) -> heard(binary_to_term(Bytes), State);
-%% Over QUIC, nothing says that the other end is gone.
+%% Over QUIC a link does not notice that the other end is gone.
 handle_info({tcp_closed, _}, State) ->
     erlang:send_after(3 * liveness_ms(), self(), lost),
     {noreply, State#{dead := true}};
@@ -205,11 +207,11 @@ handle_info(_, State) -> {noreply, State}.
 deliver(as_arrives, Subscriber, Event) -> Subscriber ! Event;
 deliver(_, Subscriber, Event) -> [erlang:send_after(380, Subscriber, Event) || rand:uniform(4) > 1].
 
-%% The process that dials is not interrupted, and so is told too late that it is not wanted.
+%% A process that dials cannot be interrupted, so it learns too late that its pool was closed.
 terminate(_, #{dialling := Process}) when is_pid(Process) -> Process ! close;
 terminate(_, _) -> ok.
 
-%% As QUIC, it tries again after a pause that doubles.
+%% Tries again after a pause that doubles, as QUIC does.
 connect(Link, Address, Port, Public, Pause, Until) ->
     case gen_tcp:connect(Address, Port, [binary, {packet, 4}, {active, false}, {nodelay, true}], 1000) of
         {ok, Socket} ->

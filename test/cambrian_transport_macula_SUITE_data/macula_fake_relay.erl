@@ -1,17 +1,18 @@
-%% A stand-in for a relay, on loopback. What it does to its links:
+%% A fake relay on loopback. To its links it does this:
 %%
-%%  - brings a publisher its own events, one event in ten late and so behind others, and one in twenty twice
-%%  - hears of a subscription late: what is published in its first 100 ms is lost to it
+%%  - sends a publisher its own events, one event in ten late and so after others, and one in twenty
+%%    twice
+%%  - learns late of a subscription: events of its first 100 ms are lost
 %%  - breaks a connection with more than 100 streams
 %%  - drops a connection when another comes with its key
-%%  - lets those in whom it refuses, and then carries nothing for them
-%%  - when it stops, says nothing to anybody
+%%  - accepts connections of refused keys, and then carries nothing for them
+%%  - stops without telling any link
 %%
-%% and where it is told to:
+%% and if it is told to:
 %%
-%%  - brings to its own what was published at other relays, until they lose each other, of which it says nothing
+%%  - passes on events of other relays, until they lose each other, which it does not report
 %%  - has content only a while after it was put
-%%  - holds back so many publications, and then brings the last first
+%%  - holds back so many publications, and then sends the last one first
 -module(macula_fake_relay).
 -export([start/1, stop/1, url/1, node_id/1, refuse/2, corrupt/2, connections/1, evictions/1, most_streams/1, largest/1]).
 -export([meet/2, lose/2, late/2, backwards/2]).
@@ -22,7 +23,7 @@
 -define(STREAMS, 100).
 -define(TRANSFER_MS, 20).
 
-%% At a port, or at any if it is 0.
+%% Starts at this port, or at any free port if it is 0.
 start(Port) -> gen_server:start(?MODULE, Port, []).
 
 stop(Relay) -> gen_server:stop(Relay).
@@ -42,18 +43,18 @@ backwards(Relay, Count) -> gen_server:call(Relay, {backwards, Count}).
 
 refuse(Relay, Public) -> gen_server:call(Relay, {refuse, Public}).
 
-%% The content with this SHA-256 is something else from now on.
+%% Replaces the content with this SHA-256.
 corrupt(Relay, Hash) -> gen_server:call(Relay, {corrupt, Hash}).
 
 connections(Relay) -> gen_server:call(Relay, connections).
 
-%% How many connections were dropped as another came with their key.
+%% How many connections were dropped because another came with their key.
 evictions(Relay) -> gen_server:call(Relay, evictions).
 
-%% Of one connection, at any time.
+%% The largest number of streams that a connection had at a time.
 most_streams(Relay) -> gen_server:call(Relay, most_streams).
 
-%% What was published so far, in bytes.
+%% The size of the largest publication so far, in bytes.
 largest(Relay) -> gen_server:call(Relay, largest).
 
 init(Port) ->

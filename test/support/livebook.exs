@@ -1,6 +1,6 @@
-# Evaluates a notebook as Livebook does: cell after cell in one process, bindings and imports carried on. What stands in
-# it as the output of a cell is compared: what the cell printed, then its value. Times, process ids and the like do
-# not count.
+# Evaluates a notebook as Livebook does: cell after cell in one process, which keeps bindings and
+# imports. Compares the output of a cell in the notebook: the text it prints, then its value.
+# Times, process ids and the like do not count.
 defmodule Notebook do
   @width 80
 
@@ -56,7 +56,7 @@ defmodule Notebook do
 
   defp shown(value), do: inspect(value, pretty: true, width: @width)
 
-  # Where two are given the first is what was printed.
+  # If a cell has two outputs, the first is the printed text.
   defp compare(outputs, seen, place) do
     seen = Enum.take(seen, -length(outputs))
 

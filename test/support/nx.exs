@@ -1,4 +1,4 @@
-# As much of Nx as Cambrian calls, with Nx's own semantics, for where there is no Nx.
+# The part of Nx that Cambrian calls, with Nx's semantics, for machines without Nx.
 defmodule Nx.Tensor do
   @moduledoc false
   defstruct [:data, :shape, :type, names: [], vectorized_axes: []]

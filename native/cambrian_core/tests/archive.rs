@@ -1,4 +1,4 @@
-//! Archives: a union is the same in any order, bytes are canonical, and nothing else is read.
+//! Archives: merging in any order gives the same archive, and only canonical bytes are read.
 
 use cambrian_core::base::rng::{Purpose, Stream};
 use cambrian_core::genome::genotype::{Genotype, Shape};
@@ -9,7 +9,7 @@ use std::sync::{Arc, LazyLock};
 
 const SHAPE: Shape = Shape { inputs: 2, outputs: 1 };
 
-/// Few, so that often the same one is in both archives.
+/// Only a few, so that both archives often have the same genotype.
 static GENOTYPES: LazyLock<Vec<Arc<Genotype>>> = LazyLock::new(|| {
     let one = |seed| {
         let mut rng = Stream::new(seed, Purpose::Birth, 0, 0);
@@ -26,7 +26,7 @@ fn empty() -> Archive {
     Archive::new("task", SHAPE, space(Partition::Grid))
 }
 
-/// Genotype, fitness and behaviour, all of few values, so that cells and fitness are often equal.
+/// Genotype, fitness and behaviour, with few values, so that cells and fitnesses are often equal.
 type Found = (usize, u8, [u8; 2]);
 
 fn elite((genotype, fitness, at): Found) -> Arc<Elite> {
@@ -63,10 +63,10 @@ proptest! {
         prop_assert_eq!(whole.id(), archive(&all).id());
     }
 
-    /// Replicas that send each other what they have, in any order and as often as it may be, and
-    /// lose a part of it, end the same once each has heard from all.
+    /// Replicas that send each other their archives, in any order and any number of times, and
+    /// lose some messages, end with the same archive once each has heard from all.
     #[test]
-    fn replicas_end_the_same(
+    fn replicas_end_with_the_same_archive(
         found in prop::collection::vec(some(), 4),
         messages in prop::collection::vec((0..4usize, 0..4usize), 0..30),
     ) {
@@ -89,7 +89,7 @@ proptest! {
     }
 
     #[test]
-    fn bytes_are_read_as_they_were_written_and_no_others_are(
+    fn bytes_are_read_as_they_were_written_and_changed_bytes_are_refused(
         found in some(),
         at in any::<prop::sample::Index>(),
         bit in 0..8u8,
@@ -118,7 +118,7 @@ fn only_archives_of_the_same_kind_are_merged() {
 }
 
 #[test]
-fn the_summary_counts_cells_and_what_is_above_the_offset() {
+fn the_summary_counts_cells_and_sums_fitness_above_the_offset() {
     let archive = archive(&[(0, 2, [3, 3]), (1, 0, [13, 8]), (2, 1, [3, 3])]);
     let summary = archive.summary(-2.0);
     assert_eq!((summary.cells, summary.filled, summary.best), (16, 2, Some(1.0)));
@@ -128,7 +128,7 @@ fn the_summary_counts_cells_and_what_is_above_the_offset() {
 }
 
 #[test]
-fn the_nearest_is_found_in_units_of_the_bounds() {
+fn the_nearest_elite_is_measured_in_units_of_the_bounds() {
     let archive = archive(&[(0, 2, [3, 3]), (1, 0, [13, 8])]);
     assert_eq!(archive.nearest(&[4.0, 2.0]).unwrap().1.fitness, -1.0);
     assert_eq!(archive.nearest(&[0.0, -2.0]).unwrap().1.fitness, 1.0);
@@ -139,7 +139,7 @@ fn the_nearest_is_found_in_units_of_the_bounds() {
 }
 
 #[test]
-fn bytes_of_others_are_refused_by_name() {
+fn malformed_bytes_are_refused_with_their_reason() {
     assert_eq!(Archive::decode(&[]).unwrap_err(), ArchiveError::Malformed);
     let mut newer = empty().encode();
     newer[1] = 2;
@@ -147,12 +147,12 @@ fn bytes_of_others_are_refused_by_name() {
 }
 
 #[test]
-fn a_picture_has_each_elite_at_its_place() {
+fn a_picture_has_each_elite_in_its_cell() {
     let found = [(0, 2, [2, 3]), (1, 0, [13, 8]), (2, 1, [2, 5])];
     let raster = archive(&found).raster(100).unwrap();
     assert_eq!((raster.columns, raster.rows), (4, 4));
     let filled: Vec<_> = (0..16).filter_map(|at| Some((at, raster.fitness[at]?))).collect();
-    // the second dimension goes upwards
+    // the second dimension points upwards
     assert_eq!(filled, [(8, 1.0), (12, 0.0), (15, -1.0)]);
     let small = archive(&found).raster(2).unwrap();
     assert_eq!(small.fitness, [None, None, Some(1.0), Some(-1.0)]);

@@ -1,4 +1,4 @@
-//! A genotype as bytes, whole or as a difference: it comes back the same, or not at all.
+//! A genotype as bytes, whole or as a difference: decoding gives the same genotype or an error.
 
 mod common;
 
@@ -50,15 +50,15 @@ proptest! {
     }
 
     #[test]
-    fn earlier_schemas_become_todays((i, o, seed, ops) in histories()) {
+    fn earlier_schemas_are_read_as_the_current_one((i, o, seed, ops) in histories()) {
         let g = evolved(i, o, seed, &ops);
         prop_assert_eq!(codec::decode(&schema_2(&g)), Ok(g.clone()));
         let plain = with_neurons(&g, |n| Neuron { bias: n.bias, ..Neuron::new(n.activation) });
         prop_assert_eq!(codec::decode(&schema_1(&plain)), Ok(plain));
     }
 
-    /// The hash of a second spelling never becomes an id: today's schema has none, and what is read
-    /// of an earlier one has the id of today's.
+    /// A genotype has one id in any schema: the current schema allows one encoding, and the id of
+    /// a genotype in an earlier schema is that of its current encoding.
     #[test]
     fn every_flipped_bit_is_refused_or_has_its_canonical_id((i, o, seed, ops) in histories()) {
         let g = evolved(i, o, seed, &ops[..ops.len().min(8)]);
@@ -69,7 +69,7 @@ proptest! {
             for bit in 0..8 * bytes.len() {
                 let mut flipped = bytes.clone();
                 flipped[bit / 8] ^= 1 << (bit % 8);
-                // of a flipped version number, another schema
+                // a flipped version number makes another schema
                 if let Ok(other) = codec::decode(&flipped) {
                     let canonical = codec::encode(&other);
                     prop_assert!(!is_todays || canonical == flipped);
@@ -80,7 +80,7 @@ proptest! {
     }
 
     #[test]
-    fn a_difference_makes_the_one_of_the_other(
+    fn a_difference_gives_the_target_from_its_base(
         (i, o, seed, ops) in histories(), other in prop::collection::vec(any::<usize>(), 0..60),
         kin in any::<bool>(), inputs in 0u32..3, outputs in 0u32..3
     ) {
@@ -97,7 +97,7 @@ proptest! {
     }
 
     #[test]
-    fn a_cut_or_changed_difference_never_makes_another_genotype(
+    fn a_cut_or_changed_difference_never_gives_another_genotype(
         (i, o, seed, ops) in histories(), other in prop::collection::vec(any::<usize>(), 0..9),
         at in any::<prop::sample::Index>(), flip in 1u8..
     ) {
@@ -129,7 +129,7 @@ fn with_neurons(g: &Genotype, change: impl Fn(Neuron) -> Neuron) -> Genotype {
         .unwrap()
 }
 
-/// As `docs/wire-format.md` describes it.
+/// Encodes as `docs/wire-format.md` describes it.
 fn schema_2(g: &Genotype) -> Vec<u8> {
     let (head, (froms, tos, weights, enabled)) = (head(g), tail(g));
     let neurons: Vec<Neuron> =
@@ -203,7 +203,7 @@ fn packed(value: &impl Serialize) -> Vec<u8> {
 }
 
 #[test]
-fn a_newer_version_is_refused_by_number() {
+fn a_newer_version_is_refused_with_its_number() {
     let g = newborn(1, 1, 1);
     let mut bytes = codec::encode(&g);
     bytes[1] = 4;
@@ -214,15 +214,15 @@ fn a_newer_version_is_refused_by_number() {
 }
 
 #[test]
-fn a_genotype_of_350_connections_is_small() {
+fn a_genotype_of_350_connections_takes_12_bytes_a_connection() {
     let g = grown(350);
     let bytes = codec::encode(&g);
     assert!(bytes.len() <= 12 * 350, "{} bytes", bytes.len());
 }
 
-/// The operators that change a gene or two; a new weight is four bytes that nobody can foresee.
+/// The operators that change a gene or two; a new weight is four bytes that cannot be compressed.
 #[test]
-fn what_changes_a_gene_is_a_small_difference() {
+fn a_change_of_one_gene_is_a_small_difference() {
     let g = grown(350);
     let whole = codec::encode(&g).len();
     let one = [

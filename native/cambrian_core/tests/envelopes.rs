@@ -1,4 +1,5 @@
-//! Envelopes and certificates from strangers: every wrong byte is refused, and nothing is believed.
+//! Envelopes and certificates from strangers: every changed byte is refused, and every claim
+//! checked.
 
 mod common;
 
@@ -51,18 +52,18 @@ fn pack(value: &impl Serialize) -> Vec<u8> {
     rmp_serde::to_vec(value).unwrap()
 }
 
-/// One zstd frame, as any writer may make it.
+/// A zstd frame as any writer may make it.
 fn frame(bytes: &[u8]) -> Vec<u8> {
     zstd::bulk::compress(bytes, 3).unwrap()
 }
 
-/// An envelope around any claims, signed as it should be.
+/// An envelope around any claims, with a genuine signature.
 fn signed(claims: &[u8], payload: &[u8]) -> Vec<u8> {
     let signature = signer().sign("cambrian envelope 2\n", claims);
     pack(&(ByteBuf::from(claims), ByteArray::new(signature), ByteBuf::from(payload)))
 }
 
-/// Claims to a payload of one's choice, otherwise as [`claims`] has them.
+/// Claims for the given payload, otherwise those of [`claims`].
 fn claims_to(id: GenotypeId, base: Option<GenotypeId>, payload: &[u8]) -> Vec<u8> {
     let c = claims();
     let parents: Vec<ByteArray<32>> = c.parents.iter().map(|p| ByteArray::new(*p)).collect();
@@ -90,7 +91,7 @@ fn with_payload(id: GenotypeId, payload: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn what_was_sealed_is_read() {
+fn a_sealed_envelope_can_be_read() {
     let envelope = envelope::read(&sealed()).unwrap();
     assert_eq!(envelope.record.claims, claims());
     assert_eq!(envelope.record.origin, signer().key());
@@ -102,7 +103,7 @@ fn what_was_sealed_is_read() {
 }
 
 #[test]
-fn any_zstd_will_do_for_a_payload() {
+fn a_payload_of_any_zstd_writer_can_be_opened() {
     let payload = frame(&codec::encode(&genotype()));
     assert_eq!(open(&with_payload(codec::id(&genotype()), &payload)), Ok(genotype()));
 }
@@ -190,7 +191,7 @@ proptest! {
 }
 
 #[test]
-fn a_signed_lie_is_still_a_lie() {
+fn a_signed_wrong_claim_is_refused() {
     let id = codec::id(&genotype());
     let bytes = codec::encode(&genotype());
     assert_eq!(open(&with_payload([0; 32], &frame(&bytes))), Err(EnvelopeError::WrongId));
@@ -204,7 +205,7 @@ fn a_signed_lie_is_still_a_lie() {
 }
 
 #[test]
-fn one_signature_cannot_stand_for_another() {
+fn a_signature_of_another_kind_is_refused() {
     let payload = frame(&codec::encode(&genotype()));
     let claims = claims_to(codec::id(&genotype()), None, &payload);
     let elsewhere = ByteArray::new(signer().sign("cambrian grant 1\n", &claims));
@@ -212,10 +213,10 @@ fn one_signature_cannot_stand_for_another() {
     assert_eq!(open(&bytes), Err(EnvelopeError::BadSignature));
 }
 
-/// The identity point as a key: with it, the signature of R = the identity and s = 0 fits every
-/// message where verification is not strict.
+/// The identity point as a key: without strict verification, the signature with R = the identity
+/// and s = 0 would fit every message.
 #[test]
-fn a_key_of_small_order_signs_nothing() {
+fn a_signature_of_a_small_order_key_is_refused() {
     let mut point = [0; 32];
     point[0] = 1;
     let mut signature = [0; 64];
@@ -224,7 +225,7 @@ fn a_key_of_small_order_signs_nothing() {
 }
 
 #[test]
-fn size_version_and_claims_are_bounded() {
+fn the_size_the_version_and_the_claims_are_bounded() {
     let large = vec![0; envelope::MAX_BYTES + 1];
     assert_eq!(envelope::read(&large), Err(EnvelopeError::TooLarge(large.len())));
     let mut body = claims_to([0; 32], None, &[]);
@@ -248,7 +249,7 @@ fn size_version_and_claims_are_bounded() {
 }
 
 #[test]
-fn certificates_say_who_signed_them() {
+fn certificates_name_their_signers() {
     let (old, new) = ([1; 32], [2; 32]);
     let keys = (identity::public_key(&old), identity::public_key(&new));
     let succession =
@@ -265,7 +266,7 @@ fn certificates_say_who_signed_them() {
     assert_eq!(Grant::read(&[0; 1025]), Err(CertificateError::TooLarge(1025)));
 }
 
-/// The longest realm and as many signatures as there may be owners still are a grant.
+/// A grant with the longest realm and as many signatures as a realm can have owners.
 #[test]
 fn all_owners_may_sign_a_grant() {
     let signers: Vec<_> = (1..=7).map(|n| Signer::new(&[n; 32])).collect();
@@ -304,7 +305,7 @@ fn charter(secrets: &[[u8; 32]]) -> Vec<u8> {
 }
 
 #[test]
-fn a_charter_says_who_owns_what() {
+fn a_charter_names_the_realm_and_its_owners() {
     let secrets = [[1; 32], [2; 32]];
     let charter = Charter::read(&charter(&secrets)).unwrap();
     let mut keys: Vec<_> = secrets.iter().map(identity::public_key).collect();

@@ -1,4 +1,4 @@
-//! Runs as a whole: they solve their tasks, and they repeat to the bit.
+//! Whole runs: they solve their tasks and repeat to the bit.
 
 use cambrian_core::base::choice::Choice;
 use cambrian_core::genome::genotype::{Genotype, Shape};
@@ -25,7 +25,7 @@ fn on_threads<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) -> T {
     rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(work)
 }
 
-/// The population at a generation, as bytes: equal bytes are equal populations.
+/// The population at a generation as bytes; equal populations have equal bytes.
 fn at_generation(task: &dyn Task, mut population: Population, generation: u64) -> Vec<u8> {
     while population.generation() < generation {
         population = population.evaluate(task, &GO).unwrap().next(&GO).unwrap();
@@ -33,7 +33,7 @@ fn at_generation(task: &dyn Task, mut population: Population, generation: u64) -
     checkpoint::encode(&population)
 }
 
-/// Evaluations until the generation's best passes the task's trial.
+/// The number of evaluations until the best genotype of a generation passes the task's trial.
 fn solve(task: &dyn Task, seed: u64, limit: u64) -> Option<u64> {
     solve_with(task, task.parameters(), seed, limit)
 }
@@ -55,7 +55,7 @@ fn solve_with(task: &dyn Task, parameters: Parameters, seed: u64, limit: u64) ->
     }
 }
 
-/// The rows for `xor` under "What is measured" in the README, which come of `bench/search.rs`.
+/// The rows of `xor` under "What is measured" in the README, which `bench/search.rs` measures.
 #[test]
 fn xor_takes_as_many_evaluations_as_the_readme_says() {
     let needed = |seed| evaluations_of_xor(task::named("xor").unwrap(), seed);
@@ -64,8 +64,8 @@ fn xor_takes_as_many_evaluations_as_the_readme_says() {
     assert_eq!((median(solved.clone()), mean(&solved)), (2_729, 2_733));
 }
 
-/// Evaluations until some genotype has all four outputs on the right side of a half, and until one
-/// solves the task.
+/// The numbers of evaluations until a genotype has all four outputs on the right side of a half,
+/// and until a genotype solves the task.
 fn evaluations_of_xor(task: &dyn Task, seed: u64) -> (u64, u64) {
     let is_right = |genotype: &Arc<Genotype>| {
         let network = Network::new(genotype);
@@ -89,7 +89,7 @@ fn evaluations_of_xor(task: &dyn Task, seed: u64) -> (u64, u64) {
     }
 }
 
-/// Of an even count: the mean of the middle two, a half rounded up.
+/// The median; for an even count, the mean of the middle two, rounded half up.
 fn median(mut values: Vec<u64>) -> u64 {
     values.sort_unstable();
     let middle = values.len() / 2;
@@ -117,7 +117,7 @@ fn with(name: &str, settings: &[(&str, i64)]) -> Arc<dyn Task> {
 
 #[test]
 fn every_task_is_solved_within_a_bound() {
-    // at least half as much again as the slowest of the first twenty seeds needed
+    // at least one and a half times what the slowest of the first twenty seeds needed
     let bounds = [
         (with("parity", &[]), 40_000),
         (with("single_pole", &[]), 10_000),
@@ -133,9 +133,9 @@ fn every_task_is_solved_within_a_bound() {
     }
 }
 
-/// Two rings, which no line parts.
+/// Two rings, which no line separates.
 #[test]
-fn classes_are_learnt_and_found_in_what_was_held_back() {
+fn classes_are_learnt_and_found_in_held_back_rows() {
     let point = |at: usize| {
         let (sin, cos) = libm::sincosf(at as f32 * 2.4);
         let radius = if at.is_multiple_of(2) { 0.5 } else { 1.0 };
@@ -164,7 +164,7 @@ fn the_number_of_threads_changes_nothing() {
 }
 
 #[test]
-fn a_run_resumed_from_its_checkpoint_ends_where_the_other_ends() {
+fn a_run_resumed_from_its_checkpoint_ends_with_the_same_bytes() {
     let task = task::named("xor").unwrap();
     let whole = at_generation(task, first(task, 3), 30);
     for stop in [0, 1, 13, 29] {
@@ -173,7 +173,7 @@ fn a_run_resumed_from_its_checkpoint_ends_where_the_other_ends() {
     }
 }
 
-/// A first generation that descends from two genotypes of another run.
+/// A first generation from two genotypes of another run.
 fn founded(seed: u64) -> (Vec<Arc<Genotype>>, Population) {
     let task = task::named("xor").unwrap();
     let founders = evaluated(9).population().genotypes()[..2].to_vec();
@@ -209,7 +209,7 @@ fn a_first_generation_descends_from_its_founders() {
 }
 
 #[test]
-fn founders_of_no_use_are_refused() {
+fn wrong_founders_are_refused() {
     let task = task::named("xor").unwrap();
     let (founders, _) = founded(1);
     let from = |shape: Shape, founders: &[Arc<Genotype>]| {
@@ -241,7 +241,7 @@ fn a_damaged_checkpoint_is_refused_or_sound() {
     for cut in [0, 1, 100, bytes.len() - 1] {
         assert!(checkpoint::decode(&bytes[..cut]).is_err());
     }
-    // the size of the next generation, which is allocated
+    // the size of the next generation, which sets how much is allocated
     let at =
         bytes.windows(11).position(|w| w == b"\xaapopulation").expect("parameters by name") + 11;
     assert_eq!(bytes[at..at + 2], [0xcc, 150]);
@@ -256,7 +256,7 @@ fn a_damaged_checkpoint_is_refused_or_sound() {
     }
 }
 
-/// Seen on x86-64 with glibc 2.36; every other machine must give the same.
+/// Recorded on x86-64 with glibc 2.36; every other machine must give the same.
 #[test]
 fn a_seed_gives_the_same_champion_on_every_machine() {
     let hex = |bytes: [u8; 32]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
@@ -285,7 +285,7 @@ fn evaluated(seed: u64) -> Evaluated {
 }
 
 #[test]
-fn species_divide_the_population_and_the_size_stays() {
+fn species_divide_the_population_and_its_size_stays() {
     let evaluated = evaluated(1);
     let population = evaluated.population();
     let mut members: Vec<u32> =
@@ -314,7 +314,7 @@ fn the_best_is_never_lost() {
 }
 
 #[test]
-fn nobody_contends_twice_while_it_stays() {
+fn no_genotype_is_the_contender_twice() {
     let mut evaluated = evaluated(1);
     let mut seen = Vec::new();
     for _ in 0..20 {
@@ -331,7 +331,7 @@ fn nobody_contends_twice_while_it_stays() {
 }
 
 #[test]
-fn a_newcomer_replaces_the_worst_of_its_kind_or_is_refused_with_a_reason() {
+fn a_newcomer_replaces_the_worst_of_its_species_or_is_refused_with_a_reason() {
     let (mut home, away) = (evaluated(1), evaluated(2));
     let champion = Arc::clone(&away.population().champion().unwrap().genotype);
     let before = home.fitness().to_vec();
@@ -348,7 +348,7 @@ fn a_newcomer_replaces_the_worst_of_its_kind_or_is_refused_with_a_reason() {
 }
 
 #[test]
-fn work_that_is_told_to_stop_stops() {
+fn cancelled_work_stops() {
     let task = task::named("xor").unwrap();
     let stop = AtomicBool::new(true);
     assert!(first(task, 1).evaluate(task, &stop).is_none());
@@ -356,7 +356,7 @@ fn work_that_is_told_to_stop_stops() {
 }
 
 #[test]
-fn fitness_that_is_no_fitness_is_refused() {
+fn wrong_scores_are_refused() {
     let population = first(task::named("xor").unwrap(), 1);
     assert!(population.clone().with_scores(vec![1.0.into(); 149]).is_err());
     assert!(population.clone().with_scores(vec![f64::NAN.into(); 150]).is_err());
@@ -365,7 +365,7 @@ fn fitness_that_is_no_fitness_is_refused() {
 }
 
 #[test]
-fn in_a_steady_state_few_are_born_and_the_best_lives_on() {
+fn a_steady_state_has_few_births_and_keeps_the_best() {
     let task = task::named("xor").unwrap();
     let p = Parameters { replacement: 0.1, ..task.parameters() };
     let mut population = Population::new(p, task.shape(), 3).unwrap();
@@ -419,7 +419,7 @@ fn parsimony_keeps_genotypes_small() {
 }
 
 #[test]
-fn a_tuned_champion_scores_what_it_is_said_to_score_and_runs_repeat() {
+fn a_tuned_champion_has_its_reported_fitness_and_runs_repeat() {
     let task = task::named("double_pole").unwrap();
     for (tuning, inheritance) in [
         (Tuner::CmaEs, Inheritance::Lamarckian),
@@ -465,10 +465,10 @@ fn a_tuned_champion_scores_what_it_is_said_to_score_and_runs_repeat() {
     }
 }
 
-/// Of every genotype of every generation, checked against all that there ever were. (One can be
-/// born again.)
+/// Checks every genotype of every generation against all earlier genotypes. (The same genotype
+/// can be born twice.)
 #[test]
-fn everyone_descends_from_the_first_generation() {
+fn every_genotype_descends_from_the_first_generation() {
     let task = task::named("xor").unwrap();
     let plain = task.parameters();
     let tuned = Parameters {
@@ -510,7 +510,7 @@ fn everyone_descends_from_the_first_generation() {
     }
 }
 
-/// Outcomes of a generation, of which those fail that the function says.
+/// The outcomes of a generation, of which `fails` tells the failures.
 fn with_failures(population: Population, fails: impl Fn(usize) -> bool) -> Option<Evaluated> {
     let mut tuning = population.tuning();
     let outcome =
@@ -520,7 +520,7 @@ fn with_failures(population: Population, fails: impl Fn(usize) -> bool) -> Optio
 }
 
 #[test]
-fn who_failed_is_no_champion_and_nobodys_parent() {
+fn a_failed_genotype_is_never_champion_or_parent() {
     for (replacement, tuning) in [(1.0, Tuner::None), (0.1, Tuner::None), (1.0, Tuner::CmaEs)] {
         for selection in Selection::ALL {
             let p = Parameters {
@@ -567,7 +567,7 @@ fn who_failed_is_no_champion_and_nobodys_parent() {
 }
 
 #[test]
-fn a_newcomer_takes_the_place_of_who_failed() {
+fn a_newcomer_replaces_a_failed_genotype() {
     let population =
         Population::new(Parameters::default(), Shape { inputs: 2, outputs: 1 }, 4).unwrap();
     let other = Population::new(Parameters::default(), Shape { inputs: 2, outputs: 1 }, 5).unwrap();
@@ -578,7 +578,7 @@ fn a_newcomer_takes_the_place_of_who_failed() {
 }
 
 #[test]
-fn where_all_failed_there_is_nothing_to_go_on_with() {
+fn a_generation_of_failures_has_no_successor() {
     for tuning in Tuner::ALL {
         let p = Parameters { tuning: *tuning, ..Parameters::default() };
         let population = Population::new(p, Shape { inputs: 2, outputs: 1 }, 4).unwrap();
@@ -587,7 +587,7 @@ fn where_all_failed_there_is_nothing_to_go_on_with() {
 }
 
 #[test]
-fn fitness_of_any_size_is_shared() {
+fn a_fitness_of_any_size_works_with_every_selection() {
     for selection in Selection::ALL {
         for replacement in [1.0, 0.1] {
             for [low, high] in [
@@ -621,7 +621,7 @@ fn fitness_of_any_size_is_shared() {
 }
 
 #[test]
-fn limits_leave_the_rest_out() {
+fn genotypes_beyond_a_limit_are_not_evaluated() {
     let task = task::named("xor").unwrap();
     for tuning in [Tuner::None, Tuner::CmaEs] {
         let p = Parameters { tuning, ..task.parameters() };
@@ -641,8 +641,8 @@ fn limits_leave_the_rest_out() {
     }
 }
 
-/// Whatever a network answers, its fitness is a number: outputs at the limits, and what grows from
-/// step to step.
+/// Whatever the outputs of a network, its fitness is finite: checked with outputs at the limits,
+/// and with values that grow from step to step.
 #[test]
 fn every_fitness_is_finite() {
     use cambrian_core::base::math::{Activation, Aggregation, MAX_WEIGHT};

@@ -1,5 +1,4 @@
-//! Exported source, compiled by compilers that know nothing of Cambrian, gives the bits of
-//! [`Network::step`].
+//! Exported source code, built by ordinary compilers, gives the bits of [`Network::step`].
 
 mod common;
 
@@ -24,10 +23,10 @@ use std::process::{Command, Stdio};
 
 const TICKS: usize = 200;
 
-/// So many networks are random ones.
+/// The number of random networks.
 const RANDOM: u64 = 16;
 
-/// Of every size from none to some hundred connections, and together of every kind that there is.
+/// Genotypes from no connection to some hundred, which together use every kind of gene.
 fn genotypes() -> Vec<Genotype> {
     let mut all: Vec<Genotype> = (0..RANDOM).map(random).collect();
     all.extend(Activation::ALL.iter().map(|a| alone(Neuron { bias: 0.1, ..Neuron::new(*a) })));
@@ -48,7 +47,8 @@ fn genotypes() -> Vec<Genotype> {
     all
 }
 
-/// Grown by random operators, each gene of each node drawn anew, some connections disabled.
+/// A genotype grown by random operators, with every gene of every node drawn again and some
+/// connections disabled.
 fn random(seed: u64) -> Genotype {
     let p = Parameters { initial_weight: 2.0, ..Parameters::default() };
     let mut rng = Stream::new(seed, Purpose::Operator, 0, 0);
@@ -58,7 +58,7 @@ fn random(seed: u64) -> Genotype {
         let name = ["add_node", "add_node", "add_connection", "add_recurrent"][rng.below(4)];
         g = Operator::named(name).unwrap().apply(&g, &p, &mut rng).unwrap_or(g);
     }
-    // one in four is plain
+    // one in four has plain nodes
     let plain = seed.is_multiple_of(4);
     let nodes =
         g.nodes().map(|node| Node { neuron: neuron(&node, inputs, plain, &g, &mut rng), ..node });
@@ -89,7 +89,7 @@ fn neuron(node: &Node, inputs: u32, plain: bool, g: &Genotype, rng: &mut Stream)
     }
 }
 
-/// One node with three inputs and itself, whose weights are of all sizes.
+/// A node with three inputs and a link to itself, with weights of all sizes.
 fn alone(neuron: Neuron) -> Genotype {
     let g = Genotype::new(3, 1, &common::parameters(), &mut common::stream(1)).unwrap();
     let nodes: Vec<Node> = (g.nodes().enumerate())
@@ -117,7 +117,7 @@ fn assert_every_kind_occurs(all: &[Genotype]) {
     assert!(all.iter().map(Genotype::recurrent).sum::<usize>() > 200);
 }
 
-/// For each network and tick a reward and the inputs.
+/// A reward and the inputs for each network and tick.
 fn course(networks: &[Network]) -> Vec<f32> {
     let mut rng = Stream::new(7, Purpose::Operator, 2, 0);
     let odd = [0.0, -0.0, LIMIT, -LIMIT, 1e-42, -1e-42, 1e-30, f32::MIN_POSITIVE, 0.5, 1.0];
@@ -133,7 +133,7 @@ fn course(networks: &[Network]) -> Vec<f32> {
         .collect()
 }
 
-/// For each network and tick the outputs and the memory.
+/// The outputs and the memory for each network and tick.
 fn expected(networks: &[Network], course: &[f32]) -> Vec<f32> {
     let (mut course, mut seen) = (course, Vec::new());
     for network in networks {
@@ -165,7 +165,7 @@ fn run(command: &mut Command) -> std::process::Output {
     output
 }
 
-/// Compares the bits of what a program writes with what is expected.
+/// Compares the bits that a program writes with the expected ones.
 fn compare(program: &Path, course: &[f32], expected: &[f32], how: &str) {
     let mut child = Command::new(program)
         .stdin(Stdio::piped())
@@ -238,7 +238,7 @@ static void run_{nth}(void) {{
         &["-std=c99", "-O0"],
         &["-std=c99", "-O2"],
         &["-O3"],
-        // a processor with fused multiply-add, where gcc fuses unless the file tells it not to
+        // a processor with fused multiply-add, where gcc fuses unless the file forbids it
         native,
         &["-std=gnu99", "-Os", "-ffp-contract=off"],
     ];
@@ -318,8 +318,7 @@ fn main() {{
     rustc(&["--crate-type", "lib", "--emit", "metadata", "bare.rs"]);
 }
 
-/// The code in a header, without what each of its lines begins with: its first line, and all
-/// others.
+/// The code in a header, without the start of its lines: its first line, and all others.
 fn example(text: &str, begins: &str, from: &str) -> (String, String) {
     let lines = text.lines().skip_while(|line| *line != from).skip(1);
     let code = lines.map_while(|line| {
@@ -372,7 +371,7 @@ fn the_example_in_the_header_of_a_file_compiles_and_runs() {
 }
 
 #[test]
-fn a_file_holds_what_its_network_needs_and_no_more() {
+fn a_file_has_only_the_code_that_its_network_needs() {
     let plan = Plan::new(&alone(Neuron::new(Activation::Tanh)));
     let (c, rust) = (c::write(&plan, &Name::default()), rust::write(&plan, &Name::default()));
     for absent in ["ltc", "special", "median", "_exp", "sqrt", "hebbian"] {

@@ -1,4 +1,4 @@
-//! Every seed of every fuzz target, without a fuzzer.
+//! Runs every seed of every fuzz target, without a fuzzer.
 
 #[path = "../fuzz/targets.rs"]
 mod targets;
@@ -15,21 +15,21 @@ fn each_seed(target: &str, check: fn(&[u8])) {
 }
 
 #[test]
-fn decode() {
+fn every_seed_of_decode_runs() {
     each_seed("decode", targets::decode);
 }
 
 #[test]
-fn json() {
+fn every_seed_of_json_runs() {
     each_seed("json", targets::json);
 }
 
 #[test]
-fn patch() {
+fn every_seed_of_patch_runs() {
     each_seed("patch", targets::patch);
 }
 
 #[test]
-fn envelope() {
+fn every_seed_of_envelope_runs() {
     each_seed("envelope", targets::envelope);
 }

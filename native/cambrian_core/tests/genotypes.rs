@@ -1,4 +1,4 @@
-//! Whatever operators do to a genotype, it stays one: valid and runnable.
+//! Operators keep a genotype valid and its network runnable.
 
 mod common;
 
@@ -35,7 +35,7 @@ proptest! {
     }
 
     #[test]
-    fn more_inputs_and_outputs_change_nothing_of_what_was_there(
+    fn more_inputs_and_outputs_keep_all_genes(
         (i, o, seed, ops) in histories(), more in 0u32..4, others in 0u32..4
     ) {
         let g = evolved(i, o, seed, &ops);
@@ -62,7 +62,7 @@ proptest! {
     }
 
     #[test]
-    fn children_are_valid_and_have_the_genes_of_the_fitter(
+    fn children_are_valid_and_have_the_structure_of_the_fitter_parent(
         (i, o, seed, ops) in histories(), other in prop::collection::vec(any::<usize>(), 0..120)
     ) {
         let (a, b) = (evolved(i, o, seed, &ops), evolved(i, o, seed ^ 1, &other));
@@ -75,7 +75,7 @@ proptest! {
     }
 
     #[test]
-    fn distance_is_symmetric_and_nought_only_to_itself((i, o, seed, ops) in histories()) {
+    fn distance_is_symmetric_and_zero_only_to_itself((i, o, seed, ops) in histories()) {
         let (a, b) = (evolved(i, o, seed, &ops), newborn(i, o, seed ^ 1));
         prop_assert_eq!(distance(&a, &a, &parameters()), 0.0);
         prop_assert_eq!(distance(&a, &b, &parameters()), distance(&b, &a, &parameters()));
@@ -84,7 +84,7 @@ proptest! {
 }
 
 #[test]
-fn machines_that_never_met_name_the_same_split_alike() {
+fn the_same_split_gets_the_same_ids_on_every_machine() {
     let split_all = |seed: u64| {
         let g = newborn(1, 1, seed);
         let g = apply("add_node", &g, seed);
@@ -142,7 +142,7 @@ fn splitting_a_recurrent_connection_keeps_the_delay_of_its_loop() {
 }
 
 #[test]
-fn genes_that_make_no_genotype_are_refused_by_name() {
+fn genes_that_make_no_genotype_are_refused_with_a_reason() {
     let g = newborn(2, 1, 1);
     let (nodes, connections): (Vec<Node>, Vec<Connection>) =
         (g.nodes().collect(), g.connections().collect());

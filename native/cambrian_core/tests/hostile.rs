@@ -1,4 +1,5 @@
-//! What a stranger may send: each a named error, and no more memory than the bytes are worth.
+//! Input of strangers: each gives an error that names its fault, and takes memory in proportion
+//! to its bytes.
 
 mod common;
 
@@ -42,7 +43,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// The answer, and how many bytes were taken at most on the way.
+/// The result, and the largest number of bytes allocated at a time.
 fn measured<T>(work: impl FnOnce() -> T) -> (T, usize) {
     let before = LIVE.get();
     PEAK.set(before);
@@ -70,7 +71,7 @@ fn words<const N: usize>(words: &[[u8; N]]) -> ByteBuf {
     ByteBuf::from(words.as_flattened())
 }
 
-/// One input, one output and hidden nodes of one's choice, joined by connections of one's choice.
+/// A genotype of one input, one output and the given hidden nodes and connections.
 fn forged(hidden: &[(u64, u64)], ends: &[(u8, u8)], weights: &[f32]) -> Vec<u8> {
     let column =
         |byte: fn(&(u8, u8)) -> u8| ByteBuf::from(ends.iter().map(byte).collect::<Vec<u8>>());
@@ -94,7 +95,7 @@ fn invalid(error: GenotypeError) -> CodecError {
 }
 
 #[test]
-fn genes_that_cannot_be() {
+fn impossible_genes_are_refused() {
     let link = innovation::connection(innovation::input(0), innovation::output(0));
     assert!(codec::decode(&forged(&[], &[(0, 1)], &[1.0])).is_ok(), "the forger knows the format");
     let cases = [
@@ -125,9 +126,9 @@ fn genes_that_cannot_be() {
     }
 }
 
-/// serde takes no more than a megabyte at the word of a count.
+/// serde allocates at most a megabyte because of a count.
 #[test]
-fn counts_that_are_not_there() {
+fn a_count_of_missing_elements_takes_no_memory() {
     let head = |rest: &[u8]| [&[0x9a, 3, 1, 1], rest].concat();
     let giant_bin = head(&[0xc6, 0xff, 0xff, 0xff, 0xff]);
     refused(CodecError::Malformed, 4096, || codec::decode(&giant_bin));
@@ -148,10 +149,10 @@ fn counts_that_are_not_there() {
     refused(DeltaError::Malformed, 2 * MEGABYTE, || delta::patch(&base, &gone));
 }
 
-/// 16 MiB of numbers, to which less than a kilobyte unpacks: four bytes each, and half as many
+/// 16 MiB of numbers, unpacked from less than a kilobyte: four bytes each, and half as much again
 /// while the array grows.
 #[test]
-fn numbers_that_are_there() {
+fn many_small_numbers_take_memory_in_proportion() {
     let count = codec::MAX_BYTES - 64;
     let empty = |bins: usize| [0xc4, 0].repeat(bins);
     let array = [&[0xdd][..], &(count as u32).to_be_bytes(), &vec![0; count]].concat();
@@ -163,7 +164,7 @@ fn numbers_that_are_there() {
 }
 
 #[test]
-fn a_hundred_megabytes_are_not_looked_at() {
+fn a_hundred_megabytes_are_refused_unread() {
     let large = vec![0x90; 100 * MEGABYTE];
     refused(CodecError::TooLarge(large.len()), 1024, || codec::decode(&large));
     refused(DeltaError::TooLarge(large.len()), 1024, || {
@@ -175,7 +176,8 @@ fn a_hundred_megabytes_are_not_looked_at() {
     refused(CertificateError::TooLarge(large.len()), 1024, || identity::Charter::read(&large));
 }
 
-/// A gigabyte in 32 KiB: one frame of blocks that each repeat a byte, as much as the format allows.
+/// A gigabyte in 32 KiB: one frame of blocks that each repeat a byte, as many as the format
+/// allows.
 fn bomb() -> Vec<u8> {
     let mut frame = vec![0x28, 0xb5, 0x2f, 0xfd, 0xa0];
     frame.extend((1u32 << 30).to_le_bytes());
@@ -189,10 +191,10 @@ fn bomb() -> Vec<u8> {
 }
 
 #[test]
-fn bombs_stay_packed() {
+fn decompression_bombs_are_not_unpacked() {
     let plain = zstd::bulk::compress(&vec![0; 1 << 30], 19).unwrap();
     let liar = {
-        // says four bytes and holds a gigabyte
+        // claims four bytes and unpacks to a gigabyte
         let mut frame = bomb();
         frame.splice(4..9, [0x20, 4]);
         frame

@@ -1,4 +1,4 @@
-//! A genotype as JSON: it comes back the same, and what is wrong in a text is named, with its
+//! A genotype as JSON: reading gives the same genotype, and an error names the fault and its
 //! place.
 
 mod common;
@@ -16,7 +16,7 @@ use cambrian_core::{genome::dynamics::Dynamics, phenotype::network::Network};
 use common::{evolved, grown, histories};
 use proptest::prelude::*;
 
-/// Any f32 of a range by its bits, so that every exponent comes up.
+/// Any f32 of a range by its bits, so that every exponent occurs.
 fn floats(low: f32, high: f32) -> impl Strategy<Value = f32> {
     any::<u32>()
         .prop_map(f32::from_bits)
@@ -57,7 +57,7 @@ fn neurons() -> impl Strategy<Value = Neuron> {
     })
 }
 
-/// Two inputs, an output and hidden nodes anywhere, with genes of every kind and of every number.
+/// Two inputs, an output and hidden nodes on any layer, with genes of every kind and any values.
 fn anything() -> impl Strategy<Value = Genotype> {
     let hidden = prop::collection::btree_map(any::<u64>(), (1..TOP, neurons()), 0..6);
     let links = prop::collection::vec(
@@ -102,7 +102,7 @@ proptest! {
     }
 
     #[test]
-    fn so_it_does_of_any_genes_and_any_numbers(g in anything()) {
+    fn a_text_gives_back_any_genes_and_any_numbers(g in anything()) {
         same(&g);
     }
 
@@ -122,7 +122,7 @@ proptest! {
 }
 
 #[test]
-fn a_large_genotype_comes_back() {
+fn a_text_gives_back_a_large_genotype() {
     same(&grown(2_000));
 }
 
@@ -142,7 +142,7 @@ const BY_HAND: &str = r#"
 "#;
 
 #[test]
-fn a_text_may_be_in_any_order_and_leave_out_what_is_usual() {
+fn a_text_may_have_any_order_and_omit_usual_values() {
     let g = json::read(BY_HAND.as_bytes()).unwrap();
     let [_, hidden, output] = &g.nodes().collect::<Vec<_>>()[..] else { panic!("{g:?}") };
     let leaky = Neuron {
@@ -156,14 +156,14 @@ fn a_text_may_be_in_any_order_and_leave_out_what_is_usual() {
     let mut weights: Vec<_> = g.connections().map(|c| (c.weight, c.enabled)).collect();
     weights.sort_by(|a, b| a.partial_cmp(b).unwrap());
     assert_eq!(weights, [(-2.0, true), (0.1, true), (10.0, false)]);
-    // leaky from rest: (1 − e^(−1/2.5)) (0.1 · 3 + 0.5)
+    // leaky from a state of 0: (1 − e^(−1/2.5)) (0.1 · 3 + 0.5)
     let expected = -2.0 * ((1.0 - (-1.0f32 / 2.5).exp()) * 0.8).tanh();
     assert!((Network::new(&g).activate(&[3.0])[0] - expected).abs() < 1e-6);
 }
 
-/// A part of the text above with something else in its place, and what is said of it.
+/// Replaces a part of the text above, and checks the error.
 #[test]
-fn what_is_wrong_is_named_with_its_place() {
+fn an_error_names_the_fault_and_its_place() {
     let said = |part: &str, instead: &str| {
         assert!(BY_HAND.contains(part), "{part}");
         json::read(BY_HAND.replacen(part, instead, 1).as_bytes()).unwrap_err().to_string()
@@ -209,7 +209,7 @@ fn what_is_wrong_is_named_with_its_place() {
         let seen = said(part, instead);
         assert!(seen.starts_with(expected), "{seen}\n{expected}");
     }
-    // a later schema may look like anything
+    // a later schema may have any form
     assert_eq!(
         json::read(br#"{"schema": 7, "nodes": "none"}"#),
         Err(JsonError::UnsupportedVersion(7))
@@ -219,7 +219,7 @@ fn what_is_wrong_is_named_with_its_place() {
 }
 
 #[test]
-fn genes_that_cannot_be_are_refused() {
+fn impossible_genes_are_refused() {
     let text = BY_HAND.replace("4000000000000000", "8000000000000001");
     assert!(matches!(
         json::read(text.as_bytes()),
@@ -299,7 +299,7 @@ fn formula(name: &str, z: f64) -> f64 {
 }
 
 #[test]
-fn each_activation_of_neat_python_is_its_formula() {
+fn each_activation_of_neat_python_has_its_formula() {
     let names =
         "sigmoid tanh sin gauss relu elu selu softplus identity clamped log exp abs hat square";
     for name in names.split(' ') {
@@ -313,16 +313,17 @@ fn each_activation_of_neat_python_is_its_formula() {
 }
 
 #[test]
-fn an_output_that_feeds_others_does_so_within_the_tick() {
+fn an_output_that_feeds_other_nodes_does_so_in_the_same_tick() {
     let nodes = [(0, "identity", "sum", 0.0, 1.0), (1, "identity", "sum", 0.5, 1.0)];
     let text = theirs("feedforward", &nodes, &[(-1, 0, 2.0), (0, 1, 3.0)])
         .replace("\"output_keys\": [0]", "\"output_keys\": [1, 0]");
     assert_eq!(imported(&text).activate(&[1.0, 0.0]), [6.5, 2.0]);
 }
 
-/// In neat-python's recurrent networks a value takes a tick from node to node, forwards as well.
+/// In a recurrent network of neat-python every link delays its value by a tick, forward links
+/// too.
 #[test]
-fn a_recurrent_network_is_a_tick_behind_at_every_node() {
+fn a_recurrent_network_delays_every_link_by_a_tick() {
     let nodes = [(7, "identity", "sum", 0.0, 1.0), (0, "identity", "sum", 0.0, 1.0)];
     let net = imported(&theirs(
         "recurrent",
@@ -340,10 +341,10 @@ fn a_recurrent_network_is_a_tick_behind_at_every_node() {
 }
 
 #[test]
-fn what_is_not_there_or_empty_is_as_in_neat_python() {
-    // an output that nothing leads into is not listed, and is 0
+fn missing_and_empty_parts_are_as_in_neat_python() {
+    // an output without incoming links is not listed, and is 0
     assert_eq!(imported(&theirs("feedforward", &[], &[])).activate(&[1.0, 1.0]), [0.0]);
-    // the product of nothing is 1
+    // an empty product is 1
     assert_eq!(
         imported(&theirs("feedforward", &[(0, "identity", "product", 0.5, 3.0)], &[]))
             .activate(&[1.0, 1.0]),
@@ -352,7 +353,7 @@ fn what_is_not_there_or_empty_is_as_in_neat_python() {
 }
 
 #[test]
-fn what_neat_python_has_and_we_have_not_is_named() {
+fn a_feature_of_neat_python_that_cambrian_lacks_is_named() {
     let node = (0, "identity", "sum", 0.0, 1.0);
     for (text, expected) in [
         (

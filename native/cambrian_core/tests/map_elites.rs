@@ -1,4 +1,4 @@
-//! MAP-Elites: its archive fills, repeats to the bit, and loses whoever is banned.
+//! MAP-Elites: its archive fills, repeats to the bit, and loses banned genes.
 
 use cambrian_core::genome::parameters::{Bounds, Emitter, Parameters, Partition, Search};
 use cambrian_core::phenotype::network::Network;
@@ -31,7 +31,7 @@ fn after(task: &dyn Task, mut population: Population, generation: u64) -> Popula
     population
 }
 
-/// Of two numbers and a fitness that follow from the outputs of a network.
+/// Scores with two numbers of behaviour from the network's outputs, and the given fitness.
 fn told(population: Population, fitness: impl Fn(usize) -> f64) -> Evaluated {
     let mut tuning = population.tuning();
     let score = |at: usize| Score {
@@ -45,7 +45,7 @@ fn told(population: Population, fitness: impl Fn(usize) -> f64) -> Evaluated {
 }
 
 #[test]
-fn the_archive_fills_and_each_elite_has_what_was_measured_of_it() {
+fn the_archive_fills_and_each_elite_has_its_measured_values() {
     let task = task::named("maze_medium").unwrap();
     let (mut filled, mut population) = (0, first(task, parameters(task), 1));
     for generation in [10, 40] {
@@ -62,7 +62,7 @@ fn the_archive_fills_and_each_elite_has_what_was_measured_of_it() {
     }
 }
 
-/// A grid and centroids, all emitters, with crossover and without.
+/// A grid and centroids, and all emitters, with and without crossover.
 fn variants(task: &dyn Task) -> Vec<Parameters> {
     let p = parameters(task);
     vec![
@@ -96,7 +96,7 @@ fn a_run_is_the_same_on_any_number_of_threads_and_after_any_checkpoint() {
     }
 }
 
-/// On a sphere, where the best vectors of most behaviours are hard to find by small random steps.
+/// On a sphere, where small random steps seldom find the best vectors of a behaviour.
 #[test]
 fn emitters_that_learn_find_more_than_random_steps() {
     let task = task::named("linear_projection").unwrap();
@@ -115,7 +115,7 @@ fn emitters_that_learn_find_more_than_random_steps() {
 }
 
 #[test]
-fn who_is_banned_leaves_the_archive_with_all_that_carry_its_genes() {
+fn banned_genes_leave_the_archive() {
     let task = task::named("maze_medium").unwrap();
     let mut evaluated = first(task, parameters(task), 1).evaluate(task, &GO).unwrap();
     let newcomer = Arc::clone(&first(task, parameters(task), 99).genotypes()[7]);
@@ -140,7 +140,7 @@ fn who_is_banned_leaves_the_archive_with_all_that_carry_its_genes() {
     assert!(left.elites().len() < before.elites().len());
     let champion = purged.population.champion().unwrap();
     assert_eq!(champion.fitness, left.best().unwrap().1.fitness);
-    // and what is left goes on without it
+    // and the remaining archive evolves without it
     let after = after(task, purged.population, 20);
     assert!(after.newcomers().is_empty() && archive(&after).elites().len() >= left.elites().len());
 }
@@ -157,7 +157,7 @@ fn a_newcomer_must_be_better_than_the_elite_of_its_cell() {
     assert_eq!(inject(0, 5.0, vec![39.0, 0.0]), Err(Refused::NotBetter));
     assert_eq!(inject(1, 6.0, vec![39.0, 0.0]), Ok(()));
     assert_eq!(inject(2, 4.0, vec![39.0, 0.0]), Err(Refused::NotBetter));
-    // an empty cell takes anybody
+    // an empty cell takes any newcomer
     assert_eq!(inject(2, -9.0, vec![290.0, 130.0]), Ok(()));
     assert_eq!(inject(3, 6.0, vec![39.0]), Err(Refused::Behaviour));
 }
@@ -169,9 +169,9 @@ fn a_behaviour_of_another_length_than_the_bounds_is_a_failure() {
     assert!(first(task, p, 1).evaluate(task, &GO).is_none());
 }
 
-/// Of tasks that say nothing of behaviour.
+/// For a task without a behaviour.
 #[test]
-fn without_bounds_the_archive_is_of_projected_probes() {
+fn without_bounds_the_archive_uses_the_projected_probes() {
     let task = task::named("xor").unwrap();
     let population = after(task, first(task, parameters(task), 1), 30);
     let archive = archive(&population);
@@ -181,14 +181,14 @@ fn without_bounds_the_archive_is_of_projected_probes() {
     assert_eq!(checkpoint::encode(&checkpoint::decode(&bytes).unwrap()), bytes);
 }
 
-/// Also of a task that has a behaviour, where its bounds were taken away.
+/// Also for a task that has a behaviour but no bounds.
 #[test]
-fn without_bounds_the_behaviour_of_the_task_is_not_looked_at() {
+fn without_bounds_the_behaviour_of_the_task_is_not_used() {
     let task = task::named("maze_medium").unwrap();
     let p = Parameters { bounds: Bounds::default(), ..parameters(task) };
     let population = after(task, first(task, p, 1), 3);
     let archive = archive(&population);
-    // 16 probes of two outputs on two dimensions
+    // 16 probes of two outputs, projected to two dimensions
     assert_eq!(archive.space().bounds().0, [(-4.0, 4.0); 2]);
     for elite in archive.elites().values() {
         let own = task.evaluate(&Network::new(&elite.genotype)).behaviour;
@@ -196,7 +196,7 @@ fn without_bounds_the_behaviour_of_the_task_is_not_looked_at() {
     }
 }
 
-/// A ban begins an evaluated generation again, whose points emitters have learnt from already.
+/// A ban repeats an evaluated generation, from which the emitters have already learnt.
 #[test]
 fn emitters_learn_from_a_generation_once() {
     let task = task::named("maze_medium").unwrap();
@@ -209,7 +209,7 @@ fn emitters_learn_from_a_generation_once() {
 }
 
 #[test]
-fn what_has_no_archive_is_refused() {
+fn a_wrong_archive_is_refused() {
     let task = task::named("xor").unwrap();
     let refused = |p: Parameters| Population::new(p, task.shape(), 1).unwrap_err().to_string();
     let wide = Bounds(vec![(0.0, 1.0); 17]);

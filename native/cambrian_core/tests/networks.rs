@@ -1,4 +1,4 @@
-//! Every path gives the bits of the plainest way to compute a network, straight from its genes.
+//! Every instruction set gives the bits of the simplest way to compute a network from its genes.
 
 use cambrian_core::base::math::Activation;
 use cambrian_core::base::rng::{Purpose, Stream};
@@ -14,7 +14,7 @@ use cambrian_core::variation::mutation::OPERATORS;
 use proptest::prelude::*;
 use std::collections::HashMap;
 
-/// The genes, interpreted one by one.
+/// Computes a network gene by gene.
 struct Interpreter {
     nodes: Vec<Node>,
     connections: Vec<Connection>,
@@ -135,7 +135,7 @@ fn a_large_plain_network_has_the_same_bits_on_every_path() {
 }
 
 #[test]
-fn what_a_network_learns_leaves_its_genotype_alone() {
+fn learning_does_not_change_the_genotype() {
     let g = grown(3, 1, 1, &[0; 40], &["change_plasticity", "add_node"]);
     let plastic = |n: Node| n.neuron.plasticity != Plasticity::None && n.layer <= TOP;
     assert!(g.nodes().any(plastic));
@@ -149,7 +149,7 @@ fn what_a_network_learns_leaves_its_genotype_alone() {
 }
 
 #[test]
-fn a_batch_through_a_network_of_long_delays_takes_no_room_for_its_memory() {
+fn a_batch_of_a_network_with_long_delays_takes_no_memory_for_its_state() {
     let node = |id: u64| {
         let neuron = Neuron {
             dynamics: Dynamics::Delay,
@@ -168,7 +168,7 @@ fn a_batch_through_a_network_of_long_delays_takes_no_room_for_its_memory() {
     assert_eq!(network.memory(), 64 * 90_000);
     let alone = Network::new(&first).activate_batch(&[0.5, -0.5, 1.0]);
     assert_eq!(bits(&network.activate_batch(&[0.5, -0.5, 1.0])), bits(&alone));
-    // 64 samples side by side in every slot would be 1.5 GB
+    // 64 samples at a time in every slot would take 1.5 GB
     if let Ok(status) = std::fs::read_to_string("/proc/self/status") {
         let peak = status
             .lines()

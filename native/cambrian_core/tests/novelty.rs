@@ -1,5 +1,5 @@
-//! Searches that compare behaviours: they solve what fitness alone does not, repeat to the bit,
-//! and say what is wrong with a behaviour.
+//! Searches that compare behaviours: they solve tasks that fitness alone does not, repeat to the
+//! bit, and name what is wrong with a behaviour.
 
 use cambrian_core::genome::parameters::{Admission, Distance, Parameters, Search};
 use cambrian_core::phenotype::network::Network;
@@ -16,7 +16,7 @@ fn first(task: &dyn Task, search: Search, population: u32, seed: u64) -> Populat
     Population::new(p, task.shape(), seed).unwrap()
 }
 
-/// Evaluations until a robot reaches the goal, up to a limit.
+/// The number of evaluations until a robot reaches the goal, up to a limit.
 fn solve(name: &str, search: Search, seed: u64, limit: u64) -> Option<u64> {
     let task = task::named(name).unwrap();
     let mut population = first(task, search, task.parameters().population, seed);
@@ -34,7 +34,7 @@ fn solve(name: &str, search: Search, seed: u64, limit: u64) -> Option<u64> {
     }
 }
 
-/// `docs/novelty.md` says how many evaluations forty seeds take.
+/// `docs/novelty.md` has the numbers of evaluations of forty seeds.
 #[test]
 fn novelty_solves_the_hard_maze_where_fitness_does_not() {
     for seed in 1..=3 {
@@ -112,7 +112,7 @@ fn each_distance_and_each_way_to_keep_behaviours_makes_another_run() {
     }
 }
 
-/// In a steady state those that live on keep their behaviours.
+/// In a steady state the survivors keep their behaviours.
 #[test]
 fn survivors_keep_their_behaviours_in_a_checkpoint() {
     let task = task::named("maze_medium").unwrap();
@@ -201,14 +201,14 @@ fn a_behaviour_of_another_length_is_a_failure() {
     let evaluated = told(first(task, Search::Novelty, 20, 1), odd).unwrap();
     let failed: Vec<usize> = (0..20).filter(|at| evaluated.fitness()[*at].is_none()).collect();
     assert_eq!((failed, evaluated.stats().failures), (vec![7], 1));
-    // later generations have the length of the first
+    // later generations must have the length of the first
     let next = told(evaluated.next(&GO).unwrap(), |_| 3);
     let next = next.expect("those that live on have a fitness");
     assert!(next.fitness().iter().flatten().count() < 20 && next.stats().failures > 1);
 }
 
 #[test]
-fn a_newcomer_has_a_behaviour_as_long_as_the_others() {
+fn a_newcomer_must_have_a_behaviour_of_the_same_length() {
     let task = task::named("maze_medium").unwrap();
     for search in SEARCHES {
         let mut evaluated = first(task, search, 20, 1).evaluate(task, &GO).unwrap();

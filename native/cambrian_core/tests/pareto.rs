@@ -1,5 +1,5 @@
-//! Searches for several objectives side by side: they find the fronts that are known, repeat to the
-//! bit, and say what is wrong with objectives.
+//! Searches with several objectives: they find known fronts, repeat to the bit, and name what is
+//! wrong with objectives.
 
 use cambrian_core::genome::parameters::{Objective, Parameters, Pareto, Search};
 use cambrian_core::phenotype::network::Network;
@@ -18,7 +18,7 @@ fn first(task: &dyn Task, p: Parameters, seed: u64) -> Population {
     Population::new(p, task.shape(), seed).unwrap()
 }
 
-/// The generation of this number, evaluated.
+/// The evaluated population of a generation.
 fn at_generation(task: &dyn Task, p: Parameters, seed: u64, generation: u64) -> Evaluated {
     let mut evaluated = first(task, p, seed).evaluate(task, &GO).unwrap();
     while evaluated.population().generation() < generation {
@@ -27,7 +27,7 @@ fn at_generation(task: &dyn Task, p: Parameters, seed: u64, generation: u64) -> 
     evaluated
 }
 
-/// What a front of two objectives dominates, up to 1.1 in both of the papers' values.
+/// The hypervolume of a front of two objectives, up to 1.1 in both values of the papers.
 fn hypervolume(front: &[(u32, &[f64])]) -> f64 {
     let mut points: Vec<[f64; 2]> = front.iter().map(|(_, row)| [-row[0], -row[1]]).collect();
     points.sort_by(|a, b| a[0].total_cmp(&b[0]));
@@ -41,7 +41,7 @@ fn hypervolume(front: &[(u32, &[f64])]) -> f64 {
     volume
 }
 
-/// The limits are 0.8767 and 0.5433; with 100 points, pymoo and genoxide come to 0.8697 and 0.5364.
+/// The limits are 0.8767 and 0.5433; with 100 points, pymoo and genoxide reach 0.8697 and 0.5364.
 #[test]
 fn nsga2_finds_the_fronts_of_zdt() {
     for (name, least) in [("zdt1", 0.868), ("zdt2", 0.534)] {
@@ -56,7 +56,7 @@ fn nsga2_finds_the_fronts_of_zdt() {
     }
 }
 
-/// The vector that a genotype stands for keeps its length, and is what the task reads.
+/// The vector of a genotype keeps its length, and the task reads that vector.
 #[test]
 fn the_structure_of_a_vector_never_changes() {
     for name in ["linear_projection", "arm", "zdt4", "dtlz2"] {
@@ -105,7 +105,7 @@ fn small_networks_are_found_beside_good_ones() {
     let front = evaluated.front();
     assert!(front.is_sorted_by(|a, b| a.1[0] >= b.1[0]));
     assert!(front.is_sorted_by(|a, b| a.1[1] < b.1[1]), "each is there once");
-    // without a hidden node, fitness is 3 at most
+    // without a hidden node, fitness is at most 3
     assert!(front[0].1[0] > 3.3 && front[0].1[1] < -4.0, "{:?}", front[0]);
     assert_eq!(front.last().unwrap().1[1], 0.0, "nothing at all is the smallest");
 }
@@ -138,7 +138,7 @@ fn a_run_is_the_same_on_any_number_of_threads_and_after_any_checkpoint() {
     }
 }
 
-/// The scores of a generation, each with as many objectives as `count` says.
+/// The scores of a generation; `count` gives the number of objectives of each.
 fn told(population: Population, count: impl Fn(usize) -> usize) -> Option<Evaluated> {
     let mut tuning = population.tuning();
     let score = |at: usize| Score::with_objectives(vec![at as f64; count(at)]);
@@ -154,7 +154,7 @@ fn another_number_of_objectives_is_a_failure() {
     let evaluated = told(first(task, parameters(task, 20), 1), odd).unwrap();
     let failed: Vec<usize> = (0..20).filter(|at| evaluated.fitness()[*at].is_none()).collect();
     assert_eq!((failed, evaluated.stats().failures), (vec![7], 1));
-    // later generations have the number of the first; the one that failed has not survived
+    // later generations must have the number of the first; the failed genotype has not survived
     let next = evaluated.next(&GO).unwrap();
     assert_eq!((next.genotypes().len(), next.waiting().count()), (39, 20));
     let next = told(next, |_| 3).expect("those that live on have a fitness");
@@ -163,7 +163,7 @@ fn another_number_of_objectives_is_a_failure() {
 }
 
 #[test]
-fn a_newcomer_is_taken_in_if_nobody_is_as_good_in_all() {
+fn a_newcomer_is_admitted_unless_a_genotype_is_as_good_in_all_objectives() {
     let task = task::named("zdt1").unwrap();
     let mut evaluated = at_generation(task, parameters(task, 20), 1, 1);
     let newcomer = Arc::clone(&first(task, parameters(task, 20), 9).genotypes()[0]);

@@ -1,5 +1,5 @@
-//! A ban reaches back: what came by a banned key or has a banned id is gone in the next generation,
-//! and so are those that carry its genes, to the same bits on any number of threads and after any
+//! A ban reaches back: genotypes of a banned key or id, and all that carry their genes, leave
+//! with the next generation, to the same bits on any number of threads and after any
 //! interruption.
 
 use cambrian_core::genome::genotype::Genotype;
@@ -32,12 +32,12 @@ fn after(seed: u64, replacement: f32, generations: u64) -> Evaluated {
     population.evaluate(xor(), &GO).unwrap()
 }
 
-/// The best of another run, so that it and its offspring spread here.
+/// The champion of another run, which is so fit that it and its offspring spread here.
 fn newcomer(seed: u64) -> Arc<Genotype> {
     Arc::clone(&after(seed, 1.0, 12).population().champion().unwrap().genotype)
 }
 
-/// Some generations after two newcomers came.
+/// A population some generations after two newcomers joined it.
 fn infected(replacement: f32) -> Evaluated {
     let mut evaluated = after(1, replacement, 5);
     evaluated.inject(newcomer(2), 3.5, vec![THIEF]).unwrap();
@@ -64,7 +64,7 @@ fn carriers(population: &Population, key: [u8; 32]) -> usize {
 }
 
 #[test]
-fn whoever_carries_genes_that_came_by_a_banned_key_is_gone_in_the_next_generation() {
+fn genotypes_with_genes_of_a_banned_key_leave_with_the_next_generation() {
     for replacement in [1.0, 0.1] {
         let evaluated = infected(replacement);
         let before = evaluated.population();
@@ -81,7 +81,7 @@ fn whoever_carries_genes_that_came_by_a_banned_key_is_gone_in_the_next_generatio
         assert!(next.newcomers().values().all(|source| !source.keys.contains(&THIEF)));
         let stayed = next.champion().unwrap();
         assert!(next.sources(&stayed.genotype).iter().all(|source| !source.keys.contains(&THIEF)));
-        // none of their genes is left under another name: no genotype that had to leave is there
+        // their genes are not left under other ids: no genotype that had to leave is there
         let gone: HashSet<_> = (before.genotypes().iter())
             .filter(|one| before.sources(one).iter().any(|source| source.keys.contains(&THIEF)))
             .map(|one| codec::id(one))
@@ -96,7 +96,7 @@ fn whoever_carries_genes_that_came_by_a_banned_key_is_gone_in_the_next_generatio
 }
 
 #[test]
-fn a_banned_champion_gives_way_to_the_best_of_those_who_stay() {
+fn a_banned_champion_is_replaced_by_the_best_genotype_that_stays() {
     let mut evaluated = after(1, 1.0, 5);
     let own = evaluated.population().champion().unwrap().clone();
     let champion = newcomer(2);
@@ -110,7 +110,7 @@ fn a_banned_champion_gives_way_to_the_best_of_those_who_stay() {
             (1, own.fitness)
         );
     }
-    // before its evaluation nothing is known of a generation but of those that lived on
+    // before its evaluation only the survivors of a generation have a fitness
     let waiting = evaluated.next(&GO).unwrap().purge(&keys(&[THIEF]));
     assert!(
         waiting.lost_champion && waiting.population.champion().is_none_or(|one| one.fitness < 4.0)
@@ -118,7 +118,7 @@ fn a_banned_champion_gives_way_to_the_best_of_those_who_stay() {
 }
 
 #[test]
-fn where_nobody_stays_all_are_new() {
+fn a_population_of_banned_genotypes_starts_anew() {
     let mut evaluated = after(1, 1.0, 1);
     let all: Vec<_> = evaluated.population().genotypes().to_vec();
     let ids = all.iter().map(|one| codec::id(one)).collect();
@@ -135,7 +135,7 @@ fn where_nobody_stays_all_are_new() {
 }
 
 #[test]
-fn the_descendants_of_one_that_was_bred_here_are_known_by_their_line() {
+fn descendants_of_a_banned_own_genotype_are_found_by_their_lineage() {
     let evaluated = after(1, 1.0, 3);
     let parent = evaluated.next(&GO).unwrap();
     let birth = parent.origin(&parent.genotypes()[40]).unwrap();
@@ -156,9 +156,9 @@ fn the_descendants_of_one_that_was_bred_here_are_known_by_their_line() {
     assert_eq!(next.purge(&banned).leaving, 0);
 }
 
-/// The same genes may come again, after the ban has ended.
+/// The same genes may come again after the end of the ban.
 #[test]
-fn who_comes_again_in_the_place_of_one_that_is_leaving_stays() {
+fn a_newcomer_that_replaces_a_leaving_genotype_stays() {
     let mut evaluated = after(1, 1.0, 5);
     evaluated.inject(newcomer(2), 3.9, vec![THIEF]).unwrap();
     let purged = evaluated.unevaluated().purge(&keys(&[THIEF])).population;
@@ -170,14 +170,14 @@ fn who_comes_again_in_the_place_of_one_that_is_leaving_stays() {
 }
 
 #[test]
-fn nothing_changes_where_nothing_is_banned() {
+fn a_ban_of_absent_genes_changes_nothing() {
     let evaluated = infected(1.0);
     let bytes = checkpoint::encode(&evaluated.unevaluated());
     let banned = Banned { keys: HashSet::from([[1; 32]]), genotypes: HashSet::from([[2; 32]]) };
     let purged = evaluated.unevaluated().purge(&banned);
     assert_eq!((purged.leaving, purged.lost_champion), (0, false));
     assert_eq!(checkpoint::encode(&purged.population), bytes);
-    // and what is evaluated again is what it was
+    // and another evaluation gives the same
     let again = evaluated.unevaluated().evaluate(xor(), &GO).unwrap();
     assert_eq!(
         checkpoint::encode(&again.next(&GO).unwrap()),
@@ -189,8 +189,8 @@ fn on_threads<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) -> T {
     rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(work)
 }
 
-/// As bytes at each of the generations after a ban; written and read again on the way, where
-/// `is_killed` says so.
+/// The bytes of each generation after a ban; encoded and decoded on the way where `is_killed`
+/// says so.
 fn story(replacement: f32, waits: bool, is_killed: impl Fn(u64) -> bool) -> Vec<Vec<u8>> {
     let evaluated = infected(replacement);
     let before = if waits { evaluated.next(&GO).unwrap() } else { evaluated.unevaluated() };
@@ -207,7 +207,7 @@ fn story(replacement: f32, waits: bool, is_killed: impl Fn(u64) -> bool) -> Vec<
 }
 
 #[test]
-fn it_repeats_to_the_bit() {
+fn a_purge_repeats_to_the_bit() {
     for (replacement, waits) in [(1.0, false), (1.0, true), (0.2, false), (0.2, true)] {
         let one = on_threads(1, || story(replacement, waits, |_| false));
         assert_eq!(on_threads(4, || story(replacement, waits, |_| false)), one);

@@ -1,5 +1,5 @@
 //! The rooms of the crate, as `lib.rs` lists them: each uses those above it and none below, and
-//! within a room no modules use one another in a circle. What tests use does not count.
+//! the modules of a room do not use one another in a circle. Uses in tests do not count.
 //!
 //! `bin/check` prints the graph.
 
@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What each uses, beside itself.
+/// The rooms or modules that each uses, except itself.
 type Graph = BTreeMap<String, BTreeSet<String>>;
 
 #[test]
@@ -39,7 +39,7 @@ fn no_modules_of_a_room_use_one_another_in_a_circle() {
 }
 
 #[test]
-fn paths_are_found_as_rust_writes_them() {
+fn paths_are_found_in_every_form_of_use() {
     let text = "use crate::{base::rng, genome::{genotype::Node, topology}};
         use super::{name, parts::Parts}; // crate::task
         let one = super::super::LIMIT + crate::wire::codec::VERSION;
@@ -69,8 +69,8 @@ fn rooms() -> Vec<String> {
     text.lines().filter_map(name).collect()
 }
 
-/// Which modules use which: rooms at depth 1, their modules at depth 2. What leads to a module that
-/// holds the one where it stands is left out, as a module's parts may use what it says of itself.
+/// Which modules use which: rooms at depth 1, their modules at depth 2. A path to an enclosing
+/// module is left out, since the parts of a module may use its items.
 fn graph(depth: usize) -> Graph {
     let mut files = BTreeMap::new();
     collect(&src(), &mut files);
@@ -105,7 +105,7 @@ fn collect(folder: &Path, files: &mut BTreeMap<Vec<String>, String>) {
     }
 }
 
-/// The paths into this crate that the text of a module has, without those of its tests.
+/// The paths into this crate in the text of a module, without those of its tests.
 fn paths(text: &str, module: &[String]) -> Vec<Vec<String>> {
     let tests = ["#[cfg(test)]\nmod tests", "#[cfg(test)]\npub(super) mod tests"];
     let end = tests.iter().filter_map(|tests| text.find(tests)).min().unwrap_or(text.len());
@@ -130,7 +130,7 @@ fn paths(text: &str, module: &[String]) -> Vec<Vec<String>> {
     paths
 }
 
-/// What comes after `base::`, which may be a tree in braces; where it ends in the text.
+/// Adds the paths after `base::`, which may be a tree in braces. Returns where they end.
 fn follow(text: &str, base: Vec<String>, paths: &mut Vec<Vec<String>>) -> usize {
     if let Some(tree) = text.strip_prefix('{') {
         let mut at = 0;

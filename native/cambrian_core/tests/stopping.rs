@@ -1,5 +1,5 @@
-//! Long work asks its token by the work done, so it can be cancelled however large a network is;
-//! and what was stopped has no score.
+//! Long work asks its token after equal amounts of work, so a network of any size can be
+//! cancelled, and cancelled work has no score.
 
 use cambrian_core::base::cancel::{CHECK_INTERVAL, CancelToken, Cancelled};
 use cambrian_core::base::math::Activation;
@@ -33,8 +33,8 @@ fn times(granted: u64) -> Times {
     Times { granted, asked: AtomicU64::new(0) }
 }
 
-/// A newborn of this shape with so many nodes that do nothing, each of which takes its time: a
-/// champion that a stranger has made costly, and that is as good as it was.
+/// A new genotype of this shape with so many nodes that do nothing but take time, such as a
+/// champion that a stranger has made costly.
 fn bloated(shape: Shape, p: &Parameters, nodes: u64) -> Genotype {
     let born =
         Genotype::new(shape.inputs, shape.outputs, p, &mut Stream::new(1, Purpose::Birth, 0, 0))
@@ -61,12 +61,12 @@ fn tasks() -> Vec<Arc<dyn Task>> {
 }
 
 #[test]
-fn every_evaluation_and_every_trial_stops_at_the_next_look() {
+fn every_evaluation_and_trial_stops_at_the_next_question() {
     for (at, task) in tasks().iter().enumerate() {
         let genotype = bloated(task.shape(), &task.parameters(), 30_000);
         assert!(genotype.cost() > CHECK_INTERVAL, "a tick alone is worth a look");
         let network = Network::new(&genotype);
-        // a task on vectors, which has one input, ticks once
+        // a task on vectors has one input and ticks once
         let ticks = if task.shape().inputs == 1 { 1 } else { 3 };
         for granted in 0..ticks {
             let token = times(granted);
@@ -80,13 +80,13 @@ fn every_evaluation_and_every_trial_stops_at_the_next_look() {
 }
 
 #[test]
-fn a_small_network_that_runs_long_asks_as_often_for_its_work() {
+fn a_long_run_of_a_small_network_asks_as_often_for_its_work() {
     let task = task::named("double_pole").unwrap();
     let genotype = bloated(task.shape(), &task.parameters(), 30);
     let network = Network::new(&genotype);
     let token = times(u64::MAX);
     let steps = task.evaluate_on(&network.runner(&token)).unwrap().fitness as u64;
-    // beside the network a step takes little: what the task does around it
+    // apart from the network a step costs little: the task's own work
     let (most, least) = (
         steps / CHECK_INTERVAL.div_ceil(genotype.cost() + 200),
         steps * genotype.cost() / CHECK_INTERVAL,
@@ -115,7 +115,7 @@ fn a_generation_stops_within_an_evaluation() {
     }
 }
 
-/// Does not end by itself with a network that has hidden nodes.
+/// This task never ends for a network with hidden nodes.
 struct Endless;
 
 impl Task for Endless {
@@ -144,7 +144,7 @@ impl Task for Endless {
 }
 
 #[test]
-fn at_the_limit_of_time_what_is_under_way_is_dropped_and_is_no_failure() {
+fn evaluations_under_way_at_the_time_limit_are_dropped_and_are_no_failures() {
     let p = Parameters { population: 3, ..Endless.parameters() };
     let small = Arc::new(bloated(Endless.shape(), &p, 0));
     let endless = Arc::new(bloated(Endless.shape(), &p, 10));
@@ -158,7 +158,7 @@ fn at_the_limit_of_time_what_is_under_way_is_dropped_and_is_no_failure() {
 }
 
 #[test]
-fn the_first_evaluation_of_a_run_has_its_time_and_no_more() {
+fn the_first_evaluation_of_a_run_has_a_limit_of_its_own() {
     let task = task::named("double_pole_novel").unwrap();
     let p = Parameters { population: 3, ..task.parameters() };
     let costly = Arc::new(bloated(task.shape(), &p, 30_000));
@@ -169,7 +169,7 @@ fn the_first_evaluation_of_a_run_has_its_time_and_no_more() {
 }
 
 #[test]
-fn a_substrate_stops_asking_a_large_cppn() {
+fn a_cancelled_substrate_stops_querying_a_large_cppn() {
     let points = grid(&[30, 30]).unwrap();
     let plan = Plan::new(points.clone(), points);
     let substrate = Substrate::new(plan).unwrap();

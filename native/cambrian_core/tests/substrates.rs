@@ -1,4 +1,4 @@
-//! Networks that follow from geometry.
+//! Networks that are expressed from a geometry.
 
 use cambrian_core::base::cancel::Cancelled;
 use cambrian_core::base::math::Activation;
@@ -18,8 +18,8 @@ use std::sync::atomic::AtomicBool;
 
 static GO: AtomicBool = AtomicBool::new(false);
 
-/// A CPPN with every gene chosen: hidden nodes are numbered from 0, the links of each are (input,
-/// weight).
+/// A CPPN with the given genes: hidden nodes are numbered from 0, and the links of each are
+/// (input, weight).
 fn cppn(
     inputs: u32,
     outputs: &[Activation],
@@ -44,7 +44,7 @@ fn cppn(
     Genotype::from_genes(inputs, outputs.len() as u32, nodes, connections).unwrap()
 }
 
-/// Answers with what it is given, weighted.
+/// A CPPN whose outputs are weighted sums of its inputs.
 fn linear(inputs: u32, outputs: &[&[(u32, f32)]]) -> Genotype {
     let links: Vec<_> = (outputs.iter().zip(0..))
         .flat_map(|(from, j)| {
@@ -58,7 +58,7 @@ fn substrate(plan: Plan) -> Substrate {
     Substrate::new(plan).unwrap()
 }
 
-/// Pixels in, as many out.
+/// A substrate with a field of input pixels and a field of as many output pixels.
 fn field(sizes: &[u32]) -> Substrate {
     let points = grid(sizes).unwrap();
     substrate(Plan { output_activation: Activation::Identity, ..Plan::new(points.clone(), points) })
@@ -68,7 +68,7 @@ fn highest(outputs: &[f32]) -> usize {
     (0..outputs.len()).reduce(|a, b| if outputs[b] > outputs[a] { b } else { a }).unwrap()
 }
 
-/// The champion once a task is solved, or after so many generations.
+/// The champion of the generation that solves the task, or after so many generations.
 fn champion(
     task: &dyn Task,
     on: &Arc<Substrate>,
@@ -92,12 +92,12 @@ fn first(task: &dyn Task, on: &Arc<Substrate>, seed: u64) -> Population {
     Population::new(parameters, Arc::clone(on), seed).unwrap()
 }
 
-/// Visual discrimination (Stanley, D'Ambrosio & Gauci 2009, section 4): of two boxes in a square
-/// field one is three times as wide, and the highest output is to be at its centre.
+/// Visual discrimination (Stanley, D'Ambrosio & Gauci 2009, section 4): one of two boxes in a
+/// square field is three times as wide, and the highest output must be at its centre.
 struct Boxes {
-    /// of the field, in widths of the smaller box
+    /// the side of the field, in widths of the smaller box
     side: usize,
-    /// of the smaller box, in pixels
+    /// the width of the smaller box, in pixels
     width: usize,
 }
 
@@ -106,8 +106,8 @@ impl Boxes {
         Arc::new(field(&[(self.side * self.width) as u32; 2]))
     }
 
-    /// The larger box on every second place, the smaller one on one of the places that leave a gap
-    /// between them.
+    /// The larger box at every second place, with the smaller box at one of the places that leave
+    /// a gap between them.
     fn trials(&self) -> Vec<([usize; 2], [usize; 2])> {
         let places = |step| (0..self.side - 2).step_by(step);
         let free = |large: [usize; 2]| {
@@ -134,8 +134,8 @@ impl Boxes {
         field
     }
 
-    /// From the highest output to the centre of the larger box, in widths of the smaller one; on
-    /// average.
+    /// The mean distance of the highest output from the centre of the larger box, in widths of
+    /// the smaller box.
     fn distance(&self, network: &Network) -> f64 {
         let trials = self.trials();
         let apart = |&(large, small): &([usize; 2], [usize; 2])| {
@@ -173,14 +173,14 @@ impl Task for Boxes {
 }
 
 #[test]
-fn boxes_are_told_apart_and_at_four_times_as_many_pixels_without_further_evolution() {
+fn boxes_are_told_apart_also_at_four_times_the_pixels_without_further_evolution() {
     let (low, high) = (Boxes { side: 11, width: 1 }, Boxes { side: 11, width: 2 });
     assert_eq!(low.trials().len(), 25);
     for seed in 1..=3 {
         let (cppn, solved) = champion(&low, &low.substrate(), seed, 20);
         assert!(solved, "seed {seed}");
         let network = Network::new(&high.substrate().express(&cppn).unwrap());
-        // the centre is between pixels, so the nearest is half a pixel away in both directions
+        // the centre lies between pixels, so the nearest is half a pixel away in both directions
         let nearest = f64::sqrt(2.0) / 4.0;
         assert!(
             high.distance(&network) < nearest + 0.1,
@@ -190,8 +190,8 @@ fn boxes_are_told_apart_and_at_four_times_as_many_pixels_without_further_evoluti
     }
 }
 
-/// The same on a line, and mirrored: what is seen on the left is to be shown on the right. The
-/// distance between two nodes is of no help, so a hidden node of the CPPN must find what is.
+/// The same on a line, mirrored: an input on the left must appear on the right. The distance
+/// between two nodes does not help, so the CPPN needs a hidden node.
 struct Mirror {
     width: usize,
 }
@@ -242,7 +242,7 @@ impl Task for Mirror {
 }
 
 #[test]
-fn a_line_is_mirrored_by_a_cppn_that_evolution_finds_and_at_three_times_as_many_pixels() {
+fn evolution_finds_a_cppn_that_mirrors_a_line_also_at_three_times_the_pixels() {
     let (low, high) = (Mirror { width: 1 }, Mirror { width: 3 });
     let champions = (1..=5).map(|seed| champion(&low, &low.substrate(), seed, 80));
     let solved: Vec<_> = champions.filter(|(_, solved)| *solved).collect();
@@ -254,7 +254,7 @@ fn a_line_is_mirrored_by_a_cppn_that_evolution_finds_and_at_three_times_as_many_
     }
 }
 
-/// Hidden nodes on a line between the inputs and the output.
+/// A substrate with hidden nodes on a line between the inputs and the output.
 fn xor_substrate(expression: Expression) -> Arc<Substrate> {
     let inputs = vec![vec![-1.0, -1.0], vec![1.0, -1.0]];
     let hidden = Hidden::layers(vec![grid(&[3, 1]).unwrap()]);
@@ -287,7 +287,7 @@ fn a_run_on_a_substrate_repeats_on_any_threads_and_from_its_checkpoint() {
     }
     let half = run(first(task, &on, 7), 3);
     assert_eq!(whole, run(checkpoint::decode(&half).unwrap(), 8));
-    // with one more input point the genotypes would be none of its CPPNs
+    // with one more input point the genotypes do not fit as CPPNs
     let outputs =
         half.windows(8).position(|w| w == b"\xa7outputs").expect("the population's outputs") + 8;
     assert_eq!(half[outputs], 3);
@@ -296,7 +296,7 @@ fn a_run_on_a_substrate_repeats_on_any_threads_and_from_its_checkpoint() {
 }
 
 #[test]
-fn weights_are_none_up_to_the_threshold_and_scaled_beyond() {
+fn weights_are_absent_up_to_the_threshold_and_scaled_above_it() {
     let on = substrate(Plan::new(
         vec![vec![0.0]],
         [-2.0, -0.6, -0.2, 0.1, 0.3, 1.0].map(|x| vec![x]).to_vec(),
@@ -306,7 +306,7 @@ fn weights_are_none_up_to_the_threshold_and_scaled_beyond() {
         let weight = |j| g.connections().find(|c| c.to == innovation::output(j)).map(|c| c.weight);
         (0..6).map(weight).collect()
     };
-    // the CPPN answers with the target's coordinate, the second input
+    // the CPPN returns the target's coordinate, its second input
     let found = weights(&express(linear(4, &[&[(1, 1.0)]])));
     let expected = [Some(-3.0), Some(-1.5), None, None, Some(0.375), Some(3.0)];
     for (found, expected) in found.iter().zip(expected) {
@@ -316,20 +316,20 @@ fn weights_are_none_up_to_the_threshold_and_scaled_beyond() {
             "{found:?} {expected:?}"
         );
     }
-    // with the distance and 1.0, the last inputs
+    // with the distance and 1.0, its last inputs
     assert_eq!(weights(&express(linear(4, &[&[(2, 0.5)]])))[0], Some(3.0));
     assert!(weights(&express(linear(4, &[&[(3, 1.0)]]))).iter().all(|w| *w == Some(3.0)));
 }
 
 #[test]
-fn a_further_output_decides_on_connections_and_another_on_biases() {
+fn further_outputs_decide_on_connections_and_on_biases() {
     let points = [-0.5, 0.1, 0.5].map(|x| vec![x]).to_vec();
     let plan =
         Plan { bias: true, expression: Expression::Leo, ..Plan::new(vec![vec![0.5]], points) };
     let on = substrate(plan);
     assert_eq!(on.cppn_shape(), Shape { inputs: 4, outputs: 3 });
-    // weight = source, bias = target + source (which is the origin), connect where the target is
-    // above nought
+    // weight = source, bias = target + source (which is the origin), connected if the target is
+    // above 0
     let g = on.express(&linear(4, &[&[(0, 0.1)], &[(1, 1.0), (0, 9.0)], &[(1, 1.0)]])).unwrap();
     let mut weights: Vec<_> = g.connections().map(|c| (c.to, c.weight)).collect();
     weights.sort_by_key(|w| w.0 == innovation::output(2));
@@ -344,7 +344,7 @@ fn a_further_output_decides_on_connections_and_another_on_biases() {
 }
 
 #[test]
-fn a_cppn_that_is_even_makes_a_network_that_is_symmetric() {
+fn an_even_cppn_gives_a_symmetric_network() {
     let hidden = Hidden::layers(vec![grid(&[5, 2]).unwrap()]);
     let plan = Plan {
         hidden,
@@ -357,7 +357,7 @@ fn a_cppn_that_is_even_makes_a_network_that_is_symmetric() {
             (0..hidden.len() as u64).map(|k| (k, innovation::output(0), 0.4)).collect();
         Network::new(&on.express(&cppn(6, &[Activation::Tanh], hidden, &links)).unwrap())
     };
-    // the sum and the difference of x change signs together; y may do as it likes
+    // the sum and the difference of x change signs together; y may have any value
     use Activation::{Gaussian, Sin};
     let even =
         express(&[(Gaussian, &[(0, 2.0), (2, -1.0)]), (Sin, &[(1, 2.0), (3, 1.0), (4, 1.0)])]);
@@ -377,7 +377,7 @@ fn a_cppn_that_is_even_makes_a_network_that_is_symmetric() {
 }
 
 #[test]
-fn layers_are_joined_as_the_plan_says_and_name_their_nodes_alike_everywhere() {
+fn layers_are_joined_by_the_plan_and_their_nodes_have_the_same_ids_everywhere() {
     let points = |n| grid(&[n]).unwrap();
     let plan = |joins: &[(u32, u32)]| Plan {
         hidden: Hidden::Placed { layers: vec![points(3), points(2)], joins: joins.to_vec() },
@@ -409,7 +409,7 @@ fn layers_are_joined_as_the_plan_says_and_name_their_nodes_alike_everywhere() {
     assert_eq!(codec::decode(&codec::encode(&looped)), Ok(looped));
 }
 
-/// Figures of another program, written from the paper's pseudo code.
+/// The numbers are those of another program, written from the paper's pseudo code.
 #[test]
 fn hidden_nodes_are_found_where_the_paper_finds_them() {
     // tanh(1.5 sin(2 x₁ + 4 x₂ + 3 y₂) + 0.8 exp(−(3 x₁ − 2 y₂ + 0.5 d)²) − 0.4 d + 0.1)
@@ -470,7 +470,7 @@ fn a_pattern_without_information_has_no_hidden_nodes() {
 }
 
 #[test]
-fn what_is_no_substrate_is_refused_by_name_before_it_is_built() {
+fn a_wrong_substrate_is_refused_with_a_reason_before_it_is_built() {
     let line = |n| grid(&[n]).unwrap();
     let refused = |plan: Plan| Substrate::new(plan).unwrap_err();
     let plan = || Plan::new(line(3), line(2));
@@ -525,15 +525,15 @@ fn what_is_no_substrate_is_refused_by_name_before_it_is_built() {
     assert_eq!(error.to_string(), "a CPPN of 3 inputs and 1 outputs; expected 4 and 1");
 }
 
-/// The paper's box of 33 by 33, which has more pairs than a genotype that travels can have
-/// connections; 55 by 55 is the same with eight times as many.
+/// The paper's box of 33 by 33 has more pairs than a genotype can have connections; 55 by 55 has
+/// eight times as many.
 #[test]
-fn what_the_paper_has_is_expressed_and_runs() {
+fn a_substrate_as_large_as_that_of_the_paper_runs() {
     let box_of = |size| Plan::new(grid(&[size, size]).unwrap(), grid(&[size, size]).unwrap());
     let substrate = Substrate::new(box_of(33)).unwrap();
     assert_eq!(substrate.pairs(), 1_185_921);
     assert!(box_of(55).inputs.len() * box_of(55).outputs.len() < MAX_PAIRS);
-    // 1.0 whatever is asked: all are connected with the whole range
+    // the output is always 1.0, so every weight is the maximum
     let network = substrate.express(&linear(6, &[&[(5, 1.0)]])).unwrap();
     assert_eq!(network.connections().len(), 1_185_921);
     assert!(network.connections().all(|connection| connection.weight == 3.0));

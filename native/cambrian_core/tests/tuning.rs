@@ -1,5 +1,5 @@
-//! What the memetic stage spends, and on whom; and that it finds what selection would be long in
-//! finding.
+//! Tuning: how many evaluations it spends on which genotypes, and what it finds sooner than
+//! selection alone.
 
 use cambrian_core::base::cancel::Cancelled;
 use cambrian_core::base::choice::Choice;
@@ -16,7 +16,7 @@ static GO: AtomicBool = AtomicBool::new(false);
 
 const TUNERS: [Tuner; 3] = [Tuner::HillClimbing, Tuner::CmaEs, Tuner::SepCmaEs];
 
-/// Nearer to −1 at the output is better; nobody ever solves it. Counts its evaluations.
+/// An output nearer to −1 is fitter, and no genotype solves it. Counts its evaluations.
 struct Counting(AtomicUsize);
 
 impl Task for Counting {
@@ -42,7 +42,7 @@ impl Task for Counting {
     }
 }
 
-/// The first generation before and after, and the evaluations that it took.
+/// The first generation before and after tuning, and the number of evaluations.
 fn tuned(p: Parameters) -> (Population, Evaluated, usize) {
     let task = Counting(AtomicUsize::new(0));
     let population = Population::new(p, task.shape(), 4).unwrap();
@@ -55,7 +55,7 @@ fn changed(before: &Population, after: &Evaluated) -> usize {
 }
 
 #[test]
-fn every_evaluation_is_counted_and_none_is_spent_beyond_the_budget() {
+fn every_evaluation_is_counted_and_none_exceeds_the_budget() {
     for tuning in TUNERS {
         for (share, budget, patience) in
             [(1.0, 40, 1000), (0.1, 40, 1000), (0.5, 1000, 15), (1.0, 1, 1000)]
@@ -81,8 +81,8 @@ fn every_evaluation_is_counted_and_none_is_spent_beyond_the_budget() {
 }
 
 #[test]
-fn patience_ends_what_does_not_improve() {
-    // all outputs are alike, so nothing is ever better
+fn patience_ends_the_tuning_of_a_genotype_that_does_not_improve() {
+    // all outputs are the same, so no candidate is fitter
     let p = Parameters {
         tuning: Tuner::HillClimbing,
         population: 20,
@@ -98,7 +98,7 @@ fn patience_ends_what_does_not_improve() {
 }
 
 #[test]
-fn the_fittest_are_tuned_and_are_fitter_then() {
+fn the_fittest_are_tuned_and_become_fitter() {
     for tuning in TUNERS {
         let p = Parameters { tuning, tuning_share: 0.25, population: 20, ..Parameters::default() };
         let plain = tuned(Parameters { tuning: Tuner::None, ..p.clone() }).1;
@@ -116,7 +116,7 @@ fn the_fittest_are_tuned_and_are_fitter_then() {
 }
 
 #[test]
-fn nothing_but_weights_and_biases_is_tuned_and_they_keep_their_limit() {
+fn only_weights_and_biases_are_tuned_and_stay_within_their_limit() {
     let bare = |g: &Genotype| {
         let nodes: Vec<_> = g.nodes().map(|n| (n.id, n.neuron.activation, n.neuron.gain)).collect();
         (nodes, g.connections().map(|c| (c.id, c.enabled)).collect::<Vec<_>>())
@@ -164,9 +164,10 @@ fn a_genotype_without_weights_is_left_alone() {
     }
 }
 
-/// Who asks for candidates and tells their scores gets what [`Population::evaluate`] gets.
+/// A caller that asks for candidates and tells their scores gets the result of
+/// [`Population::evaluate`].
 #[test]
-fn rounds_by_hand_come_to_the_same() {
+fn rounds_by_hand_give_the_result_of_evaluate() {
     let task = Counting(AtomicUsize::new(0));
     for tuning in Tuner::ALL {
         let p = Parameters {
@@ -199,8 +200,8 @@ fn rounds_by_hand_come_to_the_same() {
     }
 }
 
-/// Evaluations until a genotype passes the task's trial. Every generation goes through a
-/// checkpoint.
+/// The number of evaluations until a genotype passes the task's trial. Every generation is
+/// written to a checkpoint and read again.
 fn solve(task: &dyn Task, p: &Parameters, seed: u64, limit: u64) -> Option<u64> {
     let mut population = Population::new(p.clone(), task.shape(), seed).unwrap();
     loop {
@@ -227,7 +228,7 @@ fn median(task: &str, p: Parameters, seeds: u64, limit: u64) -> u64 {
 }
 
 #[test]
-fn every_way_of_climbing_solves_xor_in_a_fraction_of_the_evaluations() {
+fn hill_climbing_with_every_selection_solves_xor_in_fewer_evaluations() {
     for selection in TuningSelection::ALL {
         let p = Parameters {
             tuning: Tuner::HillClimbing,
@@ -246,7 +247,7 @@ fn every_way_of_climbing_solves_xor_in_a_fraction_of_the_evaluations() {
 }
 
 #[test]
-fn two_poles_take_fewer_evaluations_than_a_fixed_network_by_cma_es() {
+fn two_poles_take_fewer_evaluations_than_a_fixed_network_with_cma_es() {
     let task = task::named("double_pole").unwrap();
     let p = Parameters { tuning: Tuner::CmaEs, population: 20, ..task.parameters() };
     // Heidrich-Meisner & Igel 2009: 895

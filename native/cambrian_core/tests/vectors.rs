@@ -1,8 +1,8 @@
-//! Test vectors: ours, which we write, and theirs, which another program wrote from
-//! `docs/wire-format.md`. Beside each stands a text that says what it is, one fact a line.
+//! Test vectors: ours, which Cambrian writes, and theirs, which another program wrote from
+//! `docs/wire-format.md`. A text beside each has its facts, one a line.
 //!
-//! `BLESS=1 cargo test -p cambrian_core --test vectors` writes ours anew, but for those of earlier
-//! schemas: these are from the programs of their time.
+//! `BLESS=1 cargo test -p cambrian_core --test vectors` writes ours again, except those of
+//! earlier schemas, which earlier releases wrote.
 
 use cambrian_core::base::choice::Choice;
 use cambrian_core::base::math::{Activation, Aggregation};
@@ -30,7 +30,7 @@ const REALM: Secret = [0x23; 32];
 type Vector = (String, Vec<u8>, String);
 
 #[test]
-fn ours_are_what_we_write() {
+fn our_vectors_are_what_cambrian_writes() {
     if std::env::var_os("BLESS").is_some() {
         bless();
     }
@@ -49,17 +49,17 @@ fn bless() {
 }
 
 #[test]
-fn ours_are_read() {
+fn our_vectors_have_their_documented_facts() {
     assert_eq!(all_read("ours"), ours().len() + 2, "two are of earlier schemas");
 }
 
 #[test]
-fn theirs_are_read() {
+fn their_vectors_have_their_documented_facts() {
     assert!(all_read("theirs") > 10);
 }
 
 #[test]
-fn what_is_accepted_of_changed_vectors_is_the_same() {
+fn the_same_changed_vectors_are_accepted_everywhere() {
     for from in ["ours", "theirs"] {
         assert_eq!(
             changed_text(from),
@@ -69,7 +69,7 @@ fn what_is_accepted_of_changed_vectors_is_the_same() {
     }
 }
 
-/// How many there are.
+/// Checks all vectors of a folder and returns their number.
 fn all_read(from: &str) -> usize {
     let (vectors, bases) = (vectors(from), bases(from));
     for (name, bytes) in &vectors {
@@ -78,7 +78,8 @@ fn all_read(from: &str) -> usize {
     vectors.len()
 }
 
-/// Of every vector with one byte changed: how many are still accepted, and the hash of which.
+/// For every vector, all variants with one byte changed: how many are accepted, and the hash of
+/// these.
 fn changed_text(from: &str) -> String {
     let bases = bases(from);
     let line = |(name, bytes): (String, Vec<u8>)| {
@@ -140,7 +141,8 @@ fn vectors(from: &str) -> Vec<(String, Vec<u8>)> {
     vectors
 }
 
-// ---- what stands beside them --------------------------------------------------------------------
+// ---- the texts beside the vectors
+// ----------------------------------------------------------------
 
 fn text(kind: &str, bytes: &[u8], bases: &[Genotype]) -> String {
     match kind {
@@ -164,7 +166,7 @@ fn based(bases: &[Genotype], id: GenotypeId) -> &Genotype {
 }
 
 fn genotype_text(genotype: &Genotype, bytes: &[u8]) -> String {
-    // the byte behind an array's head: one byte where there are fewer than 16 fields
+    // the byte after the head of an array, whose head is one byte for fewer than 16 fields
     let schema = if bytes[0] == 0xDC { bytes[3] } else { bytes[1] };
     let head = [
         ("genotype", schema.to_string()),
@@ -190,7 +192,7 @@ fn node_line(text: &mut String, Node { id, layer, neuron }: &Node) {
         _ => "hidden",
     };
     write!(text, "{kind} {id:016x} {layer:016x}").unwrap();
-    // those genes that are not the usual ones
+    // only genes with unusual values
     for ((name, value), (_, usual)) in genes(neuron).into_iter().zip(genes(&Neuron::INPUT)) {
         if value != usual {
             write!(text, " {name}={value}").unwrap();
@@ -294,13 +296,14 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Decimal, in the fewest digits that give the same float again, and without an exponent.
+/// Decimal, with the fewest digits that give the same float again, and without an exponent.
 fn plain(number: impl Display) -> String {
     let text = number.to_string();
     if text.contains('.') { text } else { text + ".0" }
 }
 
-// ---- what we write ------------------------------------------------------------------------------
+// ---- the vectors that Cambrian writes
+// ------------------------------------------------------------
 
 fn ours() -> Vec<Vector> {
     let (full, wide) = (full(), wide());
@@ -346,7 +349,7 @@ fn difference_vector(name: &str, base: &Genotype, target: &Genotype) -> Vector {
 
 const SHARED: &str = "org.example.実験";
 
-/// As earlier releases wrote it: of one key, and without an issue time.
+/// A grant as earlier releases wrote it: of one key, and without an issue time.
 fn grant() -> (Grant, Vec<u8>) {
     let (by, key) = (identity::public_key(&REALM), identity::public_key(&SECRET));
     let body = pack(&(1u64, SHARED, ByteArray::new(by), ByteArray::new(key), 1_900_000_000_000u64));
@@ -386,7 +389,7 @@ fn certificates() -> [Vector; 4] {
     ]
 }
 
-/// Of two owners.
+/// A grant of two owners.
 fn shared_grant(key: &[u8; 32]) -> Vec<u8> {
     let times = (1_800_000_000_000, 1_801_000_000_000);
     let grant = Grant::seal(&Signer::new(&REALM), SHARED, key, times).unwrap();
@@ -463,7 +466,7 @@ fn smallest() -> Genotype {
     built(1, 1, vec![], vec![Connection::new(innovation::input(0), innovation::output(0), 0.1)])
 }
 
-/// Splits of a forward and of a recurrent connection, loops, and every gene as it seldom is.
+/// Splits of a forward and of a recurrent connection, loops, and unusual values of every gene.
 fn full() -> Genotype {
     let (i, o) = ([0, 1, 2].map(innovation::input), [0, 1].map(innovation::output));
     let (forward, back) = (innovation::connection(i[0], o[0]), innovation::connection(o[1], o[1]));
@@ -508,7 +511,7 @@ fn full() -> Genotype {
     built(3, 2, [a, b, c].into_iter().zip(neurons).map(node).collect(), links)
 }
 
-/// More nodes than a byte can tell apart.
+/// More nodes than a byte can number.
 fn wide() -> Genotype {
     let link =
         |n: u32| Connection::new(innovation::input(n), innovation::output(n % 4), n as f32 / 7.0);
@@ -523,7 +526,7 @@ fn other_weights(full: &Genotype) -> Genotype {
         .unwrap()
 }
 
-/// Without one node, with another, and a connection the other way round.
+/// The genotype without one node, with another node, and with a connection reversed.
 fn other_structure(full: &Genotype) -> Genotype {
     let hidden: Vec<Node> =
         full.nodes().filter(|node| node.layer > BOTTOM && node.layer < TOP).collect();
@@ -541,7 +544,7 @@ fn other_structure(full: &Genotype) -> Genotype {
     built(3, 2, vec![hidden[1], hidden[2], new], links)
 }
 
-/// With another input and one output fewer.
+/// The genotype with one input more and one output less.
 fn other_shape(full: &Genotype) -> Genotype {
     let gone = innovation::output(1);
     let hidden = full.nodes().filter(|node| node.layer > BOTTOM && node.layer < TOP).collect();
@@ -549,7 +552,8 @@ fn other_shape(full: &Genotype) -> Genotype {
     built(4, 1, hidden, links)
 }
 
-/// With one node on another layer, and so its connections are other genes of the same ids.
+/// The genotype with a node on another layer, so that its connections have the same ids but other
+/// genes.
 fn other_layer(full: &Genotype) -> Genotype {
     let mut hidden: Vec<Node> =
         full.nodes().filter(|node| node.layer > BOTTOM && node.layer < TOP).collect();

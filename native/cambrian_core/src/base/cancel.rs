@@ -111,7 +111,7 @@ mod tests {
     use super::*;
     use std::sync::atomic::AtomicU64;
 
-    /// Counts the questions, and cancels after so many of them.
+    /// Counts the questions, and cancels after so many.
     struct Counting(AtomicU64, u64);
 
     impl CancelToken for Counting {
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn the_token_is_asked_by_work_done_however_it_is_divided() {
+    fn the_token_is_asked_after_equal_work_however_it_is_divided() {
         for units in [1 << 10, 1 << 20, 1 << 30] {
             let token = Counting(AtomicU64::new(0), 3);
             let meter = WorkMeter::new(&token);
@@ -130,7 +130,7 @@ mod tests {
         }
     }
 
-    /// Pauses the caller.
+    /// Pauses at each question.
     struct Slow(Duration);
 
     impl CancelToken for Slow {

@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_more_than_the_limit_or_than_a_number_holds_is_refused_with_its_bytes() {
+    fn more_bytes_than_the_limit_are_refused_with_their_number() {
         assert!(limit() > SMALL, "{}", limit());
         assert_eq!(check(1), Ok(()));
         assert_eq!(check(16 << 20), Ok(()));

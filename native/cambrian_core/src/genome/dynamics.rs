@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_liquid_neuron_comes_to_the_rest_of_its_equation() {
+    fn a_liquid_neuron_settles_where_its_equation_says() {
         // 0 = −(1/τ + |f|) x + f, whatever the solver's step
         for (net, tau) in [(0.5, 1.0), (-2.0, 3.0), (1.5, 0.05), (30.0, 100.0)] {
             let cell = Cell::new(Activation::Tanh, Dynamics::Ltc, tau);
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_liquid_neuron_is_quicker_the_stronger_its_input() {
+    fn a_liquid_neuron_is_quicker_with_a_stronger_input() {
         let share = |net: f32| {
             let seen = course(Cell::new(Activation::Tanh, Dynamics::Ltc, 10.0), &[net; 400]);
             seen[0] / seen[399]

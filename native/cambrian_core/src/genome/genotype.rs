@@ -422,7 +422,7 @@ mod tests {
     use crate::base::rng::Purpose;
 
     #[test]
-    fn a_value_that_is_shared_is_not_changed_by_its_owner() {
+    fn changing_a_copy_does_not_change_the_genotype_it_shares_with() {
         let mut rng = Stream::new(1, Purpose::Operator, 0, 0);
         let a = Genotype::new(2, 1, &Parameters::default(), &mut rng).unwrap();
         let (before, mut b) = (a.clone(), a.clone());

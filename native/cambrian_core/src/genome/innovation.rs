@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn split_layers_lie_between() {
+    fn the_layer_of_a_split_lies_between_its_ends() {
         assert_eq!(split_layer(BOTTOM, TOP), Some(TOP / 2));
         assert_eq!(split_layer(TOP / 2, TOP), Some(TOP / 4 * 3));
         assert_eq!(split_layer(7, 8), None);

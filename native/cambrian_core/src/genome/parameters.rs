@@ -366,7 +366,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_default_can_be_set_and_is_shown_as_it_was_set() {
+    fn every_default_can_be_set_and_is_shown_unchanged() {
         let mut parameters = Parameters::default();
         for row in Parameters::table() {
             parameters.set(row.name, &row.default).unwrap();
@@ -375,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bound_is_within_its_range() {
+    fn the_lower_bound_of_a_range_is_allowed() {
         let mut parameters = Parameters::default();
         assert_eq!(parameters.set("species_threshold", &Value::Number(0.001)), Ok(()));
         assert!(parameters.are_sound());

@@ -123,7 +123,7 @@ mod tests {
         Learning { plasticity, rate, decay }
     }
 
-    /// A linear neuron that sees a stream of inputs; its weights at the end.
+    /// Trains a linear neuron on a stream of inputs and returns its weights.
     fn train(
         rule: Learning,
         mut w: Vec<f32>,
@@ -143,7 +143,7 @@ mod tests {
         w
     }
 
-    /// Points stretched along (0.8, 0.6).
+    /// Points spread along (0.8, 0.6).
     fn cloud() -> impl Iterator<Item = (Vec<f32>, f32)> {
         (0..20_000).map(|i| {
             let (long, short) =
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn hebbs_rule_grows_without_end_and_its_decay_holds_it() {
+    fn hebbs_rule_grows_without_end_and_its_decay_bounds_it() {
         let ones = || (0..200).map(|_| (vec![1.0], 0.0));
         assert!(train(learning(Plasticity::Hebbian, 0.05, 0.0), vec![0.1], ones())[0] > 1e3);
         // at decay 1 the growth of w by η x y = η w is undone
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn reward_strengthens_what_was_active_before_it() {
+    fn reward_strengthens_the_connections_that_were_active_before_it() {
         let rewarded = |reward: f32| {
             let events =
                 (0..50).map(move |i| (vec![1.0, 0.0], if i % 5 == 4 { reward } else { 0.0 }));
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_becomes_infinite() {
+    fn no_weight_becomes_infinite() {
         for plasticity in
             [Plasticity::Hebbian, Plasticity::Oja, Plasticity::Bcm, Plasticity::Reward]
         {

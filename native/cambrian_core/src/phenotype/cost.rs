@@ -97,8 +97,8 @@ mod tests {
     use crate::genome::innovation::{BOTTOM, TOP, input, output};
     use crate::phenotype::network::Network;
 
-    /// Two inputs to one output, three connections, one of them disabled, with this neuron in
-    /// between.
+    /// A genotype of two inputs, a hidden node with these genes and an output, with three
+    /// connections, one of them disabled.
     fn by_way_of(neuron: Neuron) -> Genotype {
         let node = |id, layer, neuron| Node { id, layer, neuron };
         let mut nodes = vec![
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn connections_that_are_enabled_and_nodes_by_their_kind_cost() {
+    fn enabled_connections_and_nodes_cost_by_their_kind() {
         let plain = Neuron::new(Activation::Tanh);
         let cost = |neuron| by_way_of(neuron).cost();
         assert_eq!(cost(plain), 2 + 2 * PLAIN);
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn what_runs_is_metered_by_ticks_and_rows() {
+    fn the_cost_of_a_run_is_metered_by_ticks_and_rows() {
         let genotype = by_way_of(Neuron::new(Activation::Tanh));
         let (network, cost) = (Network::new(&genotype), genotype.cost());
         let steps = |network: &Network| {

@@ -510,7 +510,7 @@ mod tests {
     }
 
     #[test]
-    fn values_that_served_another_network_are_at_rest_after_a_reset() {
+    fn values_of_another_network_are_zero_after_a_reset() {
         let sum = Network::new(&genotype(
             1,
             &[],
@@ -534,7 +534,7 @@ mod tests {
     }
 
     #[test]
-    fn peers_on_one_layer_read_each_other_one_tick_late() {
+    fn nodes_of_one_layer_read_each_other_a_tick_late() {
         let hidden =
             [node(1, 10, Activation::Identity, 0.0), node(2, 10, Activation::Identity, 0.0)];
         let links = [(input(0), 1, 1.0), (1, 2, 1.0), (2, 1, 1.0), (2, output(0), 1.0)];

@@ -36,9 +36,9 @@ mod tests {
         a.iter().zip(b).map(|(x, y)| (x - y) * (x - y)).sum()
     }
 
-    /// Checks the documentation: the mean is kept, and the deviation is at most the stated one.
+    /// The mean is kept, and the deviation is at most the documented one.
     #[test]
-    fn squared_distances_are_kept_as_well_as_is_said() {
+    fn squared_distances_are_kept_within_the_documented_deviation() {
         for dimensions in [2, 8, 32] {
             let vectors: Vec<Vec<f64>> = (0..60)
                 .map(|at| {

@@ -233,7 +233,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_averaged_gene_is_of_both_and_of_no_more_than_the_last_few() {
+    fn an_averaged_gene_has_the_marks_of_both_parents_up_to_a_bound() {
         let marks = |all: std::ops::Range<Mark>| Some(all.collect::<Vec<_>>().into());
         assert_eq!(union(marks(0..1), marks(1..2)), marks(0..2));
         assert_eq!(union(None, marks(1..2)), marks(1..2));

@@ -146,7 +146,7 @@ mod tests {
         a.iter().zip(b).all(|(a, b)| a >= b) && a.iter().zip(b).any(|(a, b)| a > b)
     }
 
-    /// By the definition: O(M N²) for each front.
+    /// The ranks by the definition: O(M N²) for each front.
     fn by_definition(points: &Points) -> Vec<u32> {
         let mut ranks = vec![u32::MAX; points.len()];
         for front in 0.. {
@@ -163,7 +163,7 @@ mod tests {
         ranks
     }
 
-    /// Rows of few different numbers, so that many are equal, or of any.
+    /// Rows with few different numbers, so that many are equal, or with any numbers.
     fn rows() -> impl Strategy<Value = (usize, Vec<f64>)> {
         let number = prop_oneof![
             (-3i32..3).prop_map(f64::from),
@@ -174,7 +174,7 @@ mod tests {
         let few = (1usize..8, 0usize..60).prop_flat_map(move |(width, rows)| {
             (Just(width), prop::collection::vec(number.clone(), width * rows))
         });
-        // more than one block of bits, and of many ties
+        // more rows than one block of bits, with many ties
         let many = (2usize..7, 500usize..1300, 2i32..40).prop_flat_map(|(width, rows, values)| {
             let number = (0..values).prop_map(f64::from);
             (Just(width), prop::collection::vec(number, width * rows))
@@ -188,11 +188,11 @@ mod tests {
         })]
 
         #[test]
-        fn all_ways_agree_with_the_definition((width, numbers) in rows()) {
+        fn all_algorithms_agree_with_the_definition((width, numbers) in rows()) {
             let points = Points::new(&numbers, width);
             let expected = by_definition(&points);
             prop_assert_eq!(&ranks(&points), &expected);
-            // the ways of any number of objectives, also where another is quicker
+            // the algorithms for any number of objectives, also where a quicker one exists
             if width > 1 {
                 let keys: Vec<u64> = numbers.iter().map(|number| key(*number)).collect();
                 let sorted = Sorted::new(&keys, width);
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn crowding_is_the_distance_of_the_neighbours_as_a_share_of_the_span() {
+    fn crowding_is_the_distance_of_the_neighbours_divided_by_the_span() {
         let numbers = [0.0, 8.0, 1.0, 6.0, 3.0, 2.0, 4.0, 0.0];
         let points = Points::new(&numbers, 2);
         let found = crowding(&points, &[3, 0, 1, 2], |a, b| a.cmp(&b));
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn of_equal_points_the_tie_says_which_are_at_the_end() {
+    fn a_tie_break_decides_which_of_equal_points_are_at_the_ends() {
         let points = Points::new(&[1.0, 1.0, 1.0, 1.0, 1.0, 1.0], 2);
         let first = f64::INFINITY;
         assert_eq!(crowding(&points, &[0, 1, 2], |a, b| a.cmp(&b)), [first, 0.0, first]);

@@ -127,7 +127,7 @@ mod tests {
         }
     }
 
-    /// The youngest of a line of a million, which is longer than any stack.
+    /// The youngest of a million generations, a line too long for a recursion.
     fn youngest() -> Birth {
         (1..1_000_000).fold(Birth::first(0), |birth, generation| {
             let id = std::array::from_fn(|at| (birth.generation >> (8 * at.min(7))) as u8);
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_long_ago_goes_and_what_is_shared_stays_shared() {
+    fn truncation_drops_old_ancestors_and_keeps_shared_ones_shared() {
         let mut brothers = [youngest(), Birth::default()];
         brothers[1] = child(brothers[0].parent.clone(), 1_000_000);
         let ids =

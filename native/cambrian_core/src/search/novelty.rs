@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn novelty_is_the_mean_distance_from_the_nearest_here_and_in_the_archive() {
+    fn novelty_is_the_mean_distance_to_the_nearest_in_the_generation_and_the_archive() {
         let behaviours = [vec![0.0, 0.0], vec![3.0, 4.0], vec![0.0, 1.0], vec![]];
         let merit = [Some(1.0), Some(2.0), Some(3.0), None];
         let p = parameters(Search::Novelty, 2);
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn dominated_novelty_looks_at_the_fitter_ones_only() {
+    fn dominated_novelty_compares_only_with_fitter_genotypes() {
         let behaviours = [vec![0.0], vec![1.0], vec![5.0]];
         let merit = [Some(1.0), Some(2.0), Some(3.0)];
         let p = parameters(Search::DominatedNovelty, 1);
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn it_stops_when_it_is_cancelled() {
+    fn a_cancelled_measurement_stops() {
         let (behaviours, merit) = ([vec![0.0], vec![1.0]], [Some(1.0), Some(2.0)]);
         let (generation, archive) = (generation(&merit, &behaviours), Archive::default());
         let (p, token) = (Parameters::default(), AtomicBool::new(true));

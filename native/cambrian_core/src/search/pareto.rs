@@ -272,7 +272,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_knee_is_the_point_that_is_farthest_from_the_line_between_the_ends() {
+    fn the_knee_is_the_point_farthest_from_the_line_between_the_ends() {
         let numbers = [0.0, 10.0, 0.8, 8.5, 0.9, 3.0, 1.0, 0.0];
         let points = Points::new(&numbers, 2);
         assert_eq!(knee(&points, &[0, 1, 2, 3], |a, b| a.cmp(&b)), 1);
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn of_those_that_reach_the_same_one_is_first_and_the_others_come_last() {
+    fn of_genotypes_with_equal_objectives_all_but_one_come_last() {
         let goals = [[1.0, 0.0], [0.0, 1.0], [1.0, 0.0], [0.0, 0.0], [1.0, -0.0]];
         let goals = goals.map(|one| one.to_vec());
         let found = copies(&[0, 1, 2, 3, 4], &goals, &[], |a, b| b.cmp(&a));

@@ -386,7 +386,8 @@ mod tests {
         ];
         for (selection, shares) in expected {
             let counts = picks(selection, &merit, &[], 20_000);
-            // of a binomial share the standard deviation is at most 71; universal sampling has none
+            // the standard deviation of a binomial share is at most 71; universal sampling has
+            // none
             let slack = if selection == Selection::Sus { 1.0 } else { 300.0 };
             for (count, share) in counts.iter().zip(shares) {
                 assert!(
@@ -398,7 +399,7 @@ mod tests {
     }
 
     #[test]
-    fn merit_that_is_all_alike_or_negative_is_no_trouble() {
+    fn equal_and_negative_merits_can_be_selected_from() {
         for selection in Selection::ALL {
             for merit in [[0.0; 3], [-5.0; 3], [-1.0, -2.0, -3.0]] {
                 assert_eq!(
@@ -411,7 +412,7 @@ mod tests {
     }
 
     #[test]
-    fn lexicase_picks_specialists_that_the_mean_would_pass_over() {
+    fn lexicase_picks_specialists_with_a_lower_mean() {
         let cases = [vec![9.0, 0.0], vec![0.0, 9.0], vec![5.0, 5.0]];
         let counts = picks(Selection::Lexicase, &[9.0, 9.0, 10.0], &cases, 1000);
         assert!(counts[2] == 0 && counts[0] > 400 && counts[1] > 400, "{counts:?}");
@@ -419,8 +420,8 @@ mod tests {
     }
 
     #[test]
-    fn epsilon_lexicase_takes_results_near_the_best_for_equals() {
-        // the median of the first case is 8 and the deviation 1, so 10 and 9 are equals there
+    fn epsilon_lexicase_treats_results_near_the_best_as_equal() {
+        // the median of the first case is 8 and the deviation 1, so 10 and 9 are equal in it
         let results = [[10.0, 0.0], [9.0, 0.0], [8.0, 0.0], [7.0, 0.0], [0.0, 0.0]];
         let cases = results.map(|result| result.to_vec());
         let merit = [5.0, 4.0, 3.0, 2.0, 1.0];

@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn what_hangs_still_stays_and_what_is_pushed_swings() {
+    fn a_hanging_acrobot_stays_still_and_a_pushed_one_swings() {
         let still = (0..100).fold([0.0; 4], |state, _| step(state, 1));
         assert!(still.iter().all(|x| x.abs() < 1e-9), "{still:?}");
         let pushed =

@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn the_behaviour_is_where_the_arm_ends() {
+    fn the_behaviour_is_the_end_of_the_arm() {
         let near = |angles: &[f64], x: f64, y: f64| {
             let end = of(angles).behaviour;
             assert!((end[0] - x).abs() < 1e-6 && (end[1] - y).abs() < 1e-6, "{end:?}");
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn even_angles_are_the_best() {
+    fn equal_angles_have_the_best_fitness() {
         assert_eq!(of(&[0.5; 4]).fitness, 100.0);
         assert_eq!(of(&[0.5, -0.5]).fitness, 75.0);
     }

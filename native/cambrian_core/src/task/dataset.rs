@@ -286,7 +286,7 @@ mod tests {
         Network::new(&Genotype::new(inputs, outputs, &task.parameters(), &mut rng).unwrap())
     }
 
-    /// Sixty rows of three classes, of which there are 30, 20 and 10.
+    /// Sixty rows of three classes, with 30, 20 and 10 rows.
     fn flowers(share: f64, seed: u64) -> Result<Dataset, DatasetError> {
         let classes: Vec<i64> = (0..60).map(|at| [0, 0, 0, 1, 1, 2][at % 6]).collect();
         let numbers: Vec<f32> = (0..60).map(|at| at as f32).collect();
@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn fitness_of_numbers_is_that_of_their_mean_squared_error() {
+    fn the_fitness_of_a_regression_follows_from_the_mean_squared_error() {
         let targets = Targets::Numbers(rows(2, &[0.5, 0.5, 0.5, 1.0]));
         let task = Dataset::new(rows(1, &[0.0, 1.0]), targets, 0.0, 0).unwrap();
         let network = network(&task, 1);
@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn classes_and_rows_with_a_one_are_the_same() {
+    fn classes_and_one_hot_rows_are_the_same() {
         let one_hot = Targets::one_hot(&rows(3, &[0.0, 1.0, 0.0, 0.0, 0.0, 1.0]));
         let labels = [0, 1, 2].map(Label::Integer).to_vec();
         assert_eq!(one_hot, Ok(Targets::Classes { labels, rows: vec![1, 2] }));
@@ -337,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn labels_are_a_set_and_outputs_are_in_their_order() {
+    fn outputs_are_in_the_order_of_the_sorted_labels() {
         let of = |labels: &[i64]| match integers(labels) {
             Ok(Targets::Classes { labels, rows }) => (labels.len(), rows),
             other => panic!("{other:?}"),
@@ -356,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn some_of_every_class_is_left_to_learn() {
+    fn validation_leaves_rows_of_every_class_to_learn() {
         let labels: Vec<Label> = [0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 2].map(Label::Integer).to_vec();
         let numbers: Vec<f32> = (0..11).map(|at| at as f32).collect();
         for (share, seed) in [(0.5, 1), (0.8, 2), (0.99, 3)] {
@@ -370,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fingerprint_tells_apart_whatever_makes_another_dataset() {
+    fn the_fingerprint_differs_for_every_other_dataset() {
         let numbers = |width, numbers: &[f32]| Targets::Numbers(rows(width, numbers));
         let of = |inputs: &Rows, targets: &Targets| fingerprint(inputs, targets, 0.0, 0);
         let (inputs, targets) = (rows(2, &[0.0, 1.0, 2.0, 3.0]), numbers(1, &[1.0, 0.0]));
@@ -414,7 +414,7 @@ mod tests {
     }
 
     #[test]
-    fn every_class_is_held_back_in_its_share_and_the_seed_says_which_rows() {
+    fn validation_holds_back_a_share_of_every_class_by_the_seed() {
         let held = |seed| flowers(0.2, seed).unwrap().validation.unwrap();
         let Targets::Classes { rows: classes, .. } = held(7).targets else { panic!("classes") };
         assert_eq!(
@@ -435,7 +435,7 @@ mod tests {
     }
 
     #[test]
-    fn fitness_does_not_see_what_is_held_back_and_the_trial_does() {
+    fn fitness_ignores_held_back_rows_and_the_trial_measures_them() {
         let task = flowers(0.5, 3).unwrap();
         let network = network(&task, 2);
         let trial = task.trial(&network);

@@ -182,8 +182,9 @@ impl Task for DoublePole {
 mod tests {
     use super::*;
 
-    /// Energy of cart and poles about the track, from the Lagrangian of the frictionless system (a
-    /// uniform pole of mass m and half-length l has the moment of inertia 4/3 m l² at its hinge).
+    /// The energy of cart and poles relative to the track, from the Lagrangian of the system
+    /// without friction (a uniform pole of mass m and half-length l has the moment of inertia 4/3
+    /// m l² at its hinge).
     fn energy(s: &State) -> f64 {
         let pole = |(m, l): (f64, f64), angle: f64, spin: f64| {
             0.5 * m * s[1] * s[1]
@@ -195,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn only_friction_takes_energy_when_nothing_pushes() {
+    fn without_a_push_only_friction_takes_energy() {
         let mut state = [0.1, 0.3, 0.2, -0.4, -0.1, 0.5];
         let (before, mut heat) = (energy(&state), 0.0);
         for _ in 0..30 {
@@ -219,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn left_alone_the_long_pole_falls_the_way_it_leans() {
+    fn without_a_push_the_long_pole_falls_the_way_it_leans() {
         let mut state = START;
         let mut lean = START_ANGLE;
         while !failed(&state) {

@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn the_front_is_the_part_of_a_sphere_where_all_are_positive() {
+    fn the_front_is_the_positive_part_of_a_sphere() {
         let task = made(3.0);
         let objectives = |vector: &[f64]| task.evaluate(&network(vector)).objectives;
         let near = |found: &[f64], expected: [f64; 3]| {
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn it_has_any_number_of_objectives() {
+    fn dtlz2_may_have_any_number_of_objectives() {
         let vector = [0.1; 14];
         let objectives = made(5.0).evaluate(&network(&vector)).objectives;
         let radius = objectives.iter().map(|x| x * x).sum::<f64>().sqrt();

@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn on_the_plateau_all_are_equal_and_beyond_it_fitness_falls() {
+    fn fitness_is_constant_on_the_plateau_and_falls_beyond_it() {
         let task = function("plateau", 2.0);
         let fitness = |vector: [f64; 2]| task.evaluate(&network(&vector)).fitness;
         assert_eq!([fitness([0.0, 5.0]), fitness([-5.0, 1.0])], [100.0; 2]);
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn the_behaviour_is_the_sum_of_each_half_where_numbers_beyond_the_bound_count_less() {
+    fn the_behaviour_sums_each_half_and_values_beyond_the_bound_count_less() {
         let of = |vector: &[f64]| {
             function("sphere", vector.len() as f64).evaluate(&network(vector)).behaviour
         };

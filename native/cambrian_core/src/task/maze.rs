@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn the_radar_shows_in_which_quarter_the_goal_is() {
+    fn the_radar_shows_the_quarter_of_the_goal() {
         // the goal of the hard maze lies at −90 degrees from the start, nearly
         let quarter = |heading| {
             let seen = HARD.observe(&robot(HARD.start, heading));
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_robot_stops_at_a_wall_and_slides_along_none() {
+    fn a_robot_stops_at_a_wall_and_does_not_slide_along_it() {
         let mut robot = robot(MEDIUM.start, 180.0);
         (0..100).for_each(|_| MEDIUM.advance(&mut robot));
         // 30 − 5 is 25: five moves of 3 leave 10, and one more would leave 7

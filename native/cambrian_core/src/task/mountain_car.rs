@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn pushing_the_way_it_moves_gets_it_out() {
+    fn pushing_in_the_direction_of_motion_reaches_the_goal() {
         let mut state = [-0.5, 0.0];
         let steps = (1..).find(|_| {
             state = step(state, if state[1] < 0.0 { 0 } else { 2 });

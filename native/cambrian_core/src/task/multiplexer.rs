@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn saying_a_half_always_is_worth_three_quarters_and_beyond_one_is_one() {
+    fn an_output_of_a_half_scores_three_quarters_and_outputs_above_one_count_as_one() {
         assert_eq!(Multiplexer11.evaluate(&saying(0.5)).fitness, 0.75 * 2048.0);
         assert_eq!(Multiplexer11.evaluate(&saying(3.0)).fitness, 1024.0);
     }

@@ -75,7 +75,7 @@ mod tests {
     use crate::task;
 
     #[test]
-    fn of_two_bits_it_is_xor() {
+    fn parity_of_two_bits_is_xor() {
         let two = Parity::new(
             &mut vec![("bits".to_string(), crate::genome::parameters::Value::Integer(2))].into(),
         )
@@ -89,14 +89,14 @@ mod tests {
     }
 
     #[test]
-    fn one_bit_tells_nothing_of_three() {
+    fn one_of_three_bits_scores_as_chance() {
         let (three, network) = (three(), of_first_bit(1.0));
         assert_eq!(three.evaluate(&network).fitness, 4.0);
         assert_eq!(three.trial(&network), Trial::new(false, vec![("right", 0.5)]));
     }
 
     #[test]
-    fn outputs_are_taken_as_they_are() {
+    fn outputs_are_not_clipped() {
         // outputs of 0 and 2: of eight cases two have e² = 0, four have 1 and two have 4
         assert_eq!(three().evaluate(&of_first_bit(2.0)).fitness, 8.0 - 12.0);
     }

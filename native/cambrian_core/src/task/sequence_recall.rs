@@ -121,7 +121,7 @@ mod tests {
         SequenceRecall { length, delay }
     }
 
-    /// Its output is the first input as it was so many ticks ago.
+    /// A network whose output is the first input of so many ticks ago.
     fn line(ticks: f32) -> Network {
         amplifier(ticks, 1.0)
     }
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_as_long_as_the_sequence_recalls_it_at_once_but_not_after_any_delay() {
+    fn a_delay_line_recalls_a_sequence_at_once_but_not_after_another_delay() {
         for length in [1, 3] {
             let line = line(length as f32);
             assert_eq!(task(length, 0).evaluate(&line).fitness, 1.0);
@@ -148,17 +148,16 @@ mod tests {
     }
 
     #[test]
-    fn outputs_are_taken_as_they_are() {
-        // half of the bits are 1, for which it says 3
+    fn outputs_are_not_clipped() {
+        // half of the bits are 1, for which the output is 3
         assert_eq!(task(3, 0).evaluate(&amplifier(3.0, 3.0)).fitness, 1.0 - 4.0 / 2.0);
     }
 
     #[test]
-    fn there_are_all_sequences_with_all_delays() {
+    fn every_sequence_is_tried_with_every_delay() {
         let score = task(3, 2).evaluate(&line(3.0));
         assert_eq!(score.cases.len(), 8 * 3);
-        // what a line recalls after a delay are bits to be ignored, half of which happen to be
-        // right
+        // after a delay the line recalls bits to be ignored, half of which happen to be right
         let at_once: Vec<f64> = score.cases.iter().step_by(3).copied().collect();
         assert_eq!(at_once, [0.0; 8]);
         assert!((0.4..0.95).contains(&score.fitness), "{}", score.fitness);

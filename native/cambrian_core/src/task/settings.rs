@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn a_setting_counts_and_a_mistake_is_named() {
+    fn a_setting_takes_effect_and_a_wrong_one_is_named() {
         assert_eq!(parity("bits", Value::Integer(5)), Ok(5));
         assert_eq!(task::named("parity").unwrap().shape().inputs, 3);
         let invalid =

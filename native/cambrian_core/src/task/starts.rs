@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn points_are_those_of_halton() {
+    fn the_points_are_those_of_halton() {
         assert_eq!([1, 2, 3, 4].map(|n| spread::<1>(n)[0]), [0.5, 0.25, 0.75, 0.125]);
         let near = |a: f64, b: f64| (a - b).abs() < 1e-12;
         assert!(near(spread::<2>(5)[1], 7.0 / 9.0), "5 is 12 in base 3: 2/3 + 1/9");

@@ -158,7 +158,7 @@ mod tests {
     use crate::genome::innovation::{input, output};
     use crate::phenotype::network::Network;
 
-    /// It turns at the junction, by so much, and never learns.
+    /// A network that always turns by so much at the junction, and never learns.
     fn stubborn(turn: f32) -> Network {
         let born =
             Genotype::new(4, 1, &TMaze.parameters(), &mut Stream::new(1, Purpose::Birth, 0, 0))
@@ -168,12 +168,12 @@ mod tests {
     }
 
     #[test]
-    fn one_that_runs_into_walls_pays_for_each() {
+    fn running_into_a_wall_costs_reward_each_time() {
         assert!((TMaze.evaluate(&stubborn(0.0)).fitness - 100.0 * CRASH).abs() < 1e-9);
     }
 
     #[test]
-    fn one_that_never_changes_sides_has_the_larger_reward_half_of_the_time() {
+    fn a_network_that_never_changes_sides_gets_the_larger_reward_half_the_time() {
         let left = stubborn(-2.0);
         let life = |side| left.run_to_end(|left| live(left, side, 40));
         assert_eq!((life(Side::Left).missed, life(Side::Right).missed), (60, 40));

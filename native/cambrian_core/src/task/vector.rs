@@ -89,7 +89,7 @@ pub(super) mod tests {
     use crate::genome::innovation::{input, output};
     use crate::phenotype::network::Network;
 
-    /// The network that stands for a vector.
+    /// A network that stands for a vector.
     pub fn network(vector: &[f64]) -> Network {
         let mut rng = Stream::new(1, Purpose::Birth, 0, 0);
         let born = Genotype::new(1, vector.len() as u32, &parameters(), &mut rng).unwrap();
@@ -101,7 +101,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_vector_is_read_from_its_genes_as_from_its_network() {
+    fn a_vector_is_the_same_from_its_genes_and_from_its_network() {
         let p = Parameters { initial_weight: 1.0, ..parameters() };
         let mut rng = Stream::new(5, Purpose::Birth, 0, 0);
         let mut genotype = Genotype::new(1, 30, &p, &mut rng).unwrap();

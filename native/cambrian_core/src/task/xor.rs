@@ -53,8 +53,8 @@ mod tests {
     use crate::phenotype::network::Network;
 
     #[test]
-    fn outputs_are_taken_as_they_are() {
-        // both inputs lead to cos(pi (x + y)) by a weight of pi: 1, -1, -1 and 1
+    fn outputs_are_not_clipped() {
+        // both inputs lead to cos(pi (x + y)) with a weight of pi: 1, -1, -1 and 1
         let p = Parameters { output_activation: Activation::Cos, ..Parameters::default() };
         let born = Genotype::new(2, 1, &p, &mut Stream::new(1, Purpose::Birth, 0, 0)).unwrap();
         let link = |at| Connection::new(input(at), output(0), std::f32::consts::PI);

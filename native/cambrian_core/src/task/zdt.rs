@@ -132,7 +132,7 @@ mod tests {
     use super::*;
     use crate::task;
 
-    /// f₁ and f₂ of variables.
+    /// f₁ and f₂ of the variables.
     fn of(name: &str, variables: &[f64]) -> [f64; 2] {
         let n = crate::genome::parameters::Value::Integer(variables.len() as i64);
         let task = task::new(name, vec![("n".to_string(), n)].into()).unwrap();
@@ -147,7 +147,7 @@ mod tests {
         assert!(!far(0) && !far(1), "{found:?}, expected {expected:?}");
     }
 
-    /// The fronts are those of the paper; the other values were computed by its formulas.
+    /// The fronts are those of the paper; the other values were computed with its formulas.
     #[test]
     fn the_values_are_those_of_the_paper() {
         for x in [0.0, 0.25, 0.75, 1.0] {
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_vector_on_the_front_is_a_solution() {
+    fn a_vector_on_the_front_solves_the_task() {
         let task = task::named("zdt2").unwrap();
         let mut vector = vec![-0.5; 30];
         assert!(task.trial(&network(&vector)).solved);

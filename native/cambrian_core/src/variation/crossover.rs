@@ -186,8 +186,8 @@ pub(crate) fn aligned<K: Ord>(mine: &[K], theirs: &[K], mut both: impl FnMut(usi
 mod tests {
     use super::*;
 
-    /// Deb & Agrawal: with the index n and far from the bounds, the spread is below b ≤ 1 with the
-    /// chance b^(n + 1) / 2.
+    /// Deb & Agrawal: with the index n and far from the bounds, the spread is below b ≤ 1 with
+    /// probability b^(n + 1) / 2.
     #[test]
     fn simulated_binary_crossover_has_the_spread_of_the_paper_and_stays_in_bounds() {
         let p = Parameters { weight_limit: 1000.0, ..Parameters::default() };

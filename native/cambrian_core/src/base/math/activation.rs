@@ -158,7 +158,7 @@ fn sign(x: f32) -> f32 {
 mod tests {
     use super::*;
 
-    /// The formula in f64, as the platform's libm sees it.
+    /// The formula in f64, by the platform's libm.
     fn truth(activation: Activation, x: f64) -> f64 {
         use Activation::*;
         let logistic = |x: f64| 1.0 / (1.0 + (-x).exp());
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn names_and_numbers_lead_back() {
+    fn every_activation_is_found_by_its_name_and_number() {
         for &a in Activation::ALL {
             assert_eq!(Activation::named(a.name()), Some(a));
             assert_eq!(Activation::numbered(a.number()), Some(a));
@@ -238,7 +238,7 @@ mod tests {
         assert_eq!(Activation::named("arctan"), None);
     }
 
-    /// The bits must depend neither on the place in the slice nor on the instructions.
+    /// The bits depend neither on the place in the slice nor on the instructions.
     #[test]
     fn a_slice_gets_the_bits_of_single_calls_from_every_instruction_set() {
         type Path = unsafe fn(Activation, &mut [[f32; 16]]);
@@ -278,7 +278,7 @@ mod tests {
         }
     }
 
-    /// Bits seen on x86-64; any other machine must give the same.
+    /// Recorded on x86-64; any other machine must give the same.
     #[test]
     fn bits_do_not_depend_on_the_machine() {
         let sum = |a: Activation| {

@@ -92,7 +92,7 @@ mod tests {
     use crate::base::choice::Choice;
 
     #[test]
-    fn each_aggregation_is_its_formula() {
+    fn each_aggregation_follows_its_formula() {
         let expected = |inputs: &[f32], results: [f32; 7]| {
             let seen: Vec<u32> =
                 Aggregation::ALL.iter().map(|a| a.apply(inputs).to_bits()).collect();
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_median_is_what_sorting_gives() {
+    fn a_median_is_that_of_the_sorted_inputs() {
         let mut inputs = Vec::new();
         for i in 0..200u32 {
             inputs.push((i.wrapping_mul(2_654_435_761) >> 8) as f32 - 8e6);

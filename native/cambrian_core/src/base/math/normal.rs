@@ -80,7 +80,7 @@ mod tests {
 
     #[test]
     fn normals_have_the_moments_of_a_normal() {
-        // all draws equally far apart, so that no chance is left: 1, 1·3, 1·3·5, 1·3·5·7
+        // draws at equal distances, so that nothing is random: 1, 1·3, 1·3·5, 1·3·5·7
         let draws: Vec<f64> =
             (0..1 << 31).step_by(1_024).map(|bits| normal(bits + 512).into()).collect();
         for (power, moment) in [(2, 1.0), (4, 3.0), (6, 15.0), (8, 105.0)] {
@@ -109,7 +109,7 @@ mod tests {
         assert_eq!(seen, single);
     }
 
-    /// Bits seen on x86-64; any other machine must give the same.
+    /// Recorded on x86-64; any other machine must give the same.
     #[test]
     fn bits_do_not_depend_on_the_machine() {
         let hash = tails(65_537).fold(0u32, |h, bits| {
@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn normal_quantile_agrees_with_published_values() {
-        // Wichura 1988, table of test values; and Z tables
+        // Wichura 1988, table of test values, and Z tables
         for (p, z) in [
             (0.25, -0.674_489_750_196),
             (0.001, -3.090_232_306_168),

@@ -494,7 +494,7 @@ mod tests {
     }
 
     #[test]
-    fn every_value_is_there_before_it_is_used() {
+    fn every_value_is_computed_before_it_is_used() {
         let p = Parameters {
             change_dynamics: 0.5,
             change_plasticity: 0.5,

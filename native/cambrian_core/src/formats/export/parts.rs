@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_needed_comes_in_order_and_brings_what_it_needs() {
+    fn needed_parts_come_in_order_after_the_parts_they_need() {
         let mut parts = Parts::default();
         let text = "// odd\nA = 1\n\n/* B? */\nB = A + 2\n\nC = 3 // A\n\n// only words\n";
         parts.add(text, |names| names.first());

@@ -152,9 +152,9 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        /// Small numbers, so that many are equally near.
+        /// Small numbers, so that many points are equally near.
         #[test]
-        fn the_tree_finds_the_first_of_the_nearest(
+        fn the_tree_finds_the_first_of_the_nearest_centroids(
             points in prop::collection::vec(prop::collection::vec(0..4u8, 3), 1..60),
             point in prop::collection::vec(0..4u8, 3),
         ) {
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn many_dimensions_are_given_less_effort() {
+    fn many_dimensions_get_fewer_samples_and_rounds() {
         assert_eq!(effort(2500, 2), (40_000, ROUNDS));
         assert_eq!(effort(50_000, 4), (800_000, ROUNDS));
         for (count, dimensions) in [(10_000, 16), (2500, 8), (10_000, 5), (1, 16)] {
@@ -179,9 +179,9 @@ mod tests {
         }
     }
 
-    /// Points of a tessellation are about as far from each other as the side of an equal share.
+    /// Neighbouring centroids are about as far apart as the side of an equal share of the space.
     #[test]
-    fn centroids_are_evenly_apart() {
+    fn centroids_are_evenly_spaced() {
         let centroids = Centroids::new(400, 2);
         let nearest = |at: usize| {
             let others = (0..400).filter(|other| *other != at);

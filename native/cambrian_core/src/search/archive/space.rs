@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_grid_has_its_cells_in_rows_and_clips_what_is_beyond() {
+    fn a_grid_has_its_cells_in_rows_and_clips_values_beyond_its_bounds() {
         let space = Space::new(&bounds(&[(0.0, 10.0), (-1.0, 1.0)]), Partition::Grid, 100).unwrap();
         assert_eq!((space.cells(), space.places()), (100, Some(10)));
         assert_eq!(space.cell(&[0.0, -1.0]), 0);
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn the_widest_bounds_are_no_trouble() {
+    fn the_widest_bounds_have_cells() {
         let space = Space::new(&bounds(&[(-f64::MAX, f64::MAX)]), Partition::Grid, 4).unwrap();
         assert_eq!(
             [-f64::MAX, -0.2 * f64::MAX, 0.2 * f64::MAX, f64::MAX].map(|x| space.cell(&[x])),
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_divided_is_refused() {
+    fn a_space_that_cannot_be_divided_is_refused() {
         let wide = bounds(&[(0.0, 1.0); 16]);
         let refused =
             |bounds: &Bounds, partition, cells| Space::new(bounds, partition, cells).err();

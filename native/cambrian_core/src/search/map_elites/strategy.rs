@@ -219,7 +219,7 @@ mod tests {
     use super::*;
     use crate::base::rng::Purpose;
 
-    /// Evaluations until the error is below 1e-9; the median of seven runs.
+    /// The number of evaluations until the error is below 1e-9, the median of seven runs.
     fn evaluations(n: usize, f: fn(&[f64]) -> f64) -> usize {
         let run = |seed: u64| {
             let mut rng = Stream::new(seed, Purpose::Tuning, 0, 0);
@@ -251,7 +251,7 @@ mod tests {
     }
 
     fn rosenbrock(x: &[f64]) -> f64 {
-        // away from the optimum at 1, 1, …
+        // starts away from the optimum at 1, 1, …
         let x: Vec<f64> = x.iter().map(|x| x - 1.5).collect();
         x.windows(2).map(|w| 100.0 * (w[0] * w[0] - w[1]).powi(2) + (w[0] - 1.0).powi(2)).sum()
     }
@@ -259,7 +259,7 @@ mod tests {
     /// CMA-ES takes about 1,400, 7,000 and 8,000 evaluations in ten dimensions (Hansen & Ostermeier
     /// 2001; without negative weights some more than with them).
     #[test]
-    fn the_usual_functions_are_minimised_in_the_usual_number_of_evaluations() {
+    fn benchmark_functions_are_minimised_in_the_published_number_of_evaluations() {
         assert!((800..2000).contains(&evaluations(10, sphere)), "{}", evaluations(10, sphere));
         let ellipsoid = evaluations(10, ellipsoid);
         assert!((3000..9000).contains(&ellipsoid), "{ellipsoid}");
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn a_widened_factor_is_that_of_the_widened_matrix() {
+    fn widening_the_factor_widens_the_matrix() {
         let mut strategy = Strategy::new(vec![0.0; 4], 1.0);
         let vectors = [vec![1.0, -2.0, 0.5, 3.0], vec![0.1, 0.0, 4.0, -1.0]];
         for vector in &vectors {
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn many_numbers_have_variances_alone() {
+    fn a_long_vector_adapts_only_its_variances() {
         let n = MAX_FULL + 1;
         let mut strategy = Strategy::new(vec![1.0; n], 0.5);
         let mut rng = Stream::new(1, Purpose::Tuning, 0, 0);

@@ -226,7 +226,7 @@ mod tests {
     use crate::base::rng::Purpose;
 
     #[test]
-    fn there_are_as_many_directions_as_in_the_paper() {
+    fn the_number_of_directions_is_that_of_the_paper() {
         // Deb & Jain 2014, table I
         for (objectives, most, expected) in
             [(3, 92, 91), (5, 212, 210), (8, 156, 156), (10, 276, 275), (15, 136, 135)]
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn the_plane_through_the_ends_gives_the_scale() {
+    fn the_plane_through_the_extreme_points_gives_the_scale() {
         let losses = [vec![4.0, 0.0], vec![0.0, 2.0], vec![1.0, 0.5]];
         assert_eq!(intercepts(&losses, 2), Some(vec![4.0, 2.0]));
         assert_eq!(intercepts(&losses[..1], 2), None);

@@ -126,7 +126,8 @@ mod tests {
     const SIZE: usize = 20;
     const SHAPE: Shape = Shape { inputs: 2, outputs: 1 };
 
-    /// Fitness is the place; the one at 12 has grown, all others are brothers.
+    /// The fitness follows from the index; the genotype at 12 has grown, and all others are
+    /// alike.
     fn evaluated(fitness: impl Fn(usize) -> f64) -> Evaluated {
         let p = Parameters { population: SIZE as u32, ..Parameters::default() };
         let mut rng = Stream::new(1, Purpose::Operator, 0, 0);
@@ -154,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn each_has_the_facts_of_its_own() {
+    fn each_migrant_has_its_own_fitness_and_generation() {
         let evaluated = evaluated(|at| at as f64);
         for &migration in Migration::ALL {
             let migrant = evaluated.migrant(migration, 3);
@@ -165,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn any_may_go_at_random_and_the_fitter_more_often_by_tournament() {
+    fn the_random_policy_picks_any_genotype_and_the_tournament_fitter_ones() {
         let evaluated = evaluated(|at| at as f64);
         let random = places(&evaluated, Migration::Random, 400);
         let tournament = places(&evaluated, Migration::Tournament, 400);
@@ -182,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn the_stranger_is_novel_unless_it_is_of_the_less_fit() {
+    fn the_novel_policy_picks_the_unlike_genotype_among_the_fitter() {
         assert_eq!(places(&evaluated(|at| at as f64), Migration::Novel, 3), [12; 3]);
         assert_eq!(
             places(&evaluated(|_| 1.0), Migration::Novel, 1),
@@ -194,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_large_population_a_part_is_compared() {
+    fn novelty_is_compared_within_a_sample_of_a_large_population() {
         let mut rng = Stream::new(1, Purpose::Migration, 0, 0);
         let some = part((0..1000).collect(), 30, &mut rng);
         assert!(some.len() == 30 && some.is_sorted() && some.iter().any(|at| *at > 500));
@@ -202,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn one_alone_is_everything() {
+    fn every_policy_picks_the_only_genotype() {
         let p = Parameters { population: 1, ..Parameters::default() };
         let one =
             Population::new(p, SHAPE, 1).unwrap().with_scores(vec![Score::from(0.5)]).unwrap();

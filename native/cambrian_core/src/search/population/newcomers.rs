@@ -209,10 +209,10 @@ mod tests {
     use proptest::prelude::*;
     use std::sync::atomic::AtomicBool;
 
-    /// With values that nobody else has, so that a gene tells whose it is.
+    /// A newcomer with values that no other genotype has, so that a gene shows its origin.
     fn newcomer(of: &Genotype, nth: u32) -> Genotype {
         let mut newcomer = of.clone();
-        // a connection into a new node has 1
+        // a connection into a new node has the weight 1
         let value = |at: usize| (2 + nth) as f32 + at as f32 / 1024.0;
         newcomer.weights.iter_mut().enumerate().for_each(|(at, weight)| *weight = value(at));
         newcomer
@@ -223,8 +223,8 @@ mod tests {
         newcomer
     }
 
-    /// The values of a genotype's genes, the slow way to see where they are from: they may have
-    /// moved to others.
+    /// The values of a genotype's genes, the slow way to find their origins: a value may have
+    /// moved to another gene.
     fn genes(genotype: &Genotype) -> BTreeSet<u32> {
         let weights = genotype.weights.iter().map(|weight| weight.to_bits());
         weights.chain(genotype.neurons.iter().map(|neuron| neuron.bias.to_bits())).collect()
@@ -242,9 +242,9 @@ mod tests {
         }
     }
 
-    /// Sixteen generations of a population that lets in newcomers. Values do not change in it, so
-    /// that a gene is a newcomer's exactly if it still has its value; but a gene that is removed
-    /// and added again in the same mutation has another value, and the same mark.
+    /// Sixteen generations of a population with newcomers. Values do not change in it, so a gene
+    /// is a newcomer's exactly if it still has the newcomer's value; but a gene that is removed
+    /// and added again in the same mutation has another value and the same mark.
     fn genes_are_followed(p: Parameters, seed: u64) {
         let (task, go) = (task::named("xor").unwrap(), AtomicBool::new(false));
         let is_exact = p.remove_connection == 0.0 || p.add_connection + p.add_node == 0.0;
@@ -288,7 +288,7 @@ mod tests {
         })]
 
         #[test]
-        fn a_genotype_carries_a_newcomers_genes_as_long_as_one_of_its_genes_is_of_it(
+        fn a_genotype_carries_a_newcomers_genes_as_long_as_it_has_one_of_them(
             seed in any::<u64>(),
             single_point in prop_oneof![Just(0.0), Just(1.0)],
             replacement in prop_oneof![Just(1.0f32), Just(0.2)],
@@ -315,7 +315,7 @@ mod tests {
 
     /// Mutation may split a connection that is split in the less fit parent already.
     #[test]
-    fn a_split_that_the_other_parent_has_keeps_the_mark() {
+    fn a_split_that_the_other_parent_has_too_keeps_its_mark() {
         let p = Parameters {
             replacement: 0.2,
             remove_connection: 0.1,

@@ -406,10 +406,10 @@ mod tests {
     use crate::wire::codec;
     use std::sync::atomic::AtomicBool;
 
-    /// Also of those that are tuned again, and of children that were no different from a parent
-    /// until they were.
+    /// Also for genotypes that are tuned again, and for children that first were identical to a
+    /// parent.
     #[test]
-    fn descendants_know_an_ancestor_by_the_genes_that_they_had_of_it() {
+    fn descendants_remember_an_ancestor_by_the_genes_they_have_of_it() {
         let (task, go) = (task::named("xor").unwrap(), AtomicBool::new(false));
         for reevaluate in [false, true] {
             let p = Parameters {

@@ -71,8 +71,8 @@ fn change_some(
 mod tests {
     use super::*;
 
-    /// Deb & Goyal: with the index n and far from the bounds, |step| / range is below d with the
-    /// chance 1 − (1 − d)^(n + 1).
+    /// Deb & Goyal: with the index n and far from the bounds, |step| / range is below d with
+    /// probability 1 − (1 − d)^(n + 1).
     #[test]
     fn polynomial_steps_have_the_distribution_of_the_paper_and_stay_in_bounds() {
         let p = Parameters { weight_limit: 2.0, ..Parameters::default() };

@@ -189,7 +189,7 @@ mod tests {
         x.windows(2).map(term).sum()
     }
 
-    /// Of eleven seeds, the median number of evaluations down to 1e-9.
+    /// The median number of evaluations of eleven seeds until the error is 1e-9.
     fn median(separable: bool, start: Vec<f32>, f: fn(&[f32]) -> f64) -> Option<usize> {
         let one = |seed| search(separable, start.clone(), f, 20_000, seed).unwrap_or(usize::MAX);
         let mut needed: Vec<usize> = (0..11).map(one).collect();
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn the_usual_functions_are_minimised_in_the_usual_number_of_evaluations() {
+    fn benchmark_functions_are_minimised_in_the_published_number_of_evaluations() {
         let within = |separable, start: Vec<f32>, f, most: usize| {
             let needed = median(separable, start, f).expect("a minimum");
             assert!(needed > most / 4 && needed < most, "{needed} of {most}");
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_diagonal_is_enough_where_weights_do_not_depend_on_each_other_and_only_there() {
+    fn a_diagonal_is_enough_only_if_the_weights_are_independent() {
         let ellipsoids = [true, false].map(|separable| median(separable, vec![1.0; 20], ellipsoid));
         assert!(ellipsoids[0].expect("a minimum") < ellipsoids[1].expect("a minimum") / 2);
         assert_eq!(median(true, vec![0.0; 10], rosenbrock), None);

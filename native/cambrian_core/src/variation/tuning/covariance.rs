@@ -145,7 +145,7 @@ mod tests {
     use crate::base::rng::{Purpose, Stream};
 
     #[test]
-    fn a_decomposed_matrix_is_made_of_its_parts() {
+    fn a_decomposed_matrix_is_the_product_of_its_parts() {
         let mut rng = Stream::new(1, Purpose::Tuning, 0, 0);
         for n in [1, 2, 3, 10, 40] {
             let mut covariance = Covariance::full(n, 1);

@@ -113,7 +113,7 @@ mod tests {
     use super::*;
     use crate::base::rng::Purpose;
 
-    /// Four nodes of two weights each, aged 0, 1, 3 and 4.
+    /// Four nodes with two weights each and the ages 0, 1, 3 and 4.
     fn climb(tuning_selection: TuningSelection, tuning_annealing: f32) -> HillClimbing {
         let nodes = [0, 1, 3, 4]
             .iter()
@@ -128,7 +128,7 @@ mod tests {
         HillClimbing::new(vec![0.0; 8], 0.0, nodes.collect(), &p)
     }
 
-    /// Of each node, the share of steps that change it.
+    /// For each node, the share of steps that change it.
     fn shares(selection: TuningSelection) -> [f64; 4] {
         let (mut climb, mut rng) = (climb(selection, 1.0), Stream::new(1, Purpose::Tuning, 0, 0));
         let mut changed = [0.0; 4];
@@ -143,8 +143,8 @@ mod tests {
     }
 
     #[test]
-    fn each_selection_changes_the_nodes_that_it_says() {
-        // each of n with 1/√n; where that picks none, one of them is changed all the same
+    fn each_selection_changes_the_nodes_of_its_rule() {
+        // each of n nodes with 1/√n; if that picks none, one of them is changed
         let some = |n: i32| {
             let share = 1.0 / f64::from(n).sqrt();
             share + (1.0 - share).powi(n) / f64::from(n)
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn where_no_node_is_young_enough_the_youngest_changes() {
+    fn if_no_node_is_young_enough_the_youngest_changes() {
         let nodes =
             vec![Tunable { age: 9, weights: vec![0] }, Tunable { age: 7, weights: vec![1] }];
         let p = Parameters { tuning_selection: TuningSelection::Current, ..Parameters::default() };
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn steps_are_even_and_shrink_with_age() {
+    fn steps_are_uniform_and_shrink_with_age() {
         let (mut climb, mut rng) =
             (climb(TuningSelection::All, 0.5), Stream::new(2, Purpose::Tuning, 0, 0));
         let mut widest = [0.0f32; 4];
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_better_is_gone_on_from() {
+    fn the_climb_continues_only_from_better_weights() {
         let (mut climb, mut rng) =
             (climb(TuningSelection::All, 1.0), Stream::new(3, Purpose::Tuning, 0, 0));
         climb.ask(&mut rng);
