@@ -497,14 +497,14 @@ fn population_best(evaluated: EvaluatedArc) -> (GenotypeArc, f64) {
     (wrap(Arc::clone(evaluated.0.tuned(at))), fitness)
 }
 
+/// A genotype of a front, what it reaches in each objective, and its fitness.
+type Compromise = (GenotypeArc, Vec<f64>, Option<f64>);
+
 /// Of the first front of a Pareto search at most so many, evenly chosen, its ends among them, and
 /// the champion: `{Count, [{Genotype, Objectives, Fitness}]}`, where the count is of all. Empty in
 /// other searches.
 #[rustler::nif(schedule = "DirtyCpu")]
-fn population_front(
-    evaluated: EvaluatedArc,
-    most: usize,
-) -> (usize, Vec<(GenotypeArc, Vec<f64>, Option<f64>)>) {
+fn population_front(evaluated: EvaluatedArc, most: usize) -> (usize, Vec<Compromise>) {
     let one = |(at, objectives): (u32, &[f64])| {
         let genotype = wrap(Arc::clone(evaluated.0.tuned(at)));
         (genotype, objectives.to_vec(), evaluated.0.fitness()[at as usize])
