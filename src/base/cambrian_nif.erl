@@ -56,7 +56,7 @@
          population_migrant/3, population_contender/1, population_lineage/2, population_stats/1,
          population_work/1, population_median_cost/1,
          population_encode/1, population_decode/1]).
--export([population_archive/2, population_behaviour/1]).
+-export([population_archive/2, population_lengths/1]).
 -export([archive_encode/1, archive_decode/1, archive_id/1, archive_merge/2,
          archive_info/2, archive_best/1, archive_at/2, archive_nearest/2, archive_sample/3,
          archive_elites/1, archive_raster/2]).
@@ -218,7 +218,7 @@ population_median_cost(_Population) -> ?STUB.
 population_encode(_Population) -> ?STUB.
 population_decode(_Bytes) -> ?STUB.
 
-population_behaviour(_Population) -> ?STUB.
+population_lengths(_Population) -> ?STUB.
 population_archive(_Generation, _Task) -> ?STUB.
 archive_encode(_Archive) -> ?STUB.
 archive_decode(_Bytes) -> ?STUB.

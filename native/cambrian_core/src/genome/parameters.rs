@@ -3,12 +3,14 @@
 
 mod bounds;
 mod options;
+mod weights;
 
 pub use bounds::Bounds;
 pub use options::{
     Emitter, Inheritance, Objective, Pareto, Partition, Perturbation, Search, Selection, Tuner,
     TuningSelection,
 };
+pub use weights::Weights;
 
 use crate::base::choice::Choice;
 use crate::base::math::{Activation, Aggregation};
@@ -24,6 +26,7 @@ pub enum Value {
     Number(f64),
     Name(String),
     Names(Vec<String>),
+    Numbers(Vec<f64>),
     Pairs(Vec<(f64, f64)>),
 }
 
@@ -203,6 +206,9 @@ parameters! {
         "what selection compares: fitness, the novelty of behaviours, novelty among the fitter, or \
          several objectives";
     objectives: Vec<Objective> = vec![Objective::Task], (), "pareto: what it pursues side by side";
+    objective_weights: Weights = Weights::default(), (),
+        "pareto: what each objective weighs, in their order; the champion is then the one of the \
+         front with the highest weighted sum. Without them, all weigh alike";
     pareto: Pareto = Pareto::Nsga2, (), "pareto: which of the undominated survive";
     neighbours: u32 = 15, (1, 10_000), "novelty: the nearest behaviours that one is compared with";
     archive_share: f32 = 0.02, (0.0, 1.0),

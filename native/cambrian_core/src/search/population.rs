@@ -184,6 +184,7 @@ impl Population {
                 return Err(ParameterError::Invalid { name: "population", expected });
             }
         }
+        pareto::told_by_task(parameters)?;
         let elites = Elites::new(parameters, like.outputs())?;
         let elites = elites.map_or(0, |elites| elites.bytes(like, like.bytes() + OVERHEAD));
         // parents and children in one generation, and children in the next
@@ -431,14 +432,14 @@ impl Evaluated {
         Ok(())
     }
 
-    /// Notes the champion: the fittest of all generations, or the knee of the present front.
+    /// Notes the champion: the fittest of all generations, or the favourite of the present front.
     fn crown(&mut self) {
-        let knee = self.standing.knee();
-        let (best, fitness) = knee
+        let favourite = self.standing.favourite();
+        let (best, fitness) = favourite
             .and_then(|at| Some((at, self.fitness[at as usize]?)))
             .unwrap_or_else(|| self.best());
         let population = &mut self.population;
-        let is_better = population.champion.as_ref().is_none_or(|champion| match knee {
+        let is_better = population.champion.as_ref().is_none_or(|champion| match favourite {
             Some(_) => champion.genotype != *population.tuned(best),
             None => fitness > champion.fitness,
         });
