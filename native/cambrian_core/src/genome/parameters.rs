@@ -7,8 +7,8 @@ mod weights;
 
 pub use bounds::Bounds;
 pub use options::{
-    Emitter, Inheritance, Objective, Pareto, Partition, Perturbation, Search, Selection, Tuner,
-    TuningSelection,
+    Emitter, EmitterChoice, Inheritance, Objective, Pareto, Partition, Perturbation, Search,
+    Selection, Tuner, TuningSelection,
 };
 pub use weights::Weights;
 
@@ -224,6 +224,8 @@ parameters! {
         "map_elites: cells; in a grid at most, with as many places along each dimension";
     emitters: Vec<Emitter> = vec![Emitter::Neat], (),
         "map_elites: what makes offspring of elites; several share each generation";
+    emitter_choice: EmitterChoice = EmitterChoice::Equal, (),
+        "map_elites: how they share it: equally, or more to those that find more elites";
     iso_step: f32 = 0.01, (0.0, 100.0),
         "iso_line: standard deviation of the step of each weight and bias";
     line_step: f32 = 0.2, (0.0, 100.0),

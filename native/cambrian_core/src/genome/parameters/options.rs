@@ -62,6 +62,17 @@ choices! {
 }
 
 choices! {
+    /// How emitters share a generation.
+    pub enum EmitterChoice {
+        /// All alike.
+        Equal = "equal",
+        /// More to those that found more elites for each offspring: UCB1, as in Multi-Emitter
+        /// MAP-Elites (Cully 2021).
+        Bandit = "bandit",
+    }
+}
+
+choices! {
     /// A number that a Pareto search makes as large as it can.
     pub enum Objective {
         /// Those that the task gives, or its fitness if it gives none.
