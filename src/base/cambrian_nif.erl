@@ -59,7 +59,7 @@
 -export([population_archive/2, population_lengths/1]).
 -export([archive_encode/1, archive_decode/1, archive_id/1, archive_merge/2,
          archive_info/2, archive_best/1, archive_at/2, archive_nearest/2, archive_sample/3,
-         archive_elites/1, archive_raster/2]).
+         archive_elites/1, archive_raster/2, archive_is_of_probes/2, archive_remeasured/2]).
 -export([identity_public_key/1, identity_succession/3, identity_read_succession/1,
          identity_peek_succession/1, identity_grant/4, identity_cosign_grant/2,
          identity_read_grant/1, identity_peek_grant/1]).
@@ -230,6 +230,8 @@ archive_at(_Archive, _Behaviour) -> ?STUB.
 archive_nearest(_Archive, _Behaviour) -> ?STUB.
 archive_sample(_Archive, _Count, _Seed) -> ?STUB.
 archive_elites(_Archive) -> ?STUB.
+archive_is_of_probes(_Archive, _Outputs) -> ?STUB.
+archive_remeasured(_Archive, _Measured) -> ?STUB.
 archive_raster(_Archive, _Most) -> ?STUB.
 
 identity_public_key(_Secret) -> ?STUB.
