@@ -236,6 +236,11 @@ impl Elites {
         self.members.values().reduce(|a, b| if b.elite.beats(&a.elite) { b } else { a })
     }
 
+    /// Whether emitters or a bandit learn from what each genotype of a generation achieves.
+    pub(crate) fn learns(&self) -> bool {
+        !(self.distributions.is_empty() && self.tallies.is_empty())
+    }
+
     /// Tells the bandit and emitters that learn how much each genotype of a generation improves the
     /// archive, before any of them has entered it. Those in places that are none have failed. A
     /// distribution that should start again is gone; one that made no genotype rests.

@@ -162,6 +162,9 @@ fn at(genotype: &Genotype, point: &[f64], p: &Parameters) -> Genotype {
     let number = |x: &f64| p.clamp(*x as f32);
     let (weights, biases) = point.split_at(moved.weights.len());
     moved.weights.iter_mut().zip(weights).for_each(|(weight, x)| *weight = number(x));
-    moved.neurons.iter_mut().zip(biases).for_each(|(neuron, x)| neuron.bias = number(x));
+    if !biases.is_empty() {
+        let neurons = moved.neurons_mut().iter_mut();
+        neurons.zip(biases).for_each(|(neuron, x)| neuron.bias = number(x));
+    }
     moved
 }
