@@ -116,6 +116,39 @@ defmodule Cambrian.Archive do
   def elites(archive), do: archive |> ref() |> :cambrian_archive.elites() |> Enum.map(&elite/1)
 
   @doc """
+  Evaluates each elite again, and says what the archive is worth by the means of these evaluations:
+  the corrected stats, for tasks whose evaluations are noisy. The archive does not change.
+
+  The task must be the one that the archive is of. Options: `:trials` (10) for each elite, `:seed`
+  (0) for the noise of `:rand`, `:offset` (0) as in `stats/2`, `:substrate` for elites that describe
+  its networks, and `:timeout`, `:memory` and `:episodes` as in `Cambrian.Task.evaluate/3`. The keys
+  of the report are those of `t::cambrian_remeasure.report/0`: among them `corrected`, the `stats`
+  by the means, `archive`, which has the elites where the means put them, and `failures`, the number
+  of evaluations that failed.
+
+      iex> noisy = fn network ->
+      ...>   [x, y] = Cambrian.Network.activate(network, [1])
+      ...>   %{fitness: 1 + 0.2 * :rand.normal(), behaviour: [x, y]}
+      ...> end
+      iex> opts = [inputs: 1, outputs: 2, search: :map_elites, seed: 1, generations: 10]
+      iex> params = [bounds: [{0, 1}, {0, 1}], cells: 100]
+      iex> archive = Cambrian.evolve!(noisy, opts ++ [params: params]).archive
+      iex> {:ok, report} = Cambrian.Archive.remeasure(archive, noisy, trials: 20)
+      iex> {report.corrected.qd_score < report.stats.qd_score, report.failures}
+      {true, 0}
+      iex> %Cambrian.Archive{} = report.archive
+  """
+  @spec remeasure(t, Cambrian.Task.task(), keyword) :: {:ok, map} | {:error, Error.reason()}
+  def remeasure(archive, task, opts \\ []) do
+    with {:ok, options} <- Boundary.options(opts),
+         {:ok, report} <-
+           :cambrian_remeasure.archive(ref(archive), Boundary.task(task), options) do
+      corrected = %__MODULE__{ref: report.archive}
+      {:ok, %{report | archive: corrected, elites: Enum.map(report.elites, &elite/1)}}
+    end
+  end
+
+  @doc """
   Makes the union of two archives of the same task, bounds, partition and cells.
 
       iex> [a, b] =

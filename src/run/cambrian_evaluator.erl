@@ -13,7 +13,7 @@
 -module(cambrian_evaluator).
 -behaviour(gen_server).
 
--export([start_link/1, expect_behaviour/2, evaluate/6, fitness/1]).
+-export([start_link/1, expect/3, evaluate/6, fitness/1]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2]).
 -export_type([options/0, outcome/0, fault/0]).
 
@@ -98,9 +98,10 @@ start_link(Options) ->
 evaluate(Evaluator, Tag, Genotypes, Network, NeedsFitness, Limit) ->
     gen_server:cast(Evaluator, {evaluate, Tag, Genotypes, Network, NeedsFitness, Limit}).
 
-%% @doc Sets how many numbers a behaviour must have in later rounds.
--spec expect_behaviour(pid(), non_neg_integer()) -> ok.
-expect_behaviour(Evaluator, Length) -> gen_server:cast(Evaluator, {expect_behaviour, Length}).
+%% @doc Sets how many numbers a behaviour must have, or how many objectives there must be, in later
+%% rounds.
+-spec expect(pid(), behaviour | objectives, non_neg_integer()) -> ok.
+expect(Evaluator, What, Length) -> gen_server:cast(Evaluator, {expect, What, Length}).
 
 %% @doc The fitness in an outcome, or the reason why there is none.
 -spec fitness(outcome()) -> float() | failed | skipped.
@@ -136,8 +137,8 @@ handle_cast({evaluate, Tag, Genotypes, Network, NeedsFitness, Within},
                         results = [], idle = maps:keys(Crews),
                         crews = Ready},
     go_on(share_out(lists:seq(1, length(Genotypes)), call_nodes(Begun)));
-handle_cast({expect_behaviour, Length}, #state{lengths = {_, Objectives}} = State) ->
-    {noreply, State#state{lengths = {{Length, bounds}, Objectives}}};
+handle_cast({expect, What, Length}, #state{lengths = Lengths} = State) ->
+    {noreply, State#state{lengths = cambrian_score:expect(What, Length, Lengths)}};
 handle_cast({results, Pid, Round, Results, NeedsWork}, #state{round = Round} = State) ->
     #state{crews = Crews} = State,
     case Crews of

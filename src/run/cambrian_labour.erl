@@ -90,10 +90,9 @@ ask(Kind, Ms, Population, Genotypes, Limit, #labour{evaluator = Evaluator} = Lab
     Labour#labour{job = #job{kind = Kind, tag = Tag, work = evaluator, timer = timer(Ms)}}.
 
 evaluate(Evaluator, Tag, Population, Genotypes, Limit) ->
-    case cambrian_nif:population_behaviour(Population) of
-        any -> ok;
-        Length -> cambrian_evaluator:expect_behaviour(Evaluator, Length)
-    end,
+    {Behaviour, Objectives} = cambrian_nif:population_lengths(Population),
+    [cambrian_evaluator:expect(Evaluator, What, Length)
+     || {What, Length} <- [{behaviour, Behaviour}, {objectives, Objectives}], Length =/= any],
     cambrian_evaluator:evaluate(Evaluator, Tag, Genotypes, network(Population),
                                 needs_fitness(Population), Limit).
 

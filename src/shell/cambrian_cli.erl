@@ -196,6 +196,10 @@ archive_table() ->
      {csv, text, "FILE", "where its elites are written, a line each"},
      {elites, text, "FILE", "where its elites are written as JSON, with their genotypes"},
      {offset, number, "FITNESS", "the fitness that adds nothing to the QD score; 0 by default"},
+     {again, positive, "N", "evaluations of each elite, to correct the score of a noisy task"},
+     {seed, integer, "N", "seeds the noise of these evaluations; 0 by default"},
+     {task, text, "TASK", "what they are evaluated on; the task of the archive by default"},
+     {set, setting, "NAME=VALUE", "a setting of the task, as often as wanted"},
      {out, text, "FILE", "where the union is written"}].
 
 import_table() ->

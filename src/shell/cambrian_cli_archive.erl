@@ -1,10 +1,10 @@
 %% @private
-%% The command `archive': shows and draws archives, and merges them.
+%% The command `archive': shows and draws archives, merges them, and measures their elites again.
 -module(cambrian_cli_archive).
 
 -export([archive/3, text/1, json/2]).
 
--import(cambrian_cli_reason, [usage/1, failed/1]).
+-import(cambrian_cli_reason, [usage/1, failed/1, wrong/2]).
 -import(cambrian_cli_arguments, [path/1]).
 
 -type given() :: cambrian_cli_arguments:given().
@@ -56,13 +56,43 @@ show(File, Archive, Given, Context) ->
     Written = [begin write(Path, Make(Archive)), Path end
                || {Flag, Make} <- pictures(File), #{Flag := Path} <- [Given]],
     Offset = maps:get(offset, Given, 0.0),
+    Reports = again(Archive, Given),
     cambrian_cli_output:answer(
       case Given of
-          #{json := true} -> [cambrian_json:encode({json(Archive, Offset)}), $\n];
+          #{json := true} ->
+              Again = [{again, {json(Report)}} || Report <- Reports],
+              [cambrian_json:encode({json(Archive, Offset) ++ Again}), $\n];
           _ -> [File, ": ", text(cambrian_archive:stats(Archive, #{offset => Offset})), $\n,
                 "Id ", cambrian_text:hex(cambrian_archive:id(Archive)), $\n,
+                [[text_again(Report), $\n] || Report <- Reports],
                 [["Written: ", lists:join(", ", Written), $\n] || Written =/= []]]
       end, Context).
+
+%% The report of other evaluations of the elites, if it was asked for.
+again(Archive, #{again := Trials} = Given) ->
+    #{task := Own} = cambrian_archive:stats(Archive),
+    Word = maps:get(task, Given, unicode:characters_to_list(Own)),
+    Task = cambrian_cli_settings:task(Word, maps:get(set, Given, [])),
+    Options = (maps:with([seed, offset], Given))#{trials => Trials},
+    case cambrian_remeasure:archive(Archive, Task, Options) of
+        {ok, Report} -> [Report];
+        {error, Reason} -> wrong(Reason, Given)
+    end;
+again(_Archive, Given) ->
+    _ = [usage([cambrian_cli_arguments:flag(Flag), ": expected with --again"])
+         || Flag <- [seed, task, set], is_map_key(Flag, Given)],
+    [].
+
+text_again(#{trials := Trials, failures := Failures, lost := Lost, corrected := Corrected}) ->
+    ["Measured again, ", cambrian_text:counted(Trials, "evaluation"), " of each elite: ",
+     amount(Corrected),
+     [["; ", cambrian_text:counted(Failures, "evaluation"), " failed, and ",
+       cambrian_text:counted(Lost, "elite"), " had no other"] || Failures > 0]].
+
+json(#{corrected := Corrected} = Report) ->
+    [{Key, maps:get(Key, Report)} || Key <- [trials, evaluations, failures, lost]]
+        ++ [{Key, or_null(maps:get(Key, Corrected))}
+            || Key <- [filled, coverage, qd_score, best, mean]].
 
 pictures(File) ->
     Title = unicode:characters_to_binary(filename:basename(File)),
@@ -77,11 +107,12 @@ write(Path, Bytes) ->
 
 %% @doc Stats in words.
 -spec text(cambrian_archive:stats()) -> unicode:chardata().
-text(#{task := Task, cells := Cells, filled := Filled, coverage := Coverage, best := Best,
-       qd_score := Score}) ->
-    io_lib:format("an archive of ~ts: ~b of ~b cells filled (~.1f %), best fitness ~ts, "
-                  "QD score ~ts",
-                  [Task, Filled, Cells, 100 * Coverage,
+text(#{task := Task} = Stats) -> ["an archive of ", Task, ": ", amount(Stats)].
+
+amount(#{cells := Cells, filled := Filled, coverage := Coverage, best := Best,
+         qd_score := Score}) ->
+    io_lib:format("~b of ~b cells filled (~.1f %), best fitness ~ts, QD score ~ts",
+                  [Filled, Cells, 100 * Coverage,
                    case Best of none -> "none"; _ -> cambrian_text:exact(Best) end,
                    cambrian_text:exact(Score)]).
 

@@ -3,7 +3,7 @@
 %% much memory, or when the caller exits.
 -module(cambrian_evaluation).
 
--export([run/3]).
+-export([run/3, score/3]).
 -export_type([limits/0, fault/0]).
 
 -type limits() :: #{timeout := timeout(), memory := pos_integer() | infinity}.
@@ -14,9 +14,19 @@
 %% Only answers have the reference `ref': the code of a user may send other messages here.
 -record(run, {caller, ref, child, timeout, memory, marks, seen = 0}).
 
+%% @doc The fitness of a network.
 -spec run({each | together, fun()}, cambrian_network:network(), limits()) ->
           {ok, float()} | {error, {evaluation_failed, fault()}}.
 run(How, Network, Limits) ->
+    case score(How, Network, Limits) of
+        {ok, Score} -> {ok, cambrian_score:fitness(Score)};
+        Error -> Error
+    end.
+
+%% @doc All that the evaluation of a network gave.
+-spec score({each | together, fun()}, cambrian_network:network(), limits()) ->
+          {ok, cambrian_score:score()} | {error, {evaluation_failed, fault()}}.
+score(How, Network, Limits) ->
     {Caller, Ref} = {self(), make_ref()},
     Guard = fun() -> Caller ! {Ref, guard(Caller, How, Network, Limits)} end,
     {Pid, Monitor} = spawn_monitor(Guard),
@@ -24,7 +34,7 @@ run(How, Network, Limits) ->
         {Ref, Answer} ->
             true = demonitor(Monitor, [flush]),
             case Answer of
-                {ok, Score} -> score(Score);
+                {ok, Returned} -> checked(Returned);
                 {fault, Fault} -> failed(Fault)
             end;
         {'DOWN', Monitor, process, Pid, Reason} -> failed({crashed, Reason})
@@ -32,10 +42,10 @@ run(How, Network, Limits) ->
 
 failed(Fault) -> {error, {evaluation_failed, Fault}}.
 
-score({fault, Fault}) -> failed(Fault);
-score(Answer) ->
-    case cambrian_score:check(Answer) of
-        {ok, Score} -> {ok, cambrian_score:fitness(Score)};
+checked({fault, Fault}) -> failed(Fault);
+checked(Returned) ->
+    case cambrian_score:check(Returned) of
+        {ok, Score} -> {ok, Score};
         {fault, Fault} -> failed(Fault)
     end.
 

@@ -3,8 +3,8 @@
 %% cases, its behaviour, and its objectives.
 -module(cambrian_score).
 
--export([check/1, episode/1, of_episodes/2, is_score/1, fitness/1, with_fitness/1, same_lengths/2,
-         no_lengths/0]).
+-export([check/1, episode/1, of_episodes/2, is_score/1, fitness/1, behaviour/1, with_fitness/1,
+         same_lengths/2, no_lengths/0, expect/3]).
 -export_type([score/0, fault/0, lengths/0, episode/0]).
 
 %% Each list may be empty. A score that has none is the fitness alone. Without a fitness there are
@@ -15,12 +15,11 @@
                | {bad_score, {Key :: term(), Got :: term(), Expected :: binary()}}.
 %% `Got' is the length of a list that is too long, or not as long as others.
 %% How many numbers a behaviour and objectives have, once one is known, as the score before said or
-%% the parameter `bounds'.
+%% the parameter `bounds' or `objective_weights'.
 -type lengths() :: {Behaviour :: known(), Objectives :: known()}.
--type known() :: none | {non_neg_integer(), before | bounds}.
+-type known() :: none | {non_neg_integer(), before | bounds | objective_weights}.
 -type episode() :: {Cases :: [float()], Behaviour :: [float()], Objectives :: [float()]}.
 %% What an episode of an environment gave besides its rewards.
-
 -type result() :: {pos_integer(), score() | {fault, term()}}.
 
 %% So many numbers may be in a behaviour, and so many objectives.
@@ -136,6 +135,11 @@ fitness({none, _Cases, _Behaviour, Objectives, _Work}) -> lists:sum(Objectives);
 fitness({Fitness, _Cases, _Behaviour, _Objectives, _Work}) -> Fitness;
 fitness(Fitness) -> Fitness.
 
+%% @doc The behaviour; empty if the task gives none.
+-spec behaviour(score()) -> [float()].
+behaviour({_Fitness, _Cases, Behaviour, _Objectives, _Work}) -> Behaviour;
+behaviour(_Fitness) -> [].
+
 %% @doc Makes a fault of each score without a fitness, which only some searches can do without.
 -spec with_fitness([result()]) -> [result()].
 with_fitness(Results) -> [with_fitness_of(Result) || Result <- Results].
@@ -147,6 +151,11 @@ with_fitness_of(Result) -> Result.
 
 -spec no_lengths() -> lengths().
 no_lengths() -> {none, none}.
+
+%% @doc The lengths with one that parameters say.
+-spec expect(behaviour | objectives, non_neg_integer(), lengths()) -> lengths().
+expect(behaviour, Length, {_, Objectives}) -> {{Length, bounds}, Objectives};
+expect(objectives, Length, {Behaviour, _}) -> {Behaviour, {Length, objective_weights}}.
 
 %% @doc Makes a fault of each score whose behaviour or objectives are not as many numbers as those
 %% of the first, or as those that are known. Returns also how many that are.
@@ -164,6 +173,8 @@ same_length({Index, Score} = Result, {KnownBehaviour, KnownObjectives} = Known) 
     end.
 
 fits(_Length, none) -> true;
+%% the fitness is the one objective
+fits(0, {1, objective_weights}) -> true;
 fits(Length, {Known, _Why}) -> Length =:= Known.
 
 known(Length, none) -> {Length, before};
@@ -174,6 +185,8 @@ other(Key, Length, Known) ->
 
 expected({0, bounds}) -> "no behaviour, or the parameter bounds for it";
 expected({Length, bounds}) -> [counted(Length), ", as the parameter bounds has"];
+expected({Length, objective_weights}) ->
+    [counted(Length), ", which the parameter objective_weights leaves to the task"];
 expected({Length, before}) -> [counted(Length), ", as before"].
 
 counted(Length) -> cambrian_text:counted(Length, "number").

@@ -77,6 +77,7 @@
 -module(cambrian_task).
 
 -export([names/0, evaluate/2, evaluate/3, trial/2, classes/1, id/1, new/1, prepare/2, warn/1]).
+-export([evaluation/3, evaluate_table/0]).
 -export_type([task/0, native/0, evaluate_options/0, evaluate_error/0, settings/0, rows/0, trial/0,
               prepared/0, evaluation/0, fitness/0, error/0]).
 
@@ -207,10 +208,19 @@ evaluate(Task, Network, Options) ->
     end.
 
 evaluate(Prepared, Shape, Network, Options) ->
+    case evaluation(Prepared, Shape, Options) of
+        {ok, Evaluation} -> cambrian_evaluation:run(Evaluation, Network, Options);
+        Error -> Error
+    end.
+
+%% @private The evaluation of a prepared task for networks of a shape.
+-spec evaluation(prepared(), #{inputs := pos_integer(), outputs := pos_integer()},
+                 evaluate_options()) -> {ok, evaluation()} | {error, evaluate_error()}.
+evaluation(Prepared, Shape, Options) ->
     case {wrong_sizes(Prepared, Shape), evaluation(Prepared, Options)} of
         {[WrongSize | _], _} -> {error, WrongSize};
         {[], {error, _} = Error} -> Error;
-        {[], Evaluation} -> cambrian_evaluation:run(Evaluation, Network, Options)
+        {[], Evaluation} -> {ok, Evaluation}
     end.
 
 shape(Network) -> maps:with([inputs, outputs], cambrian_network:info(Network)).
@@ -231,6 +241,8 @@ evaluation(#{evaluate := {native, Native}}, _) ->
 evaluation(#{evaluate := Evaluation}, _) ->
     Evaluation.
 
+%% @private The options of an evaluation.
+-spec evaluate_table() -> cambrian_options:table().
 evaluate_table() ->
     IsCount = fun cambrian_options:is_count/1,
     #{timeout => {fun cambrian_options:is_timeout/1, <<"milliseconds or infinity">>, 5000},

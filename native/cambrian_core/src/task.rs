@@ -128,6 +128,11 @@ pub trait Task: Send + Sync {
         None
     }
 
+    /// How many objectives it gives; 0 if it has fitness alone.
+    fn objectives(&self) -> usize {
+        0
+    }
+
     /// How many evaluations are worth another thread: some 100 µs of them.
     fn grain(&self) -> usize;
 

@@ -159,3 +159,22 @@ fn a_picture_has_each_elite_in_its_cell() {
     let cvt = Archive::new("task", SHAPE, space(Partition::Cvt));
     assert_eq!(cvt.raster(100).unwrap().columns, 8);
 }
+
+/// Elites that others measured again come into the cells of their new behaviour.
+#[test]
+fn an_archive_can_be_made_of_other_measurements_of_its_elites() {
+    let before = archive(&[(0, 2, [2, 0]), (1, 1, [5, 3]), (2, 2, [10, 6])]);
+    let cells: Vec<u32> = before.elites().keys().copied().collect();
+    let here = |cell: u32| before.elites()[&cell].behaviour.clone();
+    let same = before.elites().iter().map(|(cell, one)| (*cell, one.fitness, here(*cell)));
+    assert_eq!(before.remeasured(same).unwrap().id(), before.id());
+    // one stays, one comes into its cell and is less fit, one is left out
+    let moved = [(cells[0], 0.5, here(cells[0])), (cells[1], 0.25, here(cells[0]))];
+    let after = before.remeasured(moved).unwrap();
+    let left: Vec<_> = after.elites().iter().map(|(cell, one)| (*cell, one.fitness)).collect();
+    assert_eq!(left, [(cells[0], 0.5)]);
+    assert_eq!(before.elites().len(), 3);
+    let empty = (0..16).find(|cell| !cells.contains(cell)).unwrap();
+    assert!(before.remeasured([(empty, 0.5, here(cells[0]))]).is_none());
+    assert!(before.remeasured([(cells[0], 0.5, vec![1.0])]).is_none());
+}

@@ -1,6 +1,8 @@
 //! MAP-Elites: its archive fills, repeats to the bit, and loses banned genes.
 
-use cambrian_core::genome::parameters::{Bounds, Emitter, Parameters, Partition, Search};
+use cambrian_core::genome::parameters::{
+    Bounds, Emitter, EmitterChoice, Parameters, Partition, Search,
+};
 use cambrian_core::phenotype::network::Network;
 use cambrian_core::search::archive::Archive;
 use cambrian_core::search::population::purge::Banned;
@@ -62,19 +64,24 @@ fn the_archive_fills_and_each_elite_has_its_measured_values() {
     }
 }
 
-/// A grid and centroids, and all emitters, with and without crossover.
+/// A grid and centroids, all emitters, with crossover and without, with a bandit and without.
 fn variants(task: &dyn Task) -> Vec<Parameters> {
     let p = parameters(task);
     vec![
         p.clone(),
         Parameters { partition: Partition::Cvt, crossover: 0.0, ..p.clone() },
-        Parameters {
-            emitters: vec![Emitter::Neat, Emitter::IsoLine, Emitter::CmaMe, Emitter::CmaMae],
-            emitter_batch: 5,
-            iso_step: 0.1,
-            ..p
-        },
+        mixed(p.clone()),
+        Parameters { emitter_choice: EmitterChoice::Bandit, ..mixed(p) },
     ]
+}
+
+fn mixed(p: Parameters) -> Parameters {
+    Parameters {
+        emitters: vec![Emitter::Neat, Emitter::IsoLine, Emitter::CmaMe, Emitter::CmaMae],
+        emitter_batch: 5,
+        iso_step: 0.1,
+        ..p
+    }
 }
 
 #[test]
@@ -112,6 +119,74 @@ fn emitters_that_learn_find_more_than_random_steps() {
     };
     let (line, mae) = (score(Emitter::IsoLine), score(Emitter::CmaMae));
     assert!(mae > 1.1 * line, "{mae} {line}");
+}
+
+/// One that makes copies of elites improves nothing.
+#[test]
+fn an_emitter_without_success_loses_its_share() {
+    let task = task::named("maze_medium").unwrap();
+    let p = Parameters {
+        emitters: vec![Emitter::IsoLine, Emitter::Neat],
+        emitter_choice: EmitterChoice::Bandit,
+        emitter_batch: 10,
+        iso_step: 0.0,
+        line_step: 0.0,
+        ..parameters(task)
+    };
+    let population = after(task, first(task, p, 1), 41);
+    let [copies, neat] = population.elites().unwrap().tallies() else { panic!("two emitters") };
+    // the first generation is of no emitter, and the second is shared
+    assert_eq!(copies.offspring + neat.offspring, 40 * 40);
+    assert_eq!(copies.improved, 0);
+    assert!(neat.improved > 40 && copies.offspring <= 60, "{copies:?} {neat:?}");
+}
+
+/// What a bandit chose, recomputed from what it knew: the emitter with the highest bound makes all
+/// of a generation that is a single batch.
+#[test]
+fn a_bandit_chooses_by_ucb1() {
+    let task = task::named("maze_medium").unwrap();
+    let emitters = vec![Emitter::Neat, Emitter::IsoLine, Emitter::CmaMe];
+    let count = emitters.len();
+    let p = Parameters {
+        emitters,
+        emitter_choice: EmitterChoice::Bandit,
+        emitter_batch: 40,
+        iso_step: 0.1,
+        ..parameters(task)
+    };
+    let mut population = after(task, first(task, p, 1), 1);
+    for _ in 0..30 {
+        let before = population.elites().unwrap().tallies().to_vec();
+        let all: u64 = before.iter().map(|one| one.offspring).sum();
+        let bound = |at: &usize| {
+            let made = before[*at].offspring as f64;
+            let rate = before[*at].improved as f64 / made;
+            if made == 0.0 { f64::MAX } else { rate + 0.05 * ((all as f64).ln() / made).sqrt() }
+        };
+        let best = (0..count).rev().max_by(|a, b| bound(a).total_cmp(&bound(b))).unwrap();
+        let evaluated = population.evaluate(task, &GO).unwrap();
+        for (at, now) in evaluated.population().elites().unwrap().tallies().iter().enumerate() {
+            let made = now.offspring - before[at].offspring;
+            assert_eq!(made, if at == best { 40 } else { 0 }, "{before:?}");
+        }
+        population = evaluated.next(&GO).unwrap();
+    }
+}
+
+#[test]
+fn a_checkpoint_with_a_damaged_tally_is_refused() {
+    let task = task::named("maze_medium").unwrap();
+    let p = Parameters { emitter_choice: EmitterChoice::Bandit, ..parameters(task) };
+    let bytes = checkpoint::encode(&after(task, first(task, p, 1), 3));
+    let name = b"tallies";
+    let at = bytes.windows(name.len()).position(|window| window == name).unwrap() + name.len();
+    let mut damaged = bytes.clone();
+    // two generations of 40
+    let offspring = at + bytes[at..].iter().position(|byte| *byte == 80).unwrap();
+    damaged[offspring] = 0;
+    assert!(checkpoint::decode(&bytes).is_ok());
+    assert!(checkpoint::decode(&damaged).is_err());
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Searches with several objectives: they find known fronts, repeat to the bit, and name what is
 //! wrong with objectives.
 
-use cambrian_core::genome::parameters::{Objective, Parameters, Pareto, Search};
+use cambrian_core::genome::parameters::{Objective, Parameters, Pareto, Search, Weights};
 use cambrian_core::phenotype::network::Network;
 use cambrian_core::search::population::{Evaluated, Population, Refused, checkpoint};
 use cambrian_core::task::{self, Outcome, Score, Task};
@@ -160,6 +160,57 @@ fn another_number_of_objectives_is_a_failure() {
     let next = told(next, |_| 3).expect("those that live on have a fitness");
     assert_eq!((next.fitness().iter().flatten().count(), next.stats().failures), (19, 21));
     assert!(checkpoint::decode(&checkpoint::encode(&next.next(&GO).unwrap())).is_ok());
+}
+
+/// The weighted sum of shares of the front's range, computed here again.
+#[test]
+fn weights_choose_the_champion_of_the_front() {
+    let task = task::named("zdt1").unwrap();
+    let with = |weights: &[f64]| {
+        let objective_weights = Weights(weights.to_vec());
+        let p = Parameters { objective_weights, ..parameters(task, 40) };
+        at_generation(task, p, 1, 30)
+    };
+    let champion = |evaluated: &Evaluated| {
+        let champion = Arc::clone(&evaluated.population().champion().unwrap().genotype);
+        let front = evaluated.front();
+        let here =
+            |(at, _): &(u32, &[f64])| evaluated.population().genotypes()[*at as usize] == champion;
+        front.iter().find(|one| here(one)).unwrap().1.to_vec()
+    };
+    for weights in [[1.0, 0.0], [0.0, 0.5], [1.0, 3.0], [1.0, 1.0]] {
+        let evaluated = with(&weights);
+        let front: Vec<Vec<f64>> = evaluated.front().iter().map(|one| one.1.to_vec()).collect();
+        let ends = |at: usize| {
+            let all = || front.iter().map(|row| row[at]);
+            (all().fold(f64::INFINITY, f64::min), all().fold(f64::NEG_INFINITY, f64::max))
+        };
+        let share = |row: &[f64], at: usize| (row[at] - ends(at).0) / (ends(at).1 - ends(at).0);
+        let sum = |row: &[f64]| weights[0] * share(row, 0) + weights[1] * share(row, 1);
+        let chosen = sum(&champion(&evaluated));
+        assert!(front.iter().all(|row| sum(row) <= chosen + 1e-12), "{weights:?}");
+    }
+    // equal weights are the knee, and what survives does not depend on weights
+    let (plain, equal) = (with(&[]), with(&[2.0, 2.0]));
+    assert_eq!(champion(&plain), champion(&equal));
+    assert_eq!(plain.population().genotypes(), with(&[0.0, 1.0]).population().genotypes());
+}
+
+#[test]
+fn another_number_of_objectives_than_weights_is_a_failure() {
+    let task = task::named("xor").unwrap();
+    let p = Parameters { objective_weights: Weights(vec![1.0; 3]), ..parameters(task, 20) };
+    assert!(told(first(task, p.clone(), 1), |_| 2).is_none());
+    let some = |at: usize| if at < 7 { 2 } else { 3 };
+    let evaluated = told(first(task, p.clone(), 1), some).unwrap();
+    assert_eq!(evaluated.stats().failures, 7);
+    let saved = checkpoint::encode(&evaluated.next(&GO).unwrap());
+    assert!(checkpoint::decode(&saved).is_ok());
+    let few = Parameters { objectives: vec![Objective::Fitness, Objective::Connections], ..p };
+    assert_eq!(
+        Population::new(few, task.shape(), 1).unwrap_err().to_string(),
+        "objective_weights: expected a list of 2 numbers, one for each objective"
+    );
 }
 
 #[test]

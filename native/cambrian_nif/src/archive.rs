@@ -8,6 +8,7 @@ use crate::{atoms, error};
 use cambrian_core::base::choice::Choice;
 use cambrian_core::genome::parameters::Value;
 use cambrian_core::search::archive::{Archive, Different, Elite, Raster, Summary};
+use cambrian_core::search::map_elites;
 use cambrian_core::search::population::Population;
 use rustler::{Atom, Binary, Encoder, Env, Error, NifResult, Resource, ResourceArc, Term};
 use std::sync::Arc;
@@ -161,6 +162,24 @@ fn archive_some(env: Env<'_>, archive: ArchiveArc, most: usize) -> NifResult<Vec
     let is_chosen = |(at, _): &(usize, _)| chosen.next_if_eq(at).is_some();
     let some = elites.iter().enumerate().filter(is_chosen);
     some.map(|(_, (cell, one))| elite(env, *cell, one)).collect()
+}
+
+/// Whether its behaviours are what networks with so many outputs do on probes.
+#[rustler::nif]
+fn archive_is_of_probes(archive: ArchiveArc, outputs: u32) -> bool {
+    *archive.0.space().bounds() == map_elites::probed(outputs)
+}
+
+/// An archive of those of its elites whose cells are listed, with other measurements:
+/// `[{Cell, Fitness, Behaviour}]`.
+#[rustler::nif(schedule = "DirtyCpu")]
+fn archive_remeasured(
+    archive: ArchiveArc,
+    measured: List<(u32, f64, List<f64>)>,
+) -> NifResult<ArchiveArc> {
+    let measured = measured.0.into_iter();
+    let measured = measured.map(|(cell, fitness, behaviour)| (cell, fitness, behaviour.0));
+    archive.0.remeasured(measured).map(wrapped).ok_or(Error::BadArg)
 }
 
 /// A picture of an archive of one or two dimensions, with at most so many columns and rows, the

@@ -1,4 +1,4 @@
-//! Parameters are passed as a map from name to number, atom, list of atoms or list of pairs.
+//! Parameters are passed as a map from name to number, atom, list of atoms, of numbers or of pairs.
 
 use crate::error;
 use crate::term::List;
@@ -36,6 +36,10 @@ pub fn value(term: Term) -> Option<Value> {
     if names.first().is_some_and(|first| pair(first).is_some()) {
         return names.iter().map(pair).collect::<Option<_>>().map(Value::Pairs);
     }
+    if names.first().is_some_and(|first| number(*first).is_ok()) {
+        let numbers = names.into_iter().map(|term| number(term).ok());
+        return numbers.collect::<Option<_>>().map(Value::Numbers);
+    }
     names.iter().map(|name| name.atom_to_string().ok()).collect::<Option<_>>().map(Value::Names)
 }
 
@@ -48,6 +52,9 @@ pub fn show<'a>(env: Env<'a>, value: &Value) -> NifResult<Term<'a>> {
         Value::Pairs(pairs) => {
             let pair = |(low, high): &(f64, f64)| Ok((number(*low)?, number(*high)?));
             pairs.iter().map(pair).collect::<NifResult<Vec<_>>>()?.encode(env)
+        }
+        Value::Numbers(numbers) => {
+            numbers.iter().map(|x| number(*x)).collect::<NifResult<Vec<_>>>()?.encode(env)
         }
         Value::Name(name) => Atom::from_str(env, name)?.encode(env),
         Value::Names(names) => {

@@ -18,6 +18,7 @@ use cambrian_core::phenotype::substrate::SubstrateError;
 use cambrian_core::search::ancestry::Source;
 use cambrian_core::search::lineage::Birth;
 use cambrian_core::search::map_elites;
+use cambrian_core::search::pareto;
 use cambrian_core::search::population::checkpoint::{self, CheckpointError};
 use cambrian_core::search::population::migration::Migration;
 use cambrian_core::search::population::purge::{Banned, Purged};
@@ -78,6 +79,10 @@ fn population_new(
 ) -> NifResult<(Atom, PopulationArc)> {
     let encoding = encoding(encoded)?;
     let p = parameters::read(changes, encoding.parameters(task::parameters(task)?))?;
+    if let Ok(task) = task.decode::<TaskArc>() {
+        let checked = pareto::check_weights(&p, task.0.objectives());
+        checked.map_err(|error| error::parameter(error, changes))?;
+    }
     if let Some(first) = founders.0.first() {
         Population::check_memory(&p, &first.0).map_err(|error| error::parameter(error, changes))?;
     }
@@ -413,13 +418,17 @@ fn population_info(env: Env<'_>, population: PopulationArc) -> NifResult<Term<'_
     )
 }
 
-/// How many numbers a behaviour of the task must have, or `any`.
+/// How many numbers a behaviour of the task must have, and how many objectives it must have, each a
+/// number or `any`. A single objective may also be its fitness.
 #[rustler::nif]
-fn population_behaviour(env: Env<'_>, population: PopulationArc) -> Term<'_> {
-    match map_elites::told_by_task(population.0.parameters()) {
+fn population_lengths<'a>(env: Env<'a>, population: PopulationArc) -> (Term<'a>, Term<'a>) {
+    let p = population.0.parameters();
+    let or_any = |length: Option<usize>| match length {
         Some(length) => length.encode(env),
         None => atoms::any().encode(env),
-    }
+    };
+    let objectives = pareto::told_by_task(p).ok().flatten();
+    (or_any(map_elites::told_by_task(p)), or_any(objectives))
 }
 
 #[rustler::nif]

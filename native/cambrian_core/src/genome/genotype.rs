@@ -47,8 +47,8 @@ impl Connection {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Genotype {
     pub(crate) topology: Arc<Topology>,
-    /// The neurons of all nodes except inputs.
-    pub(crate) neurons: Vec<Neuron>,
+    /// The neurons of all nodes except inputs. Shared with relatives that differ in weights alone.
+    pub(crate) neurons: Arc<Vec<Neuron>>,
     pub(crate) weights: Vec<f32>,
     pub(crate) enabled: Vec<bool>,
 }
@@ -143,7 +143,12 @@ impl Genotype {
         let neurons = vec![Neuron::new(parameters.output_activation); outputs as usize];
         let weights: Vec<f32> = genes.iter().map(|gene| gene.2).collect();
         let enabled = vec![true; weights.len()];
-        Ok(Genotype { topology: Arc::new(topology), neurons, weights, enabled })
+        Ok(Genotype { topology: Arc::new(topology), neurons: Arc::new(neurons), weights, enabled })
+    }
+
+    /// The neurons, to change them.
+    pub(crate) fn neurons_mut(&mut self) -> &mut Vec<Neuron> {
+        Arc::make_mut(&mut self.neurons)
     }
 
     /// Checks genes from any source, such as a file or a stranger.
@@ -221,7 +226,10 @@ impl Genotype {
             return Err(GenotypeError::Weight(*id));
         }
         match ids.windows(2).find(|pair| pair[0] >= pair[1]) {
-            None => Ok(Genotype { topology: Arc::new(topology), neurons, weights, enabled }),
+            None => {
+                let (topology, neurons) = (Arc::new(topology), Arc::new(neurons));
+                Ok(Genotype { topology, neurons, weights, enabled })
+            }
             Some(pair) if pair[0] == pair[1] => Err(GenotypeError::Collision(pair[0])),
             Some(pair) => Err(GenotypeError::ConnectionOrder(pair[1])),
         }
@@ -338,7 +346,8 @@ impl Genotype {
             return None;
         }
         Arc::make_mut(&mut self.topology).insert_place(at, place);
-        self.neurons.insert(at - self.inputs() as usize, neuron);
+        let inputs = self.inputs() as usize;
+        self.neurons_mut().insert(at - inputs, neuron);
         Some(at as u32)
     }
 
@@ -346,7 +355,8 @@ impl Genotype {
     pub(crate) fn remove_node(&mut self, node: u32) {
         self.disconnect(|ends| ends.from == node || ends.to == node);
         Arc::make_mut(&mut self.topology).remove_place(node as usize);
-        self.neurons.remove((node - self.inputs()) as usize);
+        let inputs = self.inputs();
+        self.neurons_mut().remove((node - inputs) as usize);
     }
 }
 

@@ -3,12 +3,14 @@
 
 mod bounds;
 mod options;
+mod weights;
 
 pub use bounds::Bounds;
 pub use options::{
-    Admission, Distance, Emitter, Inheritance, Objective, Pareto, Partition, Perturbation, Search,
-    Selection, Tuner, TuningSelection,
+    Admission, Distance, Emitter, EmitterChoice, Inheritance, Objective, Pareto, Partition,
+    Perturbation, Search, Selection, Tuner, TuningSelection,
 };
+pub use weights::Weights;
 
 use crate::base::choice::Choice;
 use crate::base::math::{Activation, Aggregation};
@@ -24,6 +26,7 @@ pub enum Value {
     Number(f64),
     Name(String),
     Names(Vec<String>),
+    Numbers(Vec<f64>),
     Pairs(Vec<(f64, f64)>),
 }
 
@@ -203,6 +206,9 @@ parameters! {
         "what selection compares: fitness, the novelty of behaviours, novelty among the fitter, \
          novelty beside fitness among the nearest, or several objectives";
     objectives: Vec<Objective> = vec![Objective::Task], (), "pareto: what it pursues side by side";
+    objective_weights: Weights = Weights::default(), (),
+        "pareto: what each objective weighs, in their order; the champion is then the one of the \
+         front with the highest weighted sum. Without them, all weigh alike";
     pareto: Pareto = Pareto::Nsga2, (),
         "pareto, local_competition: which of the undominated survive";
     distance: Distance = Distance::Euclidean, (), "novelty: how far two behaviours are apart";
@@ -224,6 +230,8 @@ parameters! {
         "map_elites: cells; in a grid at most, with as many places along each dimension";
     emitters: Vec<Emitter> = vec![Emitter::Neat], (),
         "map_elites: what makes offspring of elites; several share each generation";
+    emitter_choice: EmitterChoice = EmitterChoice::Equal, (),
+        "map_elites: how they share it: equally, or more to those that find more elites";
     iso_step: f32 = 0.01, (0.0, 100.0),
         "iso_line: standard deviation of the step of each weight and bias";
     line_step: f32 = 0.2, (0.0, 100.0),

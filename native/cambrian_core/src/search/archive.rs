@@ -143,6 +143,21 @@ impl Archive {
         Ok(union)
     }
 
+    /// An archive of those of its elites whose cells come here, with another fitness and behaviour.
+    /// `None` if there is no elite in a cell, or a behaviour has another length.
+    pub fn remeasured(
+        &self,
+        measured: impl IntoIterator<Item = (u32, f64, Vec<f64>)>,
+    ) -> Option<Archive> {
+        let mut again = Archive::new(&self.task, self.shape, Arc::clone(&self.space));
+        for (cell, fitness, behaviour) in measured {
+            let fits = behaviour.len() == self.space.dimensions();
+            let genotype = &self.elites.get(&cell).filter(|_| fits)?.genotype;
+            again.insert(Arc::new(Elite::new(Arc::clone(genotype), fitness, behaviour)));
+        }
+        Some(again)
+    }
+
     /// The fittest; of equals the one with the lowest id.
     pub fn best(&self) -> Option<(u32, &Arc<Elite>)> {
         let all = self.elites.iter().map(|(cell, elite)| (*cell, elite));

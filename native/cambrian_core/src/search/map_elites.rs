@@ -1,8 +1,11 @@
 //! MAP-Elites (Mouret & Clune 2015, arXiv:1504.04909): each generation descends from elites that
 //! are drawn at random from an archive, and then enters the archive.
 
+mod bandit;
 mod emitters;
 mod strategy;
+
+pub use bandit::Tally;
 
 use emitters::{Distribution, Improvement, Role, distributions, roles};
 use strategy::Strategy;
@@ -11,7 +14,9 @@ use crate::base::cancel::CancelToken;
 use crate::base::memory;
 use crate::base::rng::{Purpose, Stream};
 use crate::genome::genotype::{Genotype, Shape};
-use crate::genome::parameters::{Bounds, Emitter, ParameterError, Parameters, Search};
+use crate::genome::parameters::{
+    Bounds, Emitter, EmitterChoice, ParameterError, Parameters, Search,
+};
 use crate::phenotype::{probe, projection};
 use crate::search::ancestry::Ancestry;
 use crate::search::archive::{Archive, Elite, Space, SpaceError};
@@ -36,6 +41,8 @@ pub struct Elites {
     distributions: Vec<Option<Distribution>>,
     /// Of CMA-MAE: what fitness must exceed in a cell, where it is no longer the first threshold.
     thresholds: BTreeMap<u32, f64>,
+    /// Of a bandit, what each emitter has achieved; empty without one.
+    tallies: Vec<Tally>,
 }
 
 #[derive(Clone, Debug)]
@@ -47,17 +54,19 @@ pub(crate) struct Member {
     pub ancestry: Option<Arc<Ancestry>>,
 }
 
-/// What emitters have learnt: the strategies of their distributions, and CMA-MAE's thresholds by
-/// their cells.
+/// What emitters have learnt: the strategies of their distributions, CMA-MAE's thresholds by their
+/// cells, and what a bandit knows of each emitter.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Learnt {
     pub strategies: Vec<Option<Strategy>>,
     pub thresholds: Vec<(u32, f64)>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tallies: Vec<Tally>,
 }
 
 impl Learnt {
     pub fn is_empty(&self) -> bool {
-        self.strategies.is_empty() && self.thresholds.is_empty()
+        self.strategies.is_empty() && self.thresholds.is_empty() && self.tallies.is_empty()
     }
 }
 
@@ -95,6 +104,10 @@ impl Elites {
             members: BTreeMap::new(),
             distributions: vec![None; distributions(p)],
             thresholds: BTreeMap::new(),
+            tallies: match p.emitter_choice {
+                EmitterChoice::Equal => Vec::new(),
+                EmitterChoice::Bandit => vec![Tally::default(); p.emitters.len()],
+            },
         })))
     }
 
@@ -121,7 +134,9 @@ impl Elites {
         let are_all = all.distributions.len() == learnt.strategies.len();
         let cells = all.space.cells();
         let is_height = |(cell, height): &(u32, f64)| *cell < cells && height.is_finite();
-        if !(are_all && learnt.thresholds.iter().all(is_height)) {
+        let are_tallies =
+            all.tallies.len() == learnt.tallies.len() && learnt.tallies.iter().all(Tally::is_sound);
+        if !(are_all && are_tallies && learnt.thresholds.iter().all(is_height)) {
             return None;
         }
         if !members.iter().chain(from.as_slice()).all(|member| is_sound(&member.elite)) {
@@ -136,6 +151,7 @@ impl Elites {
             *place = Some(one);
         }
         all.thresholds = learnt.thresholds.into_iter().collect();
+        all.tallies = learnt.tallies;
         (all.members.len() == count).then_some(Some(elites))
     }
 
@@ -187,7 +203,13 @@ impl Elites {
                 .map(|one| one.as_ref().map(|one| one.strategy.clone()))
                 .collect(),
             thresholds: self.thresholds.iter().map(|(cell, height)| (*cell, *height)).collect(),
+            tallies: self.tallies.clone(),
         }
+    }
+
+    /// What each emitter has achieved, where a bandit chooses among them; empty without one.
+    pub fn tallies(&self) -> &[Tally] {
+        &self.tallies
     }
 
     /// The fitness of the elite in the cell of a behaviour.
@@ -214,19 +236,25 @@ impl Elites {
         self.members.values().reduce(|a, b| if b.elite.beats(&a.elite) { b } else { a })
     }
 
-    /// Tells emitters that learn how much each genotype of a generation improves the archive,
-    /// before any of them has entered it. Those in places that are none have failed. A distribution
-    /// that should start again is gone.
+    /// Whether emitters or a bandit learn from what each genotype of a generation achieves.
+    pub(crate) fn learns(&self) -> bool {
+        !(self.distributions.is_empty() && self.tallies.is_empty())
+    }
+
+    /// Tells the bandit and emitters that learn how much each genotype of a generation improves the
+    /// archive, before any of them has entered it. Those in places that are none have failed. A
+    /// distribution that should start again is gone; one that made no genotype rests.
     pub(crate) fn learn(
         &mut self,
         generation: &[Option<Member>],
         genotypes: &[Arc<Genotype>],
         p: &Parameters,
     ) {
-        let roles = roles(p);
+        let roles = roles(p, &self.tallies);
         let improvements: Vec<Improvement> = (roles.iter().zip(generation))
             .map(|(role, member)| self.improvement(role.emitter, member.as_ref(), p))
             .collect();
+        self.count(&roles, generation);
         self.raise_thresholds(generation, p);
         let mut points = vec![Vec::new(); self.distributions.len()];
         for ((role, improvement), genotype) in roles.iter().zip(improvements).zip(genotypes) {
@@ -237,16 +265,32 @@ impl Elites {
         let emitters = roles.iter().filter_map(|role| Some((role.distribution?, role.emitter)));
         let emitters: BTreeMap<usize, Emitter> = emitters.collect();
         for ((at, one), points) in self.distributions.iter_mut().enumerate().zip(points) {
-            let goes_on = |one: &mut Distribution| one.learn(emitters[&at], points, p);
+            let Some(&emitter) = emitters.get(&at) else { continue };
+            let goes_on = |one: &mut Distribution| one.learn(emitter, points, p);
             if !one.as_mut().is_some_and(goes_on) {
                 *one = None;
             }
         }
     }
 
-    /// Starts the distributions that are gone.
+    /// Adds a generation to the tallies of a bandit. The first one, before there is an elite, was
+    /// made by no emitter.
+    fn count(&mut self, roles: &[Role], generation: &[Option<Member>]) {
+        if self.tallies.is_empty() || self.members.is_empty() {
+            return;
+        }
+        for (role, member) in roles.iter().zip(generation) {
+            let improves = |Member { elite, .. }: &Member| {
+                self.fitness_at(&elite.behaviour).is_none_or(|held| elite.fitness > held)
+            };
+            let improves = member.as_ref().is_some_and(improves);
+            self.tallies[role.nth].add(improves);
+        }
+    }
+
+    /// Starts the distributions that are gone and make a part of the next generation.
     pub(crate) fn begin(&mut self, p: &Parameters, seed: u64, number: u64) {
-        for at in 0..self.distributions.len() {
+        for at in roles(p, &self.tallies).into_iter().filter_map(|role| role.distribution) {
             if self.distributions[at].is_none() {
                 self.distributions[at] = self.begun(p, seed, number, at);
             }
@@ -326,9 +370,9 @@ impl Elites {
     ) -> Option<Vec<Offspring>> {
         let members: Vec<&Member> = self.members.values().collect();
         let count = p.population as usize;
-        let roles = roles(p);
+        let roles = roles(p, &self.tallies);
         let bear = |at: usize| {
-            let Role { emitter, distribution } = roles[at];
+            let Role { emitter, distribution, .. } = roles[at];
             let mut rng = Stream::new(seed, Purpose::Breeding, generation, at as u64);
             let distribution = distribution.and_then(|at| self.distributions[at].as_ref());
             token.should_continue().then(|| match distribution {
@@ -388,11 +432,12 @@ impl Member {
 /// How many dimensions an archive has for tasks without bounds.
 const DIMENSIONS: usize = 2;
 
-/// Those of the parameters, or what most projections of the probes' outputs lie within.
 fn bounds(p: &Parameters, outputs: u32) -> Bounds {
-    if !p.bounds.0.is_empty() {
-        return p.bounds.clone();
-    }
+    if p.bounds.0.is_empty() { probed(outputs) } else { p.bounds.clone() }
+}
+
+/// What most projections of the outputs on probes lie within.
+pub fn probed(outputs: u32) -> Bounds {
     let reach = projection::spread(probe::length(outputs as usize), DIMENSIONS);
     Bounds(vec![(-reach, reach); DIMENSIONS])
 }

@@ -12,7 +12,7 @@ pub use niching::directions;
 
 use crate::base::rng::{Purpose, Stream};
 use crate::genome::genotype::Genotype;
-use crate::genome::parameters::{Objective, Parameters, Pareto, Search};
+use crate::genome::parameters::{Objective, ParameterError, Parameters, Pareto, Search};
 use crate::search::fronts::{self, Points};
 use crate::wire::codec::{self, GenotypeId};
 use rayon::prelude::*;
@@ -30,6 +30,46 @@ pub(crate) fn max_population(p: &Parameters) -> u32 {
         Pareto::Nsga2 => 100_000,
         Pareto::Nsga3 => 10_000,
     }
+}
+
+/// How many objectives the task must give, where the weights say it: as many as are not of another
+/// objective. A task without objectives has one, its fitness.
+///
+/// # Errors
+/// Weights that are not as many as objectives.
+pub fn told_by_task(p: &Parameters) -> Result<Option<usize>, ParameterError> {
+    let weights = p.objective_weights.0.len();
+    let (all, of_task) =
+        (p.objectives.len(), p.objectives.iter().filter(|one| **one == Objective::Task).count());
+    if weights == 0 || p.search != Search::Pareto {
+        return Ok(None);
+    }
+    match (weights.checked_sub(all - of_task), of_task) {
+        (Some(0), 0) => Ok(None),
+        (Some(left), 1..) if left >= of_task && left % of_task == 0 => Ok(Some(left / of_task)),
+        (_, 0) => Err(wrong_weights(&all.to_string())),
+        _ => Err(wrong_weights(&format!("{all} or more"))),
+    }
+}
+
+/// Whether there are as many weights as objectives, where the task gives so many.
+///
+/// # Errors
+/// The weights, if not.
+pub fn check_weights(p: &Parameters, told: usize) -> Result<(), ParameterError> {
+    let told = told.max(1);
+    match told_by_task(p)? {
+        Some(expected) if expected != told => {
+            let of = |one: &Objective| if *one == Objective::Task { told } else { 1 };
+            Err(wrong_weights(&p.objectives.iter().map(of).sum::<usize>().to_string()))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn wrong_weights(count: &str) -> ParameterError {
+    let expected = format!("a list of {count} numbers, one for each objective");
+    ParameterError::Invalid { name: "objective_weights", expected }
 }
 
 /// What was measured of each genotype.
@@ -84,7 +124,7 @@ pub(crate) struct Standing {
     is_first: Vec<bool>,
     /// Those that have goals, the best first.
     order: Vec<u32>,
-    knee: Option<u32>,
+    favourite: Option<u32>,
 }
 
 /// Content ids, computed where they are needed: between equals.
@@ -138,7 +178,8 @@ impl Standing {
             }
         };
         let place = |at: u32| distinct[at as usize];
-        let knee = fronts.first().map(|front| place(knee(&points, front, tie)));
+        let weights = &p.objective_weights.0;
+        let favourite = fronts.first().map(|front| place(favourite(&points, front, weights, tie)));
         let mut front_of = vec![0; goals.len()];
         for (nth, front) in fronts.iter().enumerate() {
             front.iter().for_each(|at| front_of[place(*at) as usize] = nth);
@@ -151,7 +192,7 @@ impl Standing {
         copies.sort_by_key(|copy| (copy.nth, front_of[copy.of as usize]));
         let copies = copies.iter().map(|copy| copy.at);
         let order = order.into_iter().map(place).chain(copies).collect();
-        Standing { goals, is_first, order, knee }
+        Standing { goals, is_first, order, favourite }
     }
 
     /// More for what stands better.
@@ -162,9 +203,9 @@ impl Standing {
         merit
     }
 
-    /// The champion: where the front bends most.
-    pub fn knee(&self) -> Option<u32> {
-        self.knee
+    /// The champion: of the first front the one that the weights favour, or its knee.
+    pub fn favourite(&self) -> Option<u32> {
+        self.favourite
     }
 
     /// Whether nobody else is as good in every objective.
@@ -242,10 +283,16 @@ fn by_crowding(
     order
 }
 
-/// The point of a front that is farthest from the plane through the front's ends (Das 1999, "On
-/// characterizing the knee of the Pareto curve"): the one with the largest sum, if the worst and
-/// the best of the front are 0 and 1 in each objective.
-fn knee(points: &Points, front: &[u32], tie: impl Fn(u32, u32) -> Ordering) -> u32 {
+/// The point of a front with the highest weighted sum Σ w (x − worst) / (best − worst), where the
+/// worst and the best are those of the front in each objective; of equals the first. Without
+/// weights all are 1. That is the knee, the point that is farthest from the plane through the ends
+/// of the front (Das 1999, "On characterizing the knee of the Pareto curve").
+fn favourite(
+    points: &Points,
+    front: &[u32],
+    weights: &[f64],
+    tie: impl Fn(u32, u32) -> Ordering,
+) -> u32 {
     let value = |at: u32, objective: usize| points.row(at as usize)[objective];
     let ends = |objective: usize| {
         let values = front.iter().map(|at| value(*at, objective));
@@ -258,7 +305,9 @@ fn knee(points: &Points, front: &[u32], tie: impl Fn(u32, u32) -> Ordering) -> u
         let span = 0.5 * high - 0.5 * low;
         if span > 0.0 { (0.5 * value(at, objective) - 0.5 * low) / span } else { 0.0 }
     };
-    let sum = |at: u32| (0..points.width()).map(|objective| share(at, objective)).sum::<f64>();
+    let weight = |objective: usize| weights.get(objective).copied().unwrap_or(1.0);
+    let worth = |at: u32, objective: usize| weight(objective) * share(at, objective);
+    let sum = |at: u32| (0..points.width()).map(|objective| worth(at, objective)).sum::<f64>();
     let sums: Vec<(f64, u32)> = front.iter().map(|at| (sum(*at), *at)).collect();
     let better = |a: (f64, u32), b: (f64, u32)| {
         let order = a.0.total_cmp(&b.0).then_with(|| tie(b.1, a.1));
@@ -275,9 +324,55 @@ mod tests {
     fn the_knee_is_the_point_farthest_from_the_line_between_the_ends() {
         let numbers = [0.0, 10.0, 0.8, 8.5, 0.9, 3.0, 1.0, 0.0];
         let points = Points::new(&numbers, 2);
-        assert_eq!(knee(&points, &[0, 1, 2, 3], |a, b| a.cmp(&b)), 1);
-        assert_eq!(knee(&points, &[0, 3], |a, b| a.cmp(&b)), 0);
-        assert_eq!(knee(&points, &[0, 3], |a, b| b.cmp(&a)), 3);
+        let knee = |front: &[u32]| favourite(&points, front, &[], |a, b| a.cmp(&b));
+        assert_eq!(knee(&[0, 1, 2, 3]), 1);
+        assert_eq!(knee(&[0, 3]), 0);
+        assert_eq!(favourite(&points, &[0, 3], &[], |a, b| b.cmp(&a)), 3);
+    }
+
+    /// Shares of the range in each objective: (0, 1), (0.8, 0.85), (0.9, 0.3) and (1, 0).
+    #[test]
+    fn weights_choose_the_point_with_the_highest_weighted_sum() {
+        let numbers = [0.0, 10.0, 0.8, 8.5, 0.9, 3.0, 1.0, 0.0];
+        let points = Points::new(&numbers, 2);
+        let chosen = |weights: &[f64]| {
+            favourite(&points, &[0, 1, 2, 3], weights, |a: u32, b: u32| a.cmp(&b))
+        };
+        assert_eq!(chosen(&[1.0, 1.0]), 1);
+        assert_eq!(chosen(&[0.0, 3.0]), 0);
+        assert_eq!(chosen(&[1.0, 6.0]), 0);
+        assert_eq!(chosen(&[1.0, 5.0]), 1);
+        assert_eq!(chosen(&[5.0, 1.0]), 3);
+        assert_eq!(chosen(&[4.0, 1.0]), 1);
+    }
+
+    #[test]
+    fn there_must_be_as_many_weights_as_objectives() {
+        use crate::genome::parameters::Weights;
+        let with = |objectives: &[Objective], weights: usize| Parameters {
+            objectives: objectives.to_vec(),
+            objective_weights: Weights(vec![1.0; weights]),
+            search: Search::Pareto,
+            ..Parameters::default()
+        };
+        let told = |objectives: &[Objective], weights: usize| {
+            told_by_task(&with(objectives, weights)).map_err(|error| error.to_string())
+        };
+        use Objective::{Connections, Fitness, Task};
+        assert_eq!(told(&[Fitness, Connections], 0), Ok(None));
+        assert_eq!(told(&[Fitness, Connections], 2), Ok(None));
+        assert_eq!(told(&[Task, Connections], 4), Ok(Some(3)));
+        let error = |count| {
+            format!("objective_weights: expected a list of {count} numbers, one for each objective")
+        };
+        assert_eq!(told(&[Fitness, Connections], 3), Err(error("2")));
+        assert_eq!(told(&[Task, Connections], 1), Err(error("2 or more")));
+        let check = |weights: usize, of_task: usize| {
+            let p = with(&[Task, Connections], weights);
+            check_weights(&p, of_task).map_err(|error| error.to_string())
+        };
+        assert_eq!([check(3, 2), check(2, 0), check(2, 1), check(0, 7)], [const { Ok(()) }; 4]);
+        assert_eq!(check(3, 3), Err(error("4")));
     }
 
     #[test]

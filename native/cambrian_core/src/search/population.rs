@@ -6,6 +6,7 @@
 
 pub mod checkpoint;
 mod evaluation;
+mod illumination;
 pub mod migration;
 mod newcomers;
 pub mod purge;
@@ -20,9 +21,8 @@ use crate::genome::genotype::{Genotype, GenotypeError, Shape};
 use crate::genome::parameters::{ParameterError, Parameters};
 use crate::phenotype::encoding::Encoding;
 use crate::search::ancestry::{Ancestry, Mark, Source};
-use crate::search::archive::Elite;
 use crate::search::lineage::Birth;
-use crate::search::map_elites::{Elites, Member};
+use crate::search::map_elites::Elites;
 use crate::search::novelty::{self, Archive};
 use crate::search::pareto::{self, Standing};
 use crate::search::selection::Ranking;
@@ -186,6 +186,7 @@ impl Population {
                 return Err(ParameterError::Invalid { name: "population", expected });
             }
         }
+        pareto::told_by_task(parameters)?;
         let elites = Elites::new(parameters, like.outputs())?;
         let elites = elites.map_or(0, |elites| elites.bytes(like, like.bytes() + OVERHEAD));
         // parents and children in one generation, and children in the next
@@ -469,42 +470,6 @@ fn mean_of(fitness: &[Option<f64>]) -> f64 {
 
 pub(crate) fn holds(genotypes: &[Arc<Genotype>], wanted: &Arc<Genotype>) -> bool {
     genotypes.iter().any(|g| Arc::ptr_eq(g, wanted) || g == wanted)
-}
-
-impl Evaluated {
-    /// The genotype at a place as an elite; `None` if it has no fitness.
-    fn member(&self, at: u32) -> Option<Member> {
-        let (population, behaviour) = (&self.population, self.behaviours[at as usize].clone());
-        let genotype = Arc::clone(population.tuned(at));
-        let elite = Arc::new(Elite::new(genotype, self.fitness[at as usize]?, behaviour));
-        let ancestry = population.ancestry[at as usize].clone();
-        Some(Member { elite, birth: population.birth(at), ancestry })
-    }
-
-    /// Puts all of the generation into the archive of elites, if there is one. Emitters learn from
-    /// it only if it `is_new`, and not one that a ban has begun again.
-    pub(crate) fn illuminate(&mut self, is_new: bool) {
-        // shared only while the generation before is still there
-        let Some(mut elites) = self.population.elites.take() else { return };
-        let all: Vec<Option<Member>> =
-            (0..self.fitness.len() as u32).map(|at| self.member(at)).collect();
-        let Population { genotypes, parameters, seed, generation, .. } = &self.population;
-        let known = Arc::make_mut(&mut elites);
-        if is_new {
-            known.learn(&all, genotypes, parameters);
-        }
-        all.into_iter().flatten().for_each(|member| known.enter(member));
-        known.begin(parameters, *seed, *generation);
-        self.population.elites = Some(elites);
-    }
-
-    /// Puts the genotype at one place into it.
-    pub(crate) fn enter(&mut self, at: u32) {
-        let member = self.member(at);
-        if let (Some(elites), Some(member)) = (&mut self.population.elites, member) {
-            Arc::make_mut(elites).enter(member);
-        }
-    }
 }
 
 impl Population {

@@ -53,6 +53,10 @@ impl Task for Dtlz2 {
         zdt::parameters()
     }
 
+    fn objectives(&self) -> usize {
+        self.objectives as usize
+    }
+
     fn grain(&self) -> usize {
         64
     }

@@ -109,7 +109,7 @@ pub(super) mod tests {
         let reader = Reader::new(30);
         assert_eq!(reader.read(&genotype), Some(from_network));
         assert_eq!(Reader::new(29).read(&genotype), None);
-        genotype.neurons[3].bias = 1.0;
+        genotype.neurons_mut()[3].bias = 1.0;
         assert_eq!(reader.read(&genotype), None);
     }
 }

@@ -109,6 +109,10 @@ impl Task for Zdt {
         parameters()
     }
 
+    fn objectives(&self) -> usize {
+        2
+    }
+
     fn grain(&self) -> usize {
         64
     }

@@ -4,6 +4,7 @@ use crate::base::rng::{RandomBits, Stream};
 use crate::genome::genotype::Genotype;
 use crate::genome::neuron::Neuron;
 use crate::genome::parameters::Parameters;
+use std::sync::Arc;
 
 /// The parent from which a gene's value comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,6 +144,7 @@ fn combine_neurons(
 ) {
     let (inputs, mut coins) = (child.inputs() as usize, RandomBits::default());
     let Genotype { topology, neurons, .. } = child;
+    let neurons = Arc::make_mut(neurons);
     aligned(&topology.places[inputs..], &other.topology.places[inputs..], |at, match_at| {
         let (mine, theirs) = (neurons[at], other.neurons[match_at]);
         let first = match mix {

@@ -27,13 +27,14 @@ pub(crate) fn iso_line(
     if p.perturb_biases > 0.0 {
         let (own, theirs) = (&of.topology.places, &towards.topology.places);
         let (inputs, of_theirs) = (of.inputs() as usize, towards.inputs() as usize);
+        let neurons = child.neurons_mut();
         aligned(&own[inputs..], &theirs[of_theirs..], |at, match_at| {
-            child.neurons[at].bias = moved(of.neurons[at].bias, towards.neurons[match_at].bias);
+            neurons[at].bias = moved(of.neurons[at].bias, towards.neurons[match_at].bias);
             if let Some(shares) = &mut shares {
                 shares.neurons[at] = Share::Both;
             }
         });
-        for neuron in &mut child.neurons {
+        for neuron in neurons {
             neuron.bias = p.clamp(neuron.bias + p.iso_step * rng.normal());
         }
     }

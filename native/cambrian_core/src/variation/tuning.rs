@@ -369,7 +369,7 @@ fn with_weights(g: &Genotype, point: &[f32], p: &Parameters) -> Genotype {
     let links = tuned.weights.iter_mut().zip(&tuned.enabled).filter(|(_, enabled)| **enabled);
     let genes = links
         .map(|(weight, _)| weight)
-        .chain(tuned.neurons.iter_mut().map(|neuron| &mut neuron.bias));
+        .chain(Arc::make_mut(&mut tuned.neurons).iter_mut().map(|neuron| &mut neuron.bias));
     genes.zip(point).for_each(|(gene, &value)| *gene = p.clamp(value));
     tuned
 }

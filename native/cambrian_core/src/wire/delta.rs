@@ -12,6 +12,7 @@ use crate::wire::codec::{self, CodecError, GenotypeId};
 use crate::wire::compression::{compress, decompress};
 use serde::{Deserialize, Serialize};
 use serde_bytes::{ByteArray, Bytes};
+use std::sync::Arc;
 use thiserror::Error;
 
 pub const VERSION: u64 = 1;
@@ -213,7 +214,7 @@ struct Values {
 impl Values {
     fn of(genotype: &Genotype) -> Values {
         let Genotype { neurons, weights, enabled, .. } = genotype.clone();
-        Values { neurons, weights, enabled }
+        Values { neurons: Arc::unwrap_or_clone(neurons), weights, enabled }
     }
 
     /// Moves the values to the positions of the same genes in another topology. Genes that are new

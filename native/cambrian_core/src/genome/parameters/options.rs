@@ -92,6 +92,17 @@ choices! {
 }
 
 choices! {
+    /// How emitters share a generation.
+    pub enum EmitterChoice {
+        /// All alike.
+        Equal = "equal",
+        /// More to those that found more elites for each offspring: UCB1, as in Multi-Emitter
+        /// MAP-Elites (Cully 2021).
+        Bandit = "bandit",
+    }
+}
+
+choices! {
     /// A number that a Pareto search makes as large as it can.
     pub enum Objective {
         /// The objectives that the task returns, or its fitness if it returns none.

@@ -144,7 +144,8 @@ impl CppnQuery<'_> {
         genotype.keep(&kept);
         if self.plan.bias {
             let biases = self.biases(wiring)?;
-            genotype.neurons.iter_mut().zip(biases).for_each(|(neuron, bias)| neuron.bias = bias);
+            let neurons = genotype.neurons_mut().iter_mut();
+            neurons.zip(biases).for_each(|(neuron, bias)| neuron.bias = bias);
         }
         Ok(genotype)
     }

@@ -99,25 +99,28 @@ impl Space {
 
     /// Each number from 0 at its lower bound to 1 at its upper one.
     pub fn scaled(&self, behaviour: &[f64]) -> Vec<f64> {
-        let scale = |(number, (low, high)): (&f64, &(f64, f64))| {
+        self.scale(behaviour).collect()
+    }
+
+    fn scale<'a>(&'a self, behaviour: &'a [f64]) -> impl Iterator<Item = f64> + 'a {
+        behaviour.iter().zip(&self.bounds.0).map(|(number, (low, high))| {
             // halves, so that the difference of the largest bounds is finite
             ((number / 2.0 - low / 2.0) / (high / 2.0 - low / 2.0)).clamp(0.0, 1.0)
-        };
-        behaviour.iter().zip(&self.bounds.0).map(scale).collect()
+        })
     }
 
     /// The number of the cell, from 0. In a grid the last dimension counts first.
     pub fn cell(&self, behaviour: &[f64]) -> u32 {
-        self.cell_at(&self.scaled(behaviour))
+        match &self.division {
+            Division::Grid(places) => grid_cell(*places, self.scale(behaviour)),
+            Division::Centroids(centroids) => centroids.nearest(&self.scaled(behaviour)),
+        }
     }
 
     /// The same of a scaled behaviour.
     pub fn cell_at(&self, point: &[f64]) -> u32 {
         match &self.division {
-            Division::Grid(places) => {
-                let place = |at: f64| ((at * f64::from(*places)) as u32).min(places - 1);
-                point.iter().fold(0, |cell, at| cell * places + place(*at))
-            }
+            Division::Grid(places) => grid_cell(*places, point.iter().copied()),
             Division::Centroids(centroids) => centroids.nearest(point),
         }
     }
@@ -135,6 +138,11 @@ impl Space {
         let unscale = |(at, (low, high)): (&f64, &(f64, f64))| low * (1.0 - at) + high * at;
         scaled.iter().zip(&self.bounds.0).map(unscale).collect::<Vec<f64>>()
     }
+}
+
+fn grid_cell(places: u32, point: impl Iterator<Item = f64>) -> u32 {
+    let place = |at: f64| ((at * f64::from(places)) as u32).min(places - 1);
+    point.fold(0, |cell, at| cell * places + place(at))
 }
 
 fn most_centroids(dimensions: usize) -> u32 {

@@ -5,11 +5,12 @@
 //! Each moves the weights of the elite that it started from. It ranks its points by how much they
 //! improve the archive, and starts again from a random elite when they no longer do.
 
+use super::bandit::{self, Tally};
 use super::strategy::Strategy;
 use super::{Member, Offspring};
 use crate::base::rng::Stream;
 use crate::genome::genotype::Genotype;
-use crate::genome::parameters::{Emitter, Parameters};
+use crate::genome::parameters::{Emitter, EmitterChoice, Parameters};
 use crate::search::lineage::Birth;
 use crate::variation::mutation::Operators;
 use std::sync::Arc;
@@ -17,36 +18,61 @@ use std::sync::Arc;
 /// The most distributions of a run.
 const MAX_DISTRIBUTIONS: usize = 256;
 
-/// Who makes the genotype at a place of a generation: an emitter and, if it learns, which of the
-/// run's distributions.
+/// Who makes the genotype at a place of a generation: an emitter, its place in the list of all, and
+/// if it learns, which of the run's distributions.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Role {
     pub emitter: Emitter,
+    pub nth: usize,
     pub distribution: Option<usize>,
 }
 
-/// A role for each place. Emitters share a generation evenly, and so do the distributions of one.
-pub(crate) fn roles(p: &Parameters) -> Vec<Role> {
-    let (count, kinds) = (p.population as usize, p.emitters.len());
-    let (mut roles, mut before) = (Vec::with_capacity(count), 0);
-    for (at, &emitter) in p.emitters.iter().enumerate() {
-        let places = count * (at + 1) / kinds - count * at / kinds;
-        let learns = matches!(emitter, Emitter::CmaMe | Emitter::CmaMae) && places > 0;
-        let wanted = (places / p.emitter_batch as usize).max(1);
-        let most = (MAX_DISTRIBUTIONS / kinds).max(1);
-        let distributions = if learns { wanted.min(most) } else { 0 };
-        roles.extend((0..places).map(|nth| Role {
-            emitter,
-            distribution: learns.then(|| before + nth * distributions / places),
-        }));
-        before += distributions;
+/// A role for each place. The distributions of an emitter share its places evenly.
+pub(crate) fn roles(p: &Parameters, tallies: &[Tally]) -> Vec<Role> {
+    let mut roles = Vec::with_capacity(p.population as usize);
+    let mut before = 0;
+    for (nth, (&emitter, places)) in p.emitters.iter().zip(places(p, tallies)).enumerate() {
+        let count = distributions_of(p, emitter, places);
+        let distribution = |at: usize| (count > 0).then(|| before + at * count / places);
+        let role = |at: usize| Role { emitter, nth, distribution: distribution(at) };
+        roles.extend((0..places).map(role));
+        before += distributions_of(p, emitter, most_places(p, nth));
     }
     roles
 }
 
+/// How many places each emitter has in a generation.
+fn places(p: &Parameters, tallies: &[Tally]) -> Vec<usize> {
+    match p.emitter_choice {
+        EmitterChoice::Equal => (0..p.emitters.len()).map(|nth| equal_places(p, nth)).collect(),
+        EmitterChoice::Bandit => bandit::places(tallies, p.population, p.emitter_batch),
+    }
+}
+
+fn equal_places(p: &Parameters, nth: usize) -> usize {
+    let (count, kinds) = (p.population as usize, p.emitters.len());
+    count * (nth + 1) / kinds - count * nth / kinds
+}
+
+/// How many places an emitter can have in a generation.
+fn most_places(p: &Parameters, nth: usize) -> usize {
+    match p.emitter_choice {
+        EmitterChoice::Equal => equal_places(p, nth),
+        EmitterChoice::Bandit => p.population as usize,
+    }
+}
+
+/// How many distributions share so many places of an emitter; none if it does not learn.
+fn distributions_of(p: &Parameters, emitter: Emitter, places: usize) -> usize {
+    let most = (MAX_DISTRIBUTIONS / p.emitters.len()).max(1);
+    let learns = matches!(emitter, Emitter::CmaMe | Emitter::CmaMae);
+    if learns && places > 0 { (places / p.emitter_batch as usize).clamp(1, most) } else { 0 }
+}
+
 /// How many distributions a run has.
 pub(crate) fn distributions(p: &Parameters) -> usize {
-    roles(p).iter().filter_map(|role| role.distribution).max().map_or(0, |last| last + 1)
+    let of = |(nth, &emitter)| distributions_of(p, emitter, most_places(p, nth));
+    p.emitters.iter().enumerate().map(of).sum()
 }
 
 /// How much a genotype improves the archive; later ones are better. What failed improves nothing.
@@ -136,6 +162,9 @@ fn at(genotype: &Genotype, point: &[f64], p: &Parameters) -> Genotype {
     let number = |x: &f64| p.clamp(*x as f32);
     let (weights, biases) = point.split_at(moved.weights.len());
     moved.weights.iter_mut().zip(weights).for_each(|(weight, x)| *weight = number(x));
-    moved.neurons.iter_mut().zip(biases).for_each(|(neuron, x)| neuron.bias = number(x));
+    if !biases.is_empty() {
+        let neurons = moved.neurons_mut().iter_mut();
+        neurons.zip(biases).for_each(|(neuron, x)| neuron.bias = number(x));
+    }
     moved
 }

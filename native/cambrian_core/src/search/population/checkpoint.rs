@@ -409,13 +409,16 @@ fn are_objectives(
     if p.search != Search::Pareto {
         return objectives.is_empty() && work.is_empty();
     }
+    let Ok(told) = pareto::told_by_task(p) else { return false };
     let known = objectives.iter().zip(scores).find(|(_, score)| score.is_some());
     let length = known.map_or(0, |(one, _)| one.len());
+    let is_told = known.is_none() || told.is_none_or(|told| told == length.max(1));
     let fits = |((one, work), score): ((&Vec<f64>, &u64), &Option<_>)| match score {
         Some(_) => one.len() == length,
         None => one.is_empty() && *work == 0,
     };
-    [objectives.len(), work.len()] == [scores.len(); 2]
+    is_told
+        && [objectives.len(), work.len()] == [scores.len(); 2]
         && objectives.iter().zip(work).zip(scores).all(fits)
 }
 

@@ -9,7 +9,7 @@ use crate::phenotype::encoding::Encoding;
 use crate::phenotype::network::Network;
 use crate::phenotype::substrate::SubstrateError;
 use crate::phenotype::{probe, projection};
-use crate::search::pareto::Standing;
+use crate::search::pareto::{self, Standing};
 use crate::search::selection::Ranking;
 use crate::search::{map_elites, novelty};
 use crate::task::{Outcome, Score, Task};
@@ -243,15 +243,18 @@ impl Population {
     }
 
     /// Takes objectives away from each score if the search does not pursue them. Another number of
-    /// them than the others have is a failure.
+    /// them than the others have, or than the weights say, is a failure.
     fn settle_objectives(&mut self, outcomes: &mut [Option<Outcome>]) {
         let needed = self.parameters.search == Search::Pareto;
+        let told = pareto::told_by_task(&self.parameters).expect("parameters that were checked");
+        let is_told = |count: usize| told.is_none_or(|told| told == count.max(1));
         let mut length = None;
         for outcome in outcomes {
             let Some(Outcome::Scored(score)) = outcome else { continue };
+            let count = score.objectives.len();
             if !needed {
                 (score.objectives, score.work) = (Vec::new(), 0);
-            } else if *length.get_or_insert(score.objectives.len()) != score.objectives.len() {
+            } else if !is_told(count) || *length.get_or_insert(count) != count {
                 *outcome = Some(Outcome::Failed);
                 self.tally.failures += 1;
             }

@@ -86,14 +86,14 @@ impl Evaluated {
         Standing::new(goals, behaviours, &population.genotypes, &population.parameters, stream)
     }
 
-    /// Notes the champion: the fittest of all generations, or the knee of the present front.
+    /// Notes the champion: the fittest of all generations, or the favourite of the present front.
     fn crown(&mut self) {
-        let knee = self.standing.knee();
-        let (best, fitness) = knee
+        let favourite = self.standing.favourite();
+        let (best, fitness) = favourite
             .and_then(|at| Some((at, self.fitness[at as usize]?)))
             .unwrap_or_else(|| self.best());
         let population = &mut self.population;
-        let is_better = population.champion.as_ref().is_none_or(|champion| match knee {
+        let is_better = population.champion.as_ref().is_none_or(|champion| match favourite {
             Some(_) => champion.genotype != *population.tuned(best),
             None => fitness > champion.fitness,
         });

@@ -23,7 +23,7 @@ pub const ALL: &[Operator] = operators![
 ];
 
 pub fn perturb_biases(g: &mut Genotype, p: &Parameters, rng: &mut Stream) -> Applied {
-    for neuron in &mut g.neurons {
+    for neuron in g.neurons_mut() {
         neuron.bias = p.clamp(neuron.bias + rng.normal() * p.weight_step);
     }
     Ok(())
@@ -45,7 +45,7 @@ pub fn change_activation(g: &mut Genotype, p: &Parameters, rng: &mut Stream) -> 
     if hidden == 0 {
         return Err(NotApplicable);
     }
-    let neuron = &mut g.neurons[rng.below(hidden)];
+    let neuron = &mut g.neurons_mut()[rng.below(hidden)];
     neuron.activation = another(&p.activations, neuron.activation, rng)?;
     Ok(())
 }
@@ -114,7 +114,7 @@ fn one_where<'a>(
 ) -> Result<&'a mut Neuron, NotApplicable> {
     let fitting: Vec<usize> = (0..g.neurons.len()).filter(|&at| fits(&g.neurons[at])).collect();
     let at = *rng.pick(&fitting).ok_or(NotApplicable)?;
-    Ok(&mut g.neurons[at])
+    Ok(&mut g.neurons_mut()[at])
 }
 
 /// A random choice of the palette, other than the present one.
