@@ -61,7 +61,8 @@ events_come_as_the_guide_says_test_() ->
               ["[cambrian, governor, paused]", "[cambrian, governor, resumed]"]},
              {"a bridge emits its events", Mesh,
               ["[cambrian, mesh, published]", "[cambrian, mesh, announced]",
-               "[cambrian, mesh, received]", "[cambrian, mesh, rejected]", "[cambrian, mesh, node_up]"]}]].
+               "[cambrian, mesh, received]", "[cambrian, mesh, rejected]",
+               "[cambrian, mesh, node_up]"]}]].
 
 evolve(Fun, Goal) -> cambrian:evolve(Fun, maps:merge(#{inputs => 1, outputs => 1, population => 5}, Goal)).
 

@@ -1,5 +1,5 @@
-%% Signed records of the fake Macula: the names in a payload have another type after the way over the
-%% wire, and the signature is still valid.
+%% Signed records of the fake Macula: the names in a payload have another type after the way over
+%% the wire, and the signature is still valid.
 -module(macula_record).
 -export([envelope/4, sign/2, verify/1]).
 
