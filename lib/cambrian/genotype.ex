@@ -115,7 +115,7 @@ defmodule Cambrian.Genotype do
       ...>       do: {name, about}
       iex> {table[:add_node], table[:remove_node]}
       {"rate: a connection is split by a node",
-       "rate: a hidden node goes, and its sources are joined to its targets"}
+       "rate: a hidden node is removed, and its sources are joined to its targets"}
   """
   @spec operators() :: [operator]
   defdelegate operators, to: :cambrian_genotype

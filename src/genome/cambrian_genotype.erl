@@ -128,7 +128,7 @@ mutate(Genotype, Operator, Parameters, Seed) ->
 %% 4> length(Rates) =:= length(Operators).
 %% true
 %% 5> [About || #{name := remove_node, about := About} <- Rates].
-%% [<<"rate: a hidden node goes, and its sources are joined to its targets">>]
+%% [<<"rate: a hidden node is removed, and its sources are joined to its targets">>]
 %% '''
 -spec operators() -> [operator()].
 operators() -> cambrian_nif:genotype_operators().
@@ -202,8 +202,7 @@ resize(Genotype, Options) ->
           {ok, genotype()} | {error, incompatible}.
 crossover(Fitter, Other, Seed) -> crossover(Fitter, Other, #{}, Seed).
 
-%% @doc Makes a child like {@link crossover/3}, with parameters (`average_weights',
-%% `stay_disabled').
+%% @doc Does the same with parameters (`average_weights', `stay_disabled').
 -spec crossover(Fitter :: genotype(), Other :: genotype(), map(), seed()) ->
           {ok, genotype()} | {error, incompatible | term()}.
 crossover(Fitter, Other, Parameters, Seed) ->
@@ -276,7 +275,7 @@ info(Genotype) ->
 %%
 %% An enabled connection costs 1 unit, which takes about a nanosecond; a node that sums and
 %% activates costs 2, and a node that does more costs from 28 to 76. The units are the same on
-%% every machine: they limit what the genotypes of other nodes may cost here, see `docs/mesh.md'.
+%% every machine: they limit the cost of other nodes' genotypes, see `docs/mesh.md'.
 %%
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).

@@ -203,16 +203,17 @@ parameters! {
     population: u32 = 150, (2, 1_000_000), "genotypes in a generation";
 
     search: Search = Search::Neat, (),
-        "what selection compares: fitness, the novelty of behaviours, novelty among the fitter, \
-         novelty beside fitness among the nearest, or several objectives";
-    objectives: Vec<Objective> = vec![Objective::Task], (), "pareto: what it pursues side by side";
+        "what selection compares: fitness, the novelty of behaviours, their novelty among fitter \
+         genotypes, their novelty and fitness among the nearest, or several objectives";
+    objectives: Vec<Objective> = vec![Objective::Task], (), "pareto: the objectives";
     objective_weights: Weights = Weights::default(), (),
-        "pareto: what each objective weighs, in their order; the champion is then the one of the \
-         front with the highest weighted sum. Without them, all weigh alike";
+        "pareto: the weight of each objective, in their order; the champion is then the genotype \
+         of the front with the highest weighted sum. Without weights, all count alike";
     pareto: Pareto = Pareto::Nsga2, (),
-        "pareto, local_competition: which of the undominated survive";
-    distance: Distance = Distance::Euclidean, (), "novelty: how far two behaviours are apart";
-    neighbours: u32 = 15, (1, 10_000), "novelty: the nearest behaviours that one is compared with";
+        "pareto, local_competition: which genotypes of a front survive, if it is too large";
+    distance: Distance = Distance::Euclidean, (), "novelty: the distance of two behaviours";
+    neighbours: u32 = 15, (1, 10_000),
+        "novelty: how many nearest behaviours a behaviour is compared with";
     novelty_archive: Admission = Admission::Sample, (),
         "novelty: which behaviours of a generation are kept";
     archive_share: f32 = 0.02, (0.0, 1.0),
@@ -220,53 +221,55 @@ parameters! {
     novelty_threshold: f32 = 6.0, (1.0e-6, 1.0e9),
         "threshold: the novelty above which a behaviour is kept, at first";
     archive_size: u32 = 10_000, (0, 1_000_000),
-        "novelty: most behaviours that are kept; the oldest give way";
+        "novelty: the most behaviours that are kept; the oldest are dropped first";
 
     bounds: Bounds = Bounds::default(), (),
         "map_elites: the lowest and the highest number of each dimension of behaviours; without \
-         them, two dimensions onto which the outputs on probes are projected";
+         bounds, the outputs on probes are projected onto two dimensions";
     partition: Partition = Partition::Grid, (), "map_elites: how the box of behaviours is divided";
     cells: u32 = 2500, (1, Bounds::MAX_CELLS),
-        "map_elites: cells; in a grid at most, with as many places along each dimension";
+        "map_elites: the number of cells; a grid has at most so many, with as many places along \
+         each dimension";
     emitters: Vec<Emitter> = vec![Emitter::Neat], (),
-        "map_elites: what makes offspring of elites; several share each generation";
+        "map_elites: how elites produce offspring; several emitters share each generation";
     emitter_choice: EmitterChoice = EmitterChoice::Equal, (),
-        "map_elites: how they share it: equally, or more to those that find more elites";
+        "map_elites: how emitters share it: equally, or more for those that find more elites";
     iso_step: f32 = 0.01, (0.0, 100.0),
         "iso_line: standard deviation of the step of each weight and bias";
     line_step: f32 = 0.2, (0.0, 100.0),
-        "iso_line: standard deviation of the step along the line, in its lengths";
+        "iso_line: standard deviation of the step along the line, as a share of its length";
     emitter_batch: u32 = 36, (4, 10_000),
         "cma_me, cma_mae: offspring of one distribution in a generation";
     emitter_step: f32 = 0.5, (0.0, 100.0),
         "cma_me, cma_mae: standard deviation of each weight when a distribution starts";
     threshold_rate: f32 = 0.01, (0.0, 1.0),
-        "cma_mae: how much of the way to the fitness that enters a cell's threshold moves";
+        "cma_mae: how far a cell's threshold moves towards an accepted fitness, as a share of the \
+         way";
     threshold_start: f32 = 0.0, (-1.0e9, 1.0e9),
-        "cma_mae: the threshold of every cell at first; the lowest fitness that counts";
+        "cma_mae: the first threshold of every cell; a lower fitness does not count";
 
     initial_connections: f32 = 1.0, (0.0, 1.0),
         "share of the input-output pairs that a first genotype connects";
     initial_weight: f32 = 1.0, (0.0, 100.0), "standard deviation of a new connection's weight";
-    activation: Activation = Activation::Tanh, (), "of a new hidden node";
-    output_activation: Activation = Activation::Sigmoid, (), "of the output nodes";
+    activation: Activation = Activation::Tanh, (), "activation of a new hidden node";
+    output_activation: Activation = Activation::Sigmoid, (), "activation of the output nodes";
     activations: Vec<Activation> = Activation::ALL.to_vec(), (),
-        "what change_activation picks from";
+        "the choices of change_activation";
     aggregations: Vec<Aggregation> = Aggregation::ALL.to_vec(), (),
-        "what change_aggregation picks from";
-    dynamics: Vec<Dynamics> = Dynamics::ALL.to_vec(), (), "what change_dynamics picks from";
+        "the choices of change_aggregation";
+    dynamics: Vec<Dynamics> = Dynamics::ALL.to_vec(), (), "the choices of change_dynamics";
     plasticities: Vec<Plasticity> = Plasticity::ALL.to_vec(), (),
-        "what change_plasticity picks from";
+        "the choices of change_plasticity";
 
     perturb_weights: f32 = 0.8, (0.0, 1.0), "rate: weights move by a normal step";
-    perturbed_share: f32 = 1.0, (0.0, 1.0), "share of the weights that move then";
+    perturbed_share: f32 = 1.0, (0.0, 1.0), "share of the weights that perturb_weights moves";
     reset_weights: f32 = 0.1, (0.0, 1.0),
-        "rate: every weight has one chance in ten to be drawn anew";
+        "rate: every weight has one chance in ten to be drawn again";
     weight_step: f32 = 1.5, (0.0, 100.0), "standard deviation of a perturbation";
     perturbation: Perturbation = Perturbation::Normal, (),
-        "how a weight moves: by a normal step, or by a polynomial one within weight_limit";
+        "how a weight moves: by a normal step, or by a polynomial step within weight_limit";
     perturbation_index: f32 = 20.0, (0.0, 1000.0),
-        "polynomial: the larger, the smaller the steps";
+        "polynomial: a larger index means smaller steps";
     weight_limit: f32 = 30.0, (0.001, 1.0e6),
         "weights, biases and gains stay within plus and minus this";
     perturb_biases: f32 = 0.2, (0.0, 1.0), "rate: every bias moves by a normal step";
@@ -284,10 +287,11 @@ parameters! {
         "rate: learning rate and decay of a plastic node move by a normal step";
     toggle_connection: f32 = 0.01, (0.0, 1.0), "rate: a connection is switched off or on";
     remove_connection: f32 = 0.02, (0.0, 1.0),
-        "rate: a connection goes, with any node that it leaves idle";
-    remove_recurrent: f32 = 0.0, (0.0, 1.0), "rate: the same of a recurrent connection";
+        "rate: a connection is removed, with any node that it leaves idle";
+    remove_recurrent: f32 = 0.0, (0.0, 1.0),
+        "rate: a recurrent connection is removed, with any node that it leaves idle";
     remove_node: f32 = 0.0, (0.0, 1.0),
-        "rate: a hidden node goes, and its sources are joined to its targets";
+        "rate: a hidden node is removed, and its sources are joined to its targets";
     remove_input: f32 = 0.0, (0.0, 1.0), "rate: an input loses its connections";
     remove_output: f32 = 0.0, (0.0, 1.0), "rate: an output loses its connections";
     add_input: f32 = 0.0, (0.0, 1.0), "rate: an input without connections is connected";
@@ -298,7 +302,8 @@ parameters! {
     add_node: f32 = 0.05, (0.0, 1.0), "rate: a connection is split by a node";
 
     crossover: f32 = 0.75, (0.0, 1.0), "share of offspring with two parents";
-    mutate_after_crossover: f32 = 1.0, (0.0, 1.0), "share of those that are mutated as well";
+    mutate_after_crossover: f32 = 1.0, (0.0, 1.0),
+        "share of offspring with two parents that are also mutated";
     average_weights: f32 = 0.4, (0.0, 1.0),
         "share of crossovers that average matching weights instead of picking one";
     single_point: f32 = 0.0, (0.0, 1.0),
@@ -307,7 +312,7 @@ parameters! {
     simulated_binary: f32 = 0.0, (0.0, 1.0),
         "share of crossovers that draw matching weights around and between those of the parents";
     simulated_binary_index: f32 = 15.0, (0.0, 1000.0),
-        "of these: the larger, the nearer to the parents";
+        "simulated_binary: a larger index means weights nearer to the parents";
     interspecies: f32 = 0.001, (0.0, 1.0), "share of crossovers with a parent from another species";
     stay_disabled: f32 = 0.75, (0.0, 1.0),
         "chance that a connection disabled in either parent is disabled in the child";
@@ -315,42 +320,44 @@ parameters! {
     disjoint_weight: f32 = 1.0, (0.0, 1000.0),
         "c1 of the distance: share of genes that do not match";
     weight_weight: f32 = 1.0, (0.0, 1000.0),
-        "c3 of the distance: mean weight difference of those that do";
+        "c3 of the distance: mean weight difference of matching genes";
     species_threshold: f32 = 3.0, (0.001, 1000.0),
         "distance within which genotypes are one species";
     target_species: u32 = 15, (0, 100_000),
         "number of species that the threshold is steered to; 0 keeps it fixed";
     survival: f32 = 0.2, (0.0, 1.0), "share of a species that breeds";
-    selection: Selection = Selection::Truncation, (), "how a parent is picked among those";
+    selection: Selection = Selection::Truncation, (),
+        "how a parent is picked among the genotypes that breed";
     tournament: u32 = 3, (1, 1000), "contestants of a tournament";
     parsimony: f32 = 0.0, (0.0, 1.0e6),
         "what each connection costs, in fitness, when selection compares";
     replacement: f32 = 1.0, (0.0, 1.0),
-        "share of the population that is born anew in a generation; below 1, a steady state: \
-         the worst give way and the others live on";
+        "share of the population that is replaced in a generation; below 1, a steady state: only \
+         the worst are replaced";
     reevaluate: bool = false, (),
-        "whether a genotype that lives on is evaluated again, which noisy tasks need";
+        "whether a surviving genotype is evaluated again, which noisy tasks need";
     elitism: u32 = 1, (0, 1000),
-        "best of a species that pass on unchanged, if it has five members or more; the best of \
-         all always does";
+        "how many of the best genotypes of a species with five members or more survive unchanged; \
+         the best of all always survives";
     stagnation: u32 = 15, (1, 1_000_000),
         "generations without progress after which a species dies out";
 
     tuning: Tuner = Tuner::None, (),
-        "how weights are tuned before selection; a small population suits it";
+        "how weights are tuned before selection; use a small population with it";
     tuning_share: f32 = 0.05, (0.0, 1.0),
-        "of the genotypes that are new in a generation, the fittest that are tuned; one at least";
+        "share of the new genotypes in a generation that are tuned, the fittest first; at least \
+         one";
     tuning_budget: u32 = 500, (1, 1_000_000_000),
-        "evaluations of a genotype, its own included, at most";
+        "the most evaluations of one genotype, its own included";
     tuning_patience: u32 = 50, (1, 1_000_000_000),
-        "evaluations without improvement after which its tuning ends";
+        "evaluations without improvement after which the tuning of a genotype ends";
     tuning_step: f32 = 1.0, (0.0, 100.0),
-        "CMA-ES: first standard deviation of a weight; hill climbing: how far it moves at \
-         most, divided by pi";
+        "CMA-ES: first standard deviation of a weight; hill climbing: the largest step of a \
+         weight, divided by pi";
     tuning_selection: TuningSelection = TuningSelection::DynamicRandom, (),
         "hill climbing: the nodes whose weights move";
     tuning_annealing: f32 = 0.5, (0.0, 1.0),
-        "hill climbing: what moves shrink by with each generation of a node's age";
+        "hill climbing: the factor by which steps shrink with each generation of a node's age";
     inheritance: Inheritance = Inheritance::Lamarckian, (),
         "whether offspring inherit tuned weights";
 }
