@@ -1,7 +1,7 @@
 defmodule Cambrian.Recorder do
   @moduledoc """
   Records a population for pictures and reports: every generation with its species, the newcomers
-  and their origins, the champion, the result.
+  and their origins, the champion, the result with its archive or front.
 
       iex> {:ok, population} = Cambrian.Population.start_link(task: :xor, seed: 42)
       iex> {:ok, recorder} = Cambrian.Recorder.start_link(population)

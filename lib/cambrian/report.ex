@@ -10,9 +10,9 @@ defmodule Cambrian.Report do
       iex> File.read!(path) =~ "found a champion for xor"
       true
 
-  The source of a report is a population, which knows its generations and its champion; the record
-  of a `Cambrian.Recorder`, which also knows the species and the newcomers; or a list of several,
-  such as the islands of a mesh.
+  The source of a report is a population, which knows its generations, its champion, and its archive
+  or front; the record of a `Cambrian.Recorder`, which also knows the species and the newcomers; or
+  a list of several, such as the islands of a mesh.
   """
 
   alias Cambrian.{Error, Population, Recorder}

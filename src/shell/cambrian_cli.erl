@@ -179,7 +179,7 @@ resume_table() ->
      {threads, positive, "N", "threads of the library; all schedulers by default"},
      {cpu, number, "SHARE", "share of their time that they work, up to 1"},
      {out, text, "DIR",
-      "where champion.genotype, champion.svg, report.html and any elites.archive are written"},
+      "where champion.genotype, champion.svg, report.html and any archive or front are written"},
      {quiet, flag, "", "no progress"},
      {json, flag, "", "the result as one line of JSON"}].
 
