@@ -102,10 +102,12 @@ network() ->
 
 %% A newcomer of the mesh or of `inject/2' is compared by its behaviour.
 a_newcomer_is_taken_in_test_() ->
-    [{timeout, 60, fun() -> a_newcomer_is_taken_in(Search) end} || Search <- [novelty, local_competition]].
+    {timeout, 60, fun() ->
+        {ok, #{champion := Champion}} = cambrian:evolve(maze_medium, #{search => novelty, seed => 3, generations => 30}),
+        [a_newcomer_is_taken_in(Champion, Search) || Search <- [novelty, local_competition]]
+    end}.
 
-a_newcomer_is_taken_in(Search) ->
-    {ok, #{champion := Champion}} = cambrian:evolve(maze_medium, #{search => novelty, seed => 3, generations => 30}),
+a_newcomer_is_taken_in(Champion, Search) ->
     {ok, Population} = cambrian_population:start(#{task => maze_medium, search => Search, seed => 4, population => 30}),
     {ok, _} = cambrian_population:step(Population, 1),
     ok = cambrian_population:subscribe(Population),
