@@ -1,24 +1,29 @@
-//! Quality diversity on tasks of vectors: how much of the archive fills, how good it is, and how
-//! fast.
+//! Quality diversity: how much of the archive fills, how good it is, and how fast.
 //!
-//! `diversity TASK SEEDS EVALUATIONS [set.SETTING=VALUE ...] [PARAMETER=VALUE ...]` prints, for
-//! each seed and on average, the QD score as the mean fitness over all cells, the coverage in
-//! percent and evaluations a second of one thread. `diversity naive EVALUATIONS` is a plain loop
-//! of MAP-Elites with iso+line on the sphere of 100 numbers, to compare with.
+//! `diversity TASK SEEDS EVALUATIONS [hidden=NODES] [set.SETTING=VALUE ...] [PARAMETER=VALUE ...]`
+//! prints, for each seed and on average, the QD score as the mean fitness over all cells, the
+//! coverage in percent and evaluations a CPU-second, on one thread. With `hidden` the first
+//! genotypes have a layer of so many nodes. `diversity naive EVALUATIONS` is a plain loop of
+//! MAP-Elites with iso+line on the sphere of 100 numbers, to compare with.
+
+mod clock;
+mod layered;
+mod values;
 
 use cambrian_core::base::rng::{Purpose, Stream};
-use cambrian_core::genome::parameters::{Parameters, Search, Value};
+use cambrian_core::genome::parameters::{Parameters, Search};
 use cambrian_core::search::population::Population;
 use cambrian_core::task::{self, Task};
 use std::sync::atomic::AtomicBool;
-use std::time::Instant;
+use values::number;
 
 static GO: AtomicBool = AtomicBool::new(false);
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let done = match args.as_slice() {
-        [only, evaluations] if only == "naive" => number(evaluations).map(naive),
+        ["naive", evaluations] => number(evaluations).map(naive),
         [task, seeds, evaluations, settings @ ..] => {
             number(seeds).and_then(|seeds| run(task, seeds, number(evaluations)?, settings))
         }
@@ -30,39 +35,18 @@ fn main() {
     }
 }
 
-fn number(text: &str) -> Result<u64, String> {
-    text.parse().map_err(|_| format!("{text}: expected a whole number"))
-}
-
-fn value(text: &str) -> Value {
-    if text.contains('+') {
-        return Value::Names(text.split('+').map(String::from).collect());
-    }
-    let number = || text.parse().map_or_else(|_| Value::Name(text.into()), Value::Number);
-    text.parse().map_or_else(|_| number(), Value::Integer)
-}
-
-fn run(name: &str, seeds: u64, evaluations: u64, settings: &[String]) -> Result<(), String> {
-    let pairs: Vec<(&str, &str)> = settings
-        .iter()
-        .map(|one| one.split_once('=').ok_or_else(|| format!("{one}: expected NAME=VALUE")))
-        .collect::<Result<_, _>>()?;
-    let of_task = pairs
-        .iter()
-        .filter_map(|(name, text)| Some((name.strip_prefix("set.")?.to_string(), value(text))));
-    let task = task::new(name, of_task.collect::<Vec<_>>().into()).map_err(|e| e.to_string())?;
+fn run(name: &str, seeds: u64, evaluations: u64, settings: &[&str]) -> Result<(), String> {
+    let (layers, others): (Vec<&str>, Vec<&str>) =
+        settings.iter().partition(|one| one.starts_with("hidden="));
+    let hidden = layers.first().map(|one| number(&one["hidden=".len()..])).transpose()?;
+    let pairs = values::pairs(&others)?;
+    let task = task::new(name, values::of_task(&pairs)).map_err(|e| e.to_string())?;
     let mut parameters = Parameters { search: Search::MapElites, ..task.parameters() };
-    for (name, text) in pairs.iter().filter(|pair| !pair.0.starts_with("set.")) {
-        let value = match (*name, value(text)) {
-            ("emitters", Value::Name(one)) => Value::Names(vec![one]),
-            (_, value) => value,
-        };
-        parameters.set(name, &value).map_err(|error| error.to_string())?;
-    }
+    values::set(&mut parameters, &pairs)?;
     let mut sums = [0.0; 3];
-    println!("seed,qd_score,coverage,evaluations_per_second");
+    println!("seed,qd_score,coverage,evaluations_per_cpu_second");
     for seed in 1..=seeds {
-        let found = search(&*task, &parameters, evaluations, seed);
+        let found = search(&*task, &parameters, hidden, evaluations, seed);
         println!("{seed},{:.2},{:.2},{:.0}", found[0], found[1], found[2]);
         sums.iter_mut().zip(found).for_each(|(sum, number)| *sum += number / seeds as f64);
     }
@@ -70,16 +54,25 @@ fn run(name: &str, seeds: u64, evaluations: u64, settings: &[String]) -> Result<
     Ok(())
 }
 
-/// QD score over all cells, coverage in percent, evaluations a second.
-fn search(task: &dyn Task, p: &Parameters, evaluations: u64, seed: u64) -> [f64; 3] {
+/// QD score over all cells, coverage in percent, evaluations a CPU-second.
+fn search(
+    task: &dyn Task,
+    p: &Parameters,
+    hidden: Option<u64>,
+    evaluations: u64,
+    seed: u64,
+) -> [f64; 3] {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a thread");
     pool.install(|| {
-        let started = Instant::now();
-        let mut population = Population::new(p.clone(), task.shape(), seed).expect("a task's");
+        let started = clock::cpu();
+        let mut population = match hidden {
+            None => Population::new(p.clone(), task.shape(), seed).expect("a task's"),
+            Some(hidden) => layered::population(p.clone(), task.shape(), hidden as u32, seed),
+        };
         loop {
             let evaluated = population.evaluate(task, &GO).expect("nobody stops it");
             if evaluated.stats().evaluations >= evaluations {
-                let rate = evaluated.stats().evaluations as f64 / started.elapsed().as_secs_f64();
+                let rate = evaluated.stats().evaluations as f64 / (clock::cpu() - started);
                 let elites = evaluated.population().elites().expect("map_elites");
                 let summary = elites.archive("bench", task.shape()).summary(0.0);
                 let cells = f64::from(summary.cells);
@@ -97,7 +90,7 @@ fn naive(evaluations: u64) {
     let mut rng = Stream::new(1, Purpose::Task, 0, 0);
     let mut cells: Vec<Option<(f64, [f32; N])>> = vec![None; SIDE * SIDE];
     let mut filled: Vec<usize> = Vec::new();
-    let started = Instant::now();
+    let started = clock::cpu();
     for nth in 0..evaluations {
         let vector: [f32; N] = if nth < 540 {
             [0.0; N]
@@ -130,7 +123,7 @@ fn naive(evaluations: u64) {
             }
         }
     }
-    let rate = evaluations as f64 / started.elapsed().as_secs_f64();
+    let rate = evaluations as f64 / (clock::cpu() - started);
     let qd: f64 = cells.iter().flatten().map(|cell| cell.0).sum();
     let all = (SIDE * SIDE) as f64;
     println!("naive,{:.2},{:.2},{rate:.0}", qd / all, 100.0 * filled.len() as f64 / all);

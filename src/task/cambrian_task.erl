@@ -32,6 +32,12 @@
 %% <li>`maze_medium', `maze_hard' (Lehman and Stanley 2011): a robot looks for the end of a maze.
 %% Fitness is 300 less the distance from the goal after 400 steps, and the behaviour is the place
 %% there. Solved within 5 units of the goal;</li>
+%% <li>`kheperax' (Grillotti and Cully 2023): a robot on two wheels in a maze of side 1, for
+%% `map_elites', by the rules of Kheperax 0.2 over 250 steps. The inputs are three lasers, from 0 to
+%% 0.2, and two bumpers, each 1 or -1; the outputs turn the left and the right wheel, from -1 to 1.
+%% Fitness is minus the sum of the squares of what the wheels went, at best 0, and the behaviour is
+%% the place where the last step begins. A robot that touches a wall stays there. Nothing counts as
+%% solved: give limits;</li>
 %% <li>`sequence_recall' with the settings `length' (1 to 8; 1) and `delay' (0 to 16; 4): the
 %% network repeats every sequence of `length' bits after every delay up to `delay'. With 2 or more
 %% bits, a delay makes it very hard.</li>

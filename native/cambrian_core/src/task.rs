@@ -5,6 +5,7 @@ mod arm;
 mod dataset;
 mod double_pole;
 mod dtlz2;
+mod kheperax;
 mod linear_projection;
 mod maze;
 mod mountain_car;
@@ -193,6 +194,7 @@ pub const TASKS: &[(&str, Constructor)] = &[
     ("zdt4", |settings| Ok(Arc::new(zdt::Zdt::new(zdt::Problem::Four, settings)?))),
     ("zdt6", |settings| Ok(Arc::new(zdt::Zdt::new(zdt::Problem::Six, settings)?))),
     ("dtlz2", |settings| Ok(Arc::new(dtlz2::Dtlz2::new(settings)?))),
+    ("kheperax", |_| Ok(Arc::new(kheperax::Kheperax::new()))),
 ];
 
 /// The task of a name, with settings of its own.

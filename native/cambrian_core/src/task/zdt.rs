@@ -86,7 +86,9 @@ pub(super) fn variables(network: &Runner) -> Result<Vec<f64>, Cancelled> {
 }
 
 /// Weights stay within the variables' bounds; first ones lie in all of the space. The operators are
-/// those of NSGA-II (Deb & others 2002), with one number of each child mutated.
+/// those of NSGA-II (Deb & others 2002), in which each of n numbers mutates with a chance of 1/n.
+/// So in some 65 of 100 children a number does, here one. With one in every child, ZDT4 would end
+/// further from its front.
 pub(super) fn parameters() -> Parameters {
     Parameters {
         population: 100,
@@ -94,6 +96,7 @@ pub(super) fn parameters() -> Parameters {
         weight_limit: 0.5,
         crossover: 0.9,
         simulated_binary: 1.0,
+        perturb_weights: 0.65,
         perturbation: Perturbation::Polynomial,
         perturbed_share: 0.0,
         ..vector::parameters()
