@@ -181,7 +181,11 @@ measure(#{cell := Cell, genotype := Genotype, behaviour := Own}, Evaluation, Tol
         {error, Reason} -> #measured{failures = Trials, first = {no_network, Reason}}
     end.
 
-network(Genotype, #{substrate := Substrate}) -> cambrian_substrate:express(Substrate, Genotype);
+network(Cppn, #{substrate := Substrate}) ->
+    case cambrian_substrate:express(Substrate, Cppn) of
+        {ok, Genotype} -> {ok, cambrian_network:compile(Genotype)};
+        Error -> Error
+    end;
 network(Genotype, _Options) -> {ok, cambrian_network:compile(Genotype)}.
 
 seeded({Kind, Evaluate}, Seed) when is_function(Evaluate, 1) ->

@@ -216,7 +216,7 @@ mod tests {
         let value = |at: usize| (2 + nth) as f32 + at as f32 / 1024.0;
         newcomer.weights.iter_mut().enumerate().for_each(|(at, weight)| *weight = value(at));
         newcomer
-            .neurons
+            .neurons_mut()
             .iter_mut()
             .enumerate()
             .for_each(|(at, neuron)| neuron.bias = value(512 + at));
