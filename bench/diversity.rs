@@ -4,7 +4,8 @@
 //! `diversity TASK SEEDS EVALUATIONS [set.SETTING=VALUE ...] [PARAMETER=VALUE ...]` prints, for
 //! each seed and on average, the QD score as the mean fitness over all cells, the coverage in
 //! percent and evaluations a second of one thread. `diversity naive EVALUATIONS` is a plain loop
-//! of MAP-Elites with iso+line on the sphere of 100 numbers, to compare with.
+//! of MAP-Elites with iso+line on the sphere of 100 numbers, and `diversity ratio EVALUATIONS` runs
+//! that loop and Cambrian by turns.
 
 use cambrian_core::base::rng::{Purpose, Stream};
 use cambrian_core::genome::parameters::{Parameters, Search, Value};
@@ -18,11 +19,18 @@ static GO: AtomicBool = AtomicBool::new(false);
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let done = match args.as_slice() {
-        [only, evaluations] if only == "naive" => number(evaluations).map(naive),
+        [only, evaluations] if only == "naive" => number(evaluations).map(|evaluations| {
+            let [qd_score, coverage, rate] = naive(evaluations);
+            println!("naive,{qd_score:.2},{coverage:.2},{rate:.0}");
+        }),
+        [only, evaluations] if only == "ratio" => number(evaluations).and_then(ratio),
         [task, seeds, evaluations, settings @ ..] => {
             number(seeds).and_then(|seeds| run(task, seeds, number(evaluations)?, settings))
         }
-        _ => Err("expected naive EVALUATIONS, or TASK SEEDS EVALUATIONS [NAME=VALUE ...]".into()),
+        _ => {
+            let expected = "naive or ratio EVALUATIONS, or TASK SEEDS EVALUATIONS [NAME=VALUE ...]";
+            Err(format!("expected {expected}"))
+        }
     };
     if let Err(error) = done {
         eprintln!("diversity: {error}");
@@ -90,8 +98,22 @@ fn search(task: &dyn Task, p: &Parameters, evaluations: u64, seed: u64) -> [f64;
     })
 }
 
-/// One vector after the other, in an array of cells.
-fn naive(evaluations: u64) {
+/// How many times as fast as the naive loop, in each of some turns.
+fn ratio(evaluations: u64) -> Result<(), String> {
+    let task =
+        task::new("linear_projection", task::Settings::default()).map_err(|e| e.to_string())?;
+    let population = 540;
+    let p = Parameters { search: Search::MapElites, population, ..task.parameters() };
+    println!("turn,naive_per_second,evaluations_per_second,ratio");
+    for turn in 1..=5 {
+        let (naive, own) = (naive(evaluations)[2], search(&*task, &p, evaluations, turn)[2]);
+        println!("{turn},{naive:.0},{own:.0},{:.2}", own / naive);
+    }
+    Ok(())
+}
+
+/// One vector after the other, in an array of cells. The same figures as [`search`].
+fn naive(evaluations: u64) -> [f64; 3] {
     const N: usize = 100;
     const SIDE: usize = 100;
     let mut rng = Stream::new(1, Purpose::Task, 0, 0);
@@ -133,5 +155,5 @@ fn naive(evaluations: u64) {
     let rate = evaluations as f64 / started.elapsed().as_secs_f64();
     let qd: f64 = cells.iter().flatten().map(|cell| cell.0).sum();
     let all = (SIDE * SIDE) as f64;
-    println!("naive,{:.2},{:.2},{rate:.0}", qd / all, 100.0 * filled.len() as f64 / all);
+    [qd / all, 100.0 * filled.len() as f64 / all, rate]
 }
