@@ -4,7 +4,8 @@
 //! prints, for each seed and on average, the QD score as the mean fitness over all cells, the
 //! coverage in percent and evaluations a CPU-second, on one thread. With `hidden` the first
 //! genotypes have a layer of so many nodes. `diversity naive EVALUATIONS` is a plain loop of
-//! MAP-Elites with iso+line on the sphere of 100 numbers, to compare with.
+//! MAP-Elites with iso+line on the sphere of 100 numbers, and `diversity ratio EVALUATIONS` runs
+//! that loop and Cambrian by turns.
 
 mod clock;
 mod layered;
@@ -23,11 +24,18 @@ fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let done = match args.as_slice() {
-        ["naive", evaluations] => number(evaluations).map(naive),
+        ["naive", evaluations] => number(evaluations).map(|evaluations| {
+            let [qd_score, coverage, rate] = naive(evaluations);
+            println!("naive,{qd_score:.2},{coverage:.2},{rate:.0}");
+        }),
+        ["ratio", evaluations] => number(evaluations).and_then(ratio),
         [task, seeds, evaluations, settings @ ..] => {
             number(seeds).and_then(|seeds| run(task, seeds, number(evaluations)?, settings))
         }
-        _ => Err("expected naive EVALUATIONS, or TASK SEEDS EVALUATIONS [NAME=VALUE ...]".into()),
+        _ => {
+            let expected = "naive or ratio EVALUATIONS, or TASK SEEDS EVALUATIONS [NAME=VALUE ...]";
+            Err(format!("expected {expected}"))
+        }
     };
     if let Err(error) = done {
         eprintln!("diversity: {error}");
@@ -83,8 +91,23 @@ fn search(
     })
 }
 
-/// One vector after the other, in an array of cells.
-fn naive(evaluations: u64) {
+/// How many times as fast as the naive loop, in each of some turns.
+fn ratio(evaluations: u64) -> Result<(), String> {
+    let task =
+        task::new("linear_projection", task::Settings::default()).map_err(|e| e.to_string())?;
+    let population = 540;
+    let p = Parameters { search: Search::MapElites, population, ..task.parameters() };
+    println!("turn,naive_per_second,evaluations_per_second,ratio");
+    for turn in 1..=5 {
+        let naive = naive(evaluations)[2];
+        let own = search(&*task, &p, None, evaluations, turn)[2];
+        println!("{turn},{naive:.0},{own:.0},{:.2}", own / naive);
+    }
+    Ok(())
+}
+
+/// One vector after the other, in an array of cells. The same figures as [`search`].
+fn naive(evaluations: u64) -> [f64; 3] {
     const N: usize = 100;
     const SIDE: usize = 100;
     let mut rng = Stream::new(1, Purpose::Task, 0, 0);
@@ -126,5 +149,5 @@ fn naive(evaluations: u64) {
     let rate = evaluations as f64 / (clock::cpu() - started);
     let qd: f64 = cells.iter().flatten().map(|cell| cell.0).sum();
     let all = (SIDE * SIDE) as f64;
-    println!("naive,{:.2},{:.2},{rate:.0}", qd / all, 100.0 * filled.len() as f64 / all);
+    [qd / all, 100.0 * filled.len() as f64 / all, rate]
 }

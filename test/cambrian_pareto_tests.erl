@@ -128,3 +128,49 @@ objectives_without_a_finite_sum_are_a_fault_test() ->
     ?assertMatch({match, _}, re:run(cambrian_error:format_error(Reason), "finite sum")),
     ?assertNot(cambrian_score:is_score({none, [], [], [1.7e308, 1.7e308], 0})),
     ?assert(cambrian_score:is_score({none, [], [], [1.7e308, -1.7e308], 0})).
+
+weighted(Weights) ->
+    #{params := Params} = Options = options(),
+    Options#{params := Params#{objective_weights => Weights}}.
+
+%% With all the weight on one objective, the champion is the best of the front in it.
+weights_choose_the_champion_test_() ->
+    {timeout, 120, fun() ->
+        Best = fun(Weights) ->
+                   Options = weighted(Weights),
+                   {ok, #{champion := Champion, front := Front}} = cambrian:evolve(fun between/1, Options),
+                   Id = cambrian_genotype:id(Champion),
+                   [Chosen] = [Objectives || #{genotype := One, objectives := Objectives} <- Front,
+                                             cambrian_genotype:id(One) =:= Id],
+                   {Chosen, [Objectives || #{objectives := Objectives} <- Front]}
+               end,
+        {[First, _], Front} = Best([1, 0]),
+        {[_, Second], Front} = Best([0, 0.5]),
+        ?assertEqual({lists:max([A || [A, _] <- Front]), lists:max([B || [_, B] <- Front])}, {First, Second}),
+        ?assertEqual(Best([]), Best([3, 3]))
+    end}.
+
+wrong_weights_are_said_test_() ->
+    Said = fun(Task, Params) -> cambrian:evolve(Task, #{search => pareto, generations => 2, params => Params}) end,
+    Number = <<"a list of numbers from 0 to 1000000000, not all of them 0">>,
+    [?_assertEqual({error, {bad_parameter, {objective_weights, Weights, Expected}}},
+                   Said(Task, #{objective_weights => Weights, objectives => Objectives}))
+     || {Task, Objectives, Weights, Expected} <-
+            [{'xor', [fitness, connections], [1], <<"a list of 2 numbers, one for each objective">>},
+             {'xor', [task, connections], [1, 2, 3], <<"a list of 2 numbers, one for each objective">>},
+             {zdt1, [task], [1, 2, 3], <<"a list of 2 numbers, one for each objective">>},
+             {dtlz2, [task, energy], [1, 2, 3], <<"a list of 4 numbers, one for each objective">>},
+             {zdt1, [task], [1, -1], Number}, {zdt1, [task], [0, 0], Number}, {zdt1, [task], [1, none], Number},
+             {zdt1, [task], heavy, Number}, {zdt1, [task], [1.0e10, 1], Number}, {zdt1, [task], [1 | 2], Number}]].
+
+%% How many objectives a task in Erlang gives is known when it gives them.
+another_number_of_objectives_than_weights_is_said_test_() ->
+    {timeout, 60, fun() ->
+        Options = weighted([1, 2, 3]),
+        {error, {evaluations_failed, #{first := First}}} = cambrian:evolve(fun between/1, Options),
+        ?assertEqual({bad_score, {objectives, 2, <<"3 numbers, which the parameter objective_weights leaves to the task">>}},
+                     First),
+        %% one weight is that of the fitness
+        Fitness = fun(Network) -> hd(cambrian_network:activate(Network, [1])) end,
+        {ok, _} = cambrian:evolve(Fitness, weighted([2]))
+    end}.

@@ -215,7 +215,8 @@ mod tests {
         // a connection into a new node has the weight 1
         let value = |at: usize| (2 + nth) as f32 + at as f32 / 1024.0;
         newcomer.weights.iter_mut().enumerate().for_each(|(at, weight)| *weight = value(at));
-        Arc::make_mut(&mut newcomer.neurons)
+        newcomer
+            .neurons_mut()
             .iter_mut()
             .enumerate()
             .for_each(|(at, neuron)| neuron.bias = value(512 + at));

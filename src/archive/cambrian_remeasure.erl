@@ -16,7 +16,8 @@
 %%        cambrian:evolve(Noisy, #{inputs => 1, outputs => 2, search => map_elites, seed => 1,
 %%                                 generations => 10,
 %%                                 params => #{bounds => [{0, 1}, {0, 1}], cells => 100}}).
-%% 3> {ok, #{stats := Claimed, corrected := Corrected}} = cambrian_remeasure:archive(Archive, Noisy).
+%% 3> {ok, #{stats := Claimed, corrected := Corrected}} =
+%%        cambrian_remeasure:archive(Archive, Noisy).
 %% 4> maps:get(qd_score, Corrected) < maps:get(qd_score, Claimed).
 %% true
 %% '''
@@ -41,10 +42,10 @@
                     lost := non_neg_integer(), stats := cambrian_archive:stats(),
                     corrected := cambrian_archive:stats(),
                     archive := cambrian_archive:archive(), elites := [elite()]}.
-%% `stats' are those of the archive that was given. `archive' is another one, of the same elites with
-%% their corrected fitness in the cells of their corrected behaviour, and `corrected' are its stats.
-%% Where two elites come into one cell, the fitter stays. The `lost' are the elites whose evaluations
-%% all failed; they are not in it. `failures' counts evaluations that failed.
+%% `stats' are those of the archive that was given. `archive' is another one, of the same elites
+%% with their corrected fitness in the cells of their corrected behaviour, and `corrected' are its
+%% stats. Where two elites come into one cell, the fitter stays. `lost' counts the elites whose
+%% evaluations all failed; they are not in it. `failures' counts evaluations that failed.
 
 -type error() :: cambrian_task:evaluate_error()
                | {evaluations_failed, #{count := pos_integer(),
@@ -173,7 +174,7 @@ measure(#{cell := Cell, genotype := Genotype, behaviour := Own}, Evaluation, Tol
     case network(Genotype, Options) of
         {ok, Network} ->
             Add = fun(Trial, Measured) ->
-                      Seeded = seeded(Evaluation, {Seed, Cell, Trial}),
+                      Seeded = seeded(Evaluation, state(Seed, Cell, Trial)),
                       Score = cambrian_evaluation:score(Seeded, Network, Options),
                       add(as_told(Score, Own, Told), Measured)
                   end,
@@ -181,8 +182,17 @@ measure(#{cell := Cell, genotype := Genotype, behaviour := Own}, Evaluation, Tol
         {error, Reason} -> #measured{failures = Trials, first = {no_network, Reason}}
     end.
 
-network(Genotype, #{substrate := Substrate}) -> cambrian_substrate:express(Substrate, Genotype);
+network(Cppn, #{substrate := Substrate}) ->
+    case cambrian_substrate:express(Substrate, Cppn) of
+        {ok, Genotype} -> {ok, cambrian_network:compile(Genotype)};
+        Error -> Error
+    end;
 network(Genotype, _Options) -> {ok, cambrian_network:compile(Genotype)}.
+
+%% Hashed, since the first numbers from seeds that differ in little are not independent.
+state(Seed, Cell, Trial) ->
+    <<A:64, B:64, C:64, _/binary>> = crypto:hash(sha256, <<Seed:64, Cell:32, Trial:32>>),
+    {A, B, C}.
 
 seeded({Kind, Evaluate}, Seed) when is_function(Evaluate, 1) ->
     {Kind, fun(Network) -> _ = rand:seed(exsss, Seed), Evaluate(Network) end};
@@ -211,8 +221,8 @@ add({fault, _}, #measured{failures = Failures} = Measured) ->
     Measured#measured{failures = Failures + 1};
 add({Fitness, Behaviour}, #measured{count = 0} = Measured) ->
     Measured#measured{count = 1, fitness = Fitness, behaviour = Behaviour};
-add({Fitness, Behaviour}, #measured{count = Before, fitness = Mean, behaviour = Means} = Measured) ->
-    Count = Before + 1,
+add({Fitness, Behaviour}, #measured{fitness = Mean, behaviour = Means} = Measured) ->
+    Count = Measured#measured.count + 1,
     Move = fun(Old, New) -> moved(Old, New, Count) end,
     Measured#measured{count = Count, fitness = Move(Mean, Fitness),
                       behaviour = lists:zipwith(Move, Means, Behaviour)}.
