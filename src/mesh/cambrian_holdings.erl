@@ -91,10 +91,14 @@ hold(#held{id = Id, genotype = Genotype} = Held, #exchange{held = All} = X) ->
     X#exchange{held = cambrian_bounded_map:put(Id, Held, weight(Genotype), All)}.
 
 -spec find(cambrian_genotype:id(), #exchange{}) -> {ok, #held{}} | error.
-find(Id, #exchange{held = Held, tasks = Tasks}) ->
+find(Id, #exchange{held = Held, tasks = Tasks} = X) ->
     case [Best || #task{best = #held{id = Other} = Best} <- maps:values(Tasks), Other =:= Id] of
         [Best | _] -> {ok, Best};
-        [] -> cambrian_bounded_map:find(Id, Held)
+        [] ->
+            case cambrian_bounded_map:find(Id, Held) of
+                {ok, _} = Found -> Found;
+                error -> cambrian_anti_entropy:find(Id, X)
+            end
     end.
 
 %% @doc Finds the base of a difference.

@@ -140,7 +140,8 @@ admit_all(Admit, All, Evaluated, Newcomers) ->
 
 %% @doc Judges the newcomers from the mesh that were measured since the last call; `none' if there
 %% are none. Each generation admits at most a tenth of the population's size, so that many newcomers
-%% do not take all places. Only newcomers that are better than the champion come beyond that.
+%% do not take all places. Only newcomers that are better than the champion come beyond that, and
+%% those of an archive, which do not take the places of others.
 -spec admit_mesh(Evaluated :: reference(), Population :: reference(),
                  IsBest :: fun((float()) -> boolean()), newcomers()) ->
           {[verdict()], Evaluated :: reference(), newcomers()} | none.
@@ -148,14 +149,19 @@ admit_mesh(Evaluated, Population, IsBest, #newcomers{mesh = Mesh} = Newcomers) -
     case cambrian_mesh_newcomers:take_measured(Mesh) of
         {[], _} -> none;
         {Found, Next} ->
-            #{population := Size} = cambrian_nif:population_parameters(Population),
-            Admit = fun(One, Before, N) -> admit_mesh(One, Before, Size, IsBest, N) end,
+            Most = most_admitted(cambrian_nif:population_parameters(Population)),
+            Admit = fun(One, Before, N) -> admit_mesh(One, Before, Most, IsBest, N) end,
             admit_all(Admit, Found, Evaluated, Newcomers#newcomers{mesh = Next})
     end.
 
-admit_mesh({Newcomer, Outcome, Work} = One, Evaluated, Size, IsBest, Newcomers) ->
+%% In an archive a newcomer takes nothing but its own cell.
+most_admitted(#{search := map_elites}) -> infinity;
+most_admitted(#{population := Size}) -> max(1, Size div ?SIZE_PER_ADMITTED).
+
+admit_mesh({Newcomer, Outcome, Work} = One, Evaluated, Most, IsBest, Newcomers) ->
+    #newcomers{admitted = Admitted} = Newcomers,
     Fitness = cambrian_evaluator:fitness(Outcome),
-    case is_float(Fitness) andalso is_full(Size, Newcomers) andalso not IsBest(Fitness) of
+    case is_float(Fitness) andalso Admitted >= Most andalso not IsBest(Fitness) of
         true ->
             Verdict = #{outcome => full, fitness => Fitness, work => Work},
             {{Newcomer, Verdict}, Evaluated, Newcomers};
@@ -166,8 +172,6 @@ admit_mesh({Newcomer, Outcome, Work} = One, Evaluated, Size, IsBest, Newcomers) 
             end
     end.
 
-is_full(Size, #newcomers{admitted = Admitted}) -> Admitted >= max(1, Size div ?SIZE_PER_ADMITTED).
-
 mesh_admitted(Newcomer, #newcomers{mesh = Mesh, admitted = Admitted} = Newcomers) ->
     Newcomers#newcomers{mesh = cambrian_mesh_newcomers:admitted(Newcomer, Mesh),
                         admitted = Admitted + 1}.
@@ -175,11 +179,19 @@ mesh_admitted(Newcomer, #newcomers{mesh = Mesh, admitted = Admitted} = Newcomers
 admit({Newcomer, NoFitness, Work}, _Evaluated) when NoFitness =:= failed; NoFitness =:= late ->
     {refused, {Newcomer, #{outcome => NoFitness, work => Work}}};
 admit({#{genotype := Genotype, from := From} = Newcomer, Score, Work}, Evaluated) ->
-    Found = #{fitness => cambrian_score:fitness(Score), work => Work},
+    Found = maps:merge(#{fitness => cambrian_score:fitness(Score), work => Work},
+                       behaviour(Evaluated, Genotype, Score)),
     Keys = cambrian_purge:keys(From),
     case cambrian_nif:population_inject(Evaluated, Genotype, Score, Keys) of
         {ok, With} -> {accepted, {Newcomer, Found#{outcome => accepted}}, With};
         {error, Reason} -> {refused, {Newcomer, Found#{outcome => Reason}}}
+    end.
+
+%% By which it has its cell, in a search with an archive.
+behaviour(Evaluated, Genotype, Score) ->
+    case cambrian_nif:population_behaviour_of(Evaluated, Genotype, Score) of
+        [] -> #{};
+        Behaviour -> #{behaviour => Behaviour}
     end.
 
 %% @doc As {@link cambrian_newcomer_queue:next_generation/1}, for both kinds.

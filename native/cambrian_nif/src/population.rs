@@ -211,6 +211,17 @@ fn population_inject(
     }
 }
 
+/// The behaviour by which a newcomer of this score has its cell; `[]` where it has none.
+#[rustler::nif(schedule = "DirtyCpu")]
+fn population_behaviour_of(
+    evaluated: EvaluatedArc,
+    genotype: GenotypeArc,
+    score: Term,
+) -> NifResult<Vec<f64>> {
+    let score = task::score(score)?;
+    pools::install(|| evaluated.0.behaviour_of(&genotype.0, score))
+}
+
 /// Of a population that waits for fitness, or of an evaluated one, which waits for none after this:
 /// who is banned has no fitness, and is gone in the next generation.
 /// `{Population, #{leaving, founded, headless}, Champion}`.

@@ -1,0 +1,444 @@
+%% @private
+%% How the common archive of a task becomes the same on all nodes: anti-entropy (Demers et al. 1987,
+%% "Epidemic algorithms for replicated database maintenance"). The replica of a node is the archive
+%% of its population. Now and then a node compares its replica with that of another node, drawn at
+%% random, and asks for the elites that it lacks or that beat its own. Each of them is measured here
+%% as any newcomer is, and enters the population's archive by its measured fitness and behaviour;
+%% what the other node claims decides only what is asked for, and is held against it if it is false.
+%%
+%% As long as nothing is found, a node compares ever more seldom. What that costs a node does not
+%% depend on the number of nodes: it calls one, and on average one calls it.
+-module(cambrian_anti_entropy).
+
+-export([join/3, leave/2, worked/3, banned/1, archived/4, tick/3, wakes/1]).
+-export([compared/4, find/2, answered/5, arrived/5]).
+
+-import(cambrian_exchange_state, [ask/3, effect/2, note/5, option/2, origin/1, random/1]).
+-import(cambrian_holdings, [held_here/3, knowledge/4]).
+-import(cambrian_allowances, [compare_claim/4, is_source/3, may_work_on/5]).
+
+-include("cambrian_exchange.hrl").
+
+%% Between two comparisons with other nodes: at least so long, twice as long after each that found
+%% nothing, and never longer than that. After one that found something, the next comes soon.
+-define(SHORTEST_MS, 5_000).
+-define(LONGEST_MS, 60_000).
+-define(SOON_MS, 1_000).
+%% A session ends with so many elites to ask for, as many as an origin may have waiting, and after
+%% so many calls.
+-define(WANTS, 6).
+-define(CALLS, 256).
+%% A session, or a population that is asked for its archive, has so long.
+-define(PATIENCE_MS, 60_000).
+%% A population is asked for its archive at most so often because others ask for it.
+-define(LOOK_MS, 5_000).
+%% An elite that was asked for is not asked for again so soon, and twice as long after each time.
+-define(AGAIN_MS, 10_000).
+-define(DOUBLINGS, 6).
+%% So many times it is likely that a message was lost.
+-define(LIKELY, 4).
+%% A node without a replica of the subject is not asked again so soon.
+-define(WITHOUT_MS, 60_000).
+%% How many answers are verified in a second: of keys that have earned their place, of other keys
+%% that are known here, and of all other keys together.
+-define(ANSWERS, #{earned => 200, known => 50, fresh => 20}).
+
+%%% ---- the population here ----------------------------------------------------------------
+
+%% @doc A population of this task is here, maybe again after a crash.
+-spec join(cambrian_exchange_state:task(), Now :: integer(), #exchange{}) -> #exchange{}.
+join(Name, Now, #exchange{options = #{archive := true}, common = All} = X) ->
+    case All of
+        #{Name := Common} ->
+            %% it may have lost what it measured last
+            look(for_others, Common, Now, X#exchange{known = cambrian_bounded_map:new(4096)});
+        _ ->
+            {Rand, Next} = random(X),
+            {First, Drawn} = rand:uniform_s(?SHORTEST_MS, Rand),
+            Common = #common{name = Name, next_at = Now + First, interval = ?SHORTEST_MS,
+                             rand = Drawn},
+            look(for_others, Common, Now, Next)
+    end;
+join(_Name, _Now, X) -> X.
+
+-spec leave(cambrian_exchange_state:task(), #exchange{}) -> #exchange{}.
+leave(Name, #exchange{common = All} = X) -> X#exchange{common = maps:remove(Name, All)}.
+
+%% @doc The population has evaluated a generation, so its archive may have changed.
+-spec worked(cambrian_exchange_state:task(), cambrian_standing:worked(), #exchange{}) ->
+          #exchange{}.
+worked(Name, #{work := Work}, X) when Work > 0 -> stale(Name, X);
+worked(_Name, _Work, X) -> X.
+
+stale(Name, #exchange{common = All} = X) ->
+    case All of
+        #{Name := Common} -> put_common(Common#common{is_stale = true}, X);
+        _ -> X
+    end.
+
+%% @doc Something was banned: the populations purge their archives.
+-spec banned(#exchange{}) -> #exchange{}.
+banned(#exchange{common = All} = X) when map_size(All) =:= 0 -> X;
+banned(#exchange{common = All} = X) ->
+    %% other nodes may send again what is not here any more
+    lists:foldl(fun stale/2, X#exchange{known = cambrian_bounded_map:new(4096)}, maps:keys(All)).
+
+put_common(#common{name = Name} = Common, #exchange{common = All} = X) ->
+    X#exchange{common = All#{Name => Common}}.
+
+%% Asks the population for its archive.
+look(For, #common{name = Name} = Common, Now, X) ->
+    Looking = Common#common{is_stale = false, looking = For, looked_at = Now},
+    effect({archive, Name}, put_common(Looking, X)).
+
+%% @doc The archive of the population; `none' if it has none, or is gone.
+-spec archived(cambrian_exchange_state:task(), none | cambrian_common_archive:replica(),
+               Now :: integer(), #exchange{}) -> #exchange{}.
+archived(Name, Replica, Now, #exchange{common = All} = X) ->
+    case All of
+        #{Name := #common{looking = For, replica = Old} = Common} ->
+            Known = Common#common{replica = Replica, looking = false},
+            Seen = case same(Old, Replica) of
+                       true -> Known;
+                       false -> soon(?SHORTEST_MS, Now, Known#common{session = none})
+                   end,
+            case For of
+                for_session -> begin_session(Seen, Now, X);
+                _ -> put_common(Seen, X)
+            end;
+        _ -> X
+    end.
+
+same(none, none) -> true;
+same(none, _) -> false;
+same(_, none) -> false;
+same(Old, New) ->
+    cambrian_common_archive:subject(Old) =:= cambrian_common_archive:subject(New)
+        andalso cambrian_common_archive:root(Old) =:= cambrian_common_archive:root(New).
+
+%% The next session begins within so many ms.
+soon(Ms, Now, #common{next_at = At, rand = Rand} = Common) ->
+    {Wait, Next} = rand:uniform_s(Ms, Rand),
+    Common#common{interval = ?SHORTEST_MS, next_at = min(At, Now + Wait), rand = Next}.
+
+%%% ---- time -------------------------------------------------------------------------------
+
+%% @doc When a common archive has something to do.
+-spec wakes(#exchange{}) -> [integer()].
+wakes(#exchange{common = All}) -> [At || #common{next_at = At} <- maps:values(All)].
+
+-spec tick(cambrian_exchange_state:task(), Now :: integer(), #exchange{}) -> #exchange{}.
+tick(Name, Now, #exchange{common = All} = X) ->
+    case All of
+        #{Name := #common{next_at = At} = Common} when At =< Now ->
+            Due = Common#common{session = none, next_at = Now + ?PATIENCE_MS},
+            case Common of
+                #common{is_stale = true} -> look(for_session, Due, Now, X);
+                #common{looking = for_others, looked_at = Looked} when Looked + ?LOOK_MS > Now ->
+                    put_common(Due#common{looking = for_session}, X);
+                _ -> begin_session(Due#common{looking = false}, Now, X)
+            end;
+        _ -> X
+    end.
+
+%%% ---- sessions ---------------------------------------------------------------------------
+
+begin_session(#common{replica = none} = Common, Now, X) ->
+    put_common(later(Now, Common#common{is_stale = true}), X);
+begin_session(#common{replica = Replica} = Common, Now, X) ->
+    case peer(Common, Now, X) of
+        {{_, _} = Peer, Drawn, Next} ->
+            Top = cambrian_common_archive:top(Replica),
+            Session = #session{peer = Peer, left = [Top]},
+            Begun = Drawn#common{session = Session, next_at = Now + ?PATIENCE_MS},
+            call_peer(Begun, Now, Next);
+        {none, Drawn, Next} -> put_common(later(Now, Drawn), Next)
+    end.
+
+%% Every other hint is followed, so that a node that always claims to differ does not keep this one
+%% from the others.
+peer(#common{hint = Hint, rand = Rand} = Common, Now, X) ->
+    {Turn, Drawn} = rand:uniform_s(2, Rand),
+    case Hint of
+        {_, Key} when Turn =:= 1 ->
+            case is_wanted(Key, Common, Now, X) of
+                true -> admitted(Hint, Common#common{hint = none, rand = Drawn}, Now, X);
+                false -> draw(Common#common{hint = none, rand = Drawn}, Now, X)
+            end;
+        _ -> draw(Common#common{hint = none, rand = Drawn}, Now, X)
+    end.
+
+draw(#common{rand = Rand} = Common, Now, #exchange{members = Members} = X) ->
+    IsWanted = fun(Key) -> is_wanted(Key, Common, Now, X) end,
+    {Peer, Drawn} = cambrian_members:draw(IsWanted, Now, Rand, Members),
+    admitted(Peer, Common#common{rand = Drawn}, Now, X).
+
+is_wanted(Key, #common{without = Without}, Now, #exchange{requests = Requests} = X) ->
+    Key =/= origin(X) andalso not cambrian_mesh_requests:is_avoided(Key, Now, Requests)
+        andalso cambrian_bounded_map:get(Key, Without, Now) =< Now.
+
+admitted(none, Common, _Now, X) -> {none, Common, X};
+admitted({_, Key} = Peer, Common, Now, X) ->
+    case is_source(Key, Now, X) of
+        {true, Asked} ->
+            case ask({is_any_banned, [{key, Key}]}, Now, Asked) of
+                {false, Next} -> {Peer, Common, Next};
+                {true, Next} -> {none, Common, Next}
+            end;
+        {false, Asked} -> {none, Common, Asked}
+    end.
+
+%% Only a key that has shown that it lives at its address is asked there.
+call_peer(#common{session = #session{peer = {Address, Key} = Peer}} = Common, Now, X) ->
+    #exchange{addresses = Addresses} = X,
+    Waits = soon(?SOON_MS, Now, Common#common{session = none, hint = Peer,
+                                              next_at = Now + ?SOON_MS}),
+    case cambrian_addresses:claim(Address, Key, Now, Addresses) of
+        proven -> proceed(Common, Now, X);
+        asking -> put_common(Waits, X);
+        unasked ->
+            case cambrian_presence:ask_who_lives_at(Address, Key, [], Now, X) of
+                {asked, Next} -> put_common(Waits, Next);
+                {metered, Next} -> put_common(later(Now, Common#common{session = none}), Next)
+            end;
+        refused -> put_common(later(Now, Common#common{session = none}), X)
+    end.
+
+%% The next question of a session, or its end.
+proceed(#common{session = #session{left = Left, calls = Calls, wants = Wants}} = Common, Now, X)
+  when Left =:= []; Calls >= ?CALLS; Wants >= ?WANTS ->
+    put_common(finish(Common, Now), X);
+proceed(#common{name = Name, replica = Replica, session = Session, rand = Rand} = Common, Now, X) ->
+    #session{peer = {Address, Key}, left = [Node | Left], calls = Calls} = Session,
+    {Nonce, Drawn} = rand:bytes_s(16, Rand),
+    Question = #{subject => cambrian_common_archive:subject(Replica), nonce => Nonce, node => Node,
+                 digests => cambrian_common_archive:digests(Node, Replica)},
+    Asking = Session#session{left = Left, asked = Question, calls = Calls + 1},
+    Call = #call{kind = {compare, Name}, address = Address, key = Key, at = Now},
+    cambrian_presence:call(Call, cambrian_message:compare(Question),
+                           put_common(Common#common{session = Asking, rand = Drawn}, X)).
+
+%% What is wanted is asked for now, and compared again soon. As long as nothing is found, the
+%% interval doubles, unless this is no more than bad luck.
+finish(#common{session = #session{wants = Wants}} = Common, Now) when Wants > 0 ->
+    Common#common{session = none, is_stale = true, interval = ?SHORTEST_MS,
+                  next_at = Now + ?SOON_MS};
+finish(#common{session = #session{waits = Waits, left = Left}, interval = Interval} = Common, Now) ->
+    Longer = case Waits orelse Left =/= [] of
+                 true -> ?SHORTEST_MS;
+                 false -> min(2 * Interval, ?LONGEST_MS)
+             end,
+    later(Now, Common#common{session = none, interval = Longer}).
+
+%% In the second half of the interval, so that nodes that began together drift apart.
+later(Now, #common{interval = Interval, rand = Rand} = Common) ->
+    {Share, Next} = rand:uniform_s(Rand),
+    Common#common{next_at = Now + round(Interval * (1 + Share) / 2), rand = Next}.
+
+%%% ---- answers of other nodes -------------------------------------------------------------
+
+%% @doc A question of a session was answered, or was not.
+-spec answered(cambrian_exchange_state:task(), #call{}, {ok, binary()} | {error, term()},
+               Now :: integer(), #exchange{}) -> #exchange{}.
+answered(Name, #call{address = Address, key = Key}, Result, Now, #exchange{common = All} = X) ->
+    case All of
+        #{Name := #common{session = #session{peer = {Address, Key}, asked = #{}}} = Common} ->
+            case Result of
+                {ok, Bytes} ->
+                    read(cambrian_message:read_compared(Bytes), Common, Now, X);
+                {error, _} -> put_common(later(Now, Common#common{session = none}), X)
+            end;
+        _ -> X
+    end.
+
+read({ok, none}, #common{session = Session, without = Without} = Common, Now, X) ->
+    #session{peer = {_, Key}} = Session,
+    Known = cambrian_bounded_map:put(Key, Now + ?WITHOUT_MS, Without),
+    put_common(soon(?SHORTEST_MS, Now, Common#common{session = none, without = Known}), X);
+read({ok, {differ, Bits}}, #common{session = Session, replica = Replica} = Common, Now, X) ->
+    #session{asked = #{node := {Level, _} = Node}, left = Left} = Session,
+    Below = case Level of
+                1 -> [];
+                _ -> cambrian_common_archive:children(Node, {Bits, Replica})
+            end,
+    proceed(Common#common{session = Session#session{left = Below ++ Left, asked = none}}, Now, X);
+read({ok, {elites, Key, _, _} = Answer}, Common, Now, X) ->
+    #common{session = #session{peer = {_, Key0}, asked = #{node := {Level, _}} = Question}} = Common,
+    case Level =:= 1 andalso Key =:= Key0
+        andalso may_work_on(elites, ?ANSWERS, Key, Now, X) of
+        {true, Metered} ->
+            case cambrian_message:read_elites(option(realm, Metered), Question, Answer) of
+                {ok, Entries} -> compare_entries(Entries, Common, Now, Metered);
+                {error, _} -> misled(Common, Now, Metered)
+            end;
+        {false, Metered} -> put_common(later(Now, Common#common{session = none}), Metered);
+        false -> misled(Common, Now, X)
+    end;
+read({error, malformed}, Common, Now, X) -> misled(Common, Now, X).
+
+misled(#common{session = #session{peer = {_, Key}}} = Common, Now, X) ->
+    #exchange{requests = Requests} = X,
+    Failed = X#exchange{requests = cambrian_mesh_requests:failed(Key, Now, Requests)},
+    put_common(later(Now, Common#common{session = none}), Failed).
+
+compare_entries(Entries, #common{replica = Replica} = Common, Now, X) ->
+    Wanted = cambrian_common_archive:wanted(Entries, Replica),
+    {Compared, Next} = lists:foldl(fun(Entry, {C, Y}) -> compare_entry(Entry, C, Now, Y) end,
+                                   {Common, X}, Wanted),
+    #common{session = Session} = Compared,
+    proceed(Compared#common{session = Session#session{asked = none}}, Now, Next).
+
+%% What is known of an elite already need not be asked for; a false claim of it counts.
+compare_entry({Cell, Fitness, Id} = Entry, #common{name = Name, replica = Replica} = Common, Now,
+              X) ->
+    #common{session = #session{peer = {_, Key}}} = Common,
+    case {cambrian_common_archive:place(Id, Replica), knowledge(Name, Id, Now, X)} of
+        {{ok, Cell, Measured}, _} ->
+            {Common, compare_claim(#{origin => Key, fitness => Fitness}, Measured, Now, X)};
+        {{ok, _Elsewhere, _}, _} -> {Common, misplaced(Key, Now, X)};
+        {error, {ok, Measured}} when is_float(Measured), Fitness > Measured ->
+            {Common, compare_claim(#{origin => Key, fitness => Fitness}, Measured, Now, X)};
+        {error, {ok, _}} -> {Common, X};
+        {error, error} -> want_entry(Entry, Common, Now, X)
+    end.
+
+misplaced(Key, Now, X) ->
+    {_, Next} = ask({failed, Key}, Now, X),
+    Next.
+
+want_entry(_Entry, #common{session = #session{wants = ?WANTS}} = Common, _Now, X) -> {Common, X};
+want_entry({_, _, Id} = Entry, #common{session = Session, tried = Tried} = Common, Now, X) ->
+    {Count, Until} = cambrian_bounded_map:get(Id, Tried, {0, Now}),
+    case Until =< Now of
+        true ->
+            Wait = ?AGAIN_MS bsl min(Count, ?DOUBLINGS),
+            Again = cambrian_bounded_map:put(Id, {Count + 1, Now + Wait}, Tried),
+            More = Session#session{wants = Session#session.wants + 1},
+            want(Entry, Common#common{session = More, tried = Again}, Now, X);
+        false when Count < ?LIKELY -> {Common#common{session = Session#session{waits = true}}, X};
+        false -> {Common, X}
+    end.
+
+%% A request as for an announced genotype, for the whole: the envelope has what its breeder signed.
+want({Cell, Fitness, Id}, #common{name = Name} = Common, Now, X) ->
+    #common{session = #session{peer = {Address, Key} = Peer}} = Common,
+    case ask({is_any_banned_by_user, [{genotype, Id}]}, Now, X) of
+        {true, Next} -> {Common, Next};
+        {false, Next} ->
+            Claims = #{realm => option(realm, X), task => Name, genotype => Id, origin => Key,
+                       fitness => Fitness, generation => 0, cell => Cell},
+            Request = #{id => Id, task => Name, claims => Claims, record => <<>>,
+                        addresses => [Peer], whole => true, elsewhere => true},
+            Details = #{origin => Key, fitness => Fitness, address => Address},
+            Noted = note(Id, compared, Details, Now, Next),
+            {Common, cambrian_retrieval:want(Request, Now, Noted)}
+    end.
+
+%%% ---- what was measured ------------------------------------------------------------------
+
+%% @doc A newcomer was measured. A claimed cell in which its behaviour does not lie counts against
+%% its origin, as one that cannot be evaluated does.
+-spec arrived(cambrian_exchange_state:task(), Item :: map(), cambrian_exchange_state:verdict(),
+              Now :: integer(), #exchange{}) -> #exchange{}.
+arrived(Name, Item, Verdict, Now, #exchange{common = All} = X) ->
+    case All of
+        #{Name := Common} ->
+            compare_cell(Item, Verdict, Common, Now, put_common(accepted(Item, Verdict, Common), X));
+        _ -> X
+    end.
+
+accepted(#{id := Id, signed := Record}, #{outcome := accepted}, #common{signed = Signed} = Common) ->
+    Kept = cambrian_bounded_map:put(Id, Record, byte_size(Record), Signed),
+    Common#common{is_stale = true, signed = Kept};
+accepted(_Item, _Verdict, Common) -> Common.
+
+compare_cell(#{claims := #{cell := Cell, origin := Origin}}, #{behaviour := Behaviour},
+             #common{replica = Replica}, Now, X) when Replica =/= none ->
+    case cambrian_common_archive:cell(Behaviour, Replica) of
+        Other when is_integer(Other), Other =/= Cell -> misplaced(Origin, Now, X);
+        _ -> X
+    end;
+compare_cell(_Item, _Verdict, _Common, _Now, X) -> X.
+
+%%% ---- questions of other nodes -----------------------------------------------------------
+
+%% @doc Another node asks in which parts a replica here differs from its own.
+-spec compared(cambrian_message:comparison(), From :: cambrian_transport:caller(),
+               Now :: integer(), #exchange{}) -> {cambrian_answers:reply(), #exchange{}}.
+compared(#{subject := Subject} = Question, From, Now, #exchange{common = All} = X) ->
+    Replicas = [{Common, Replica} || #common{replica = Replica} = Common <- maps:values(All),
+                                     Replica =/= none],
+    case [One || {_, Replica} = One <- Replicas,
+                 cambrian_common_archive:subject(Replica) =:= Subject] of
+        [{Common, Replica} | _] -> answer(Question, From, Common, Replica, Now, X);
+        %% the population has not told its archive yet
+        [] when length(Replicas) < map_size(All) -> {busy, X};
+        [] -> {{answer, cambrian_message:answer(none)}, X}
+    end.
+
+answer(#{node := Node, digests := Digests} = Question, From, Common, Replica, Now, X) ->
+    case cambrian_common_archive:is_node(Node, Replica)
+        andalso cambrian_common_archive:differing(Node, Digests, Replica) of
+        {ok, Bits} ->
+            Heard = heard_root(Question, Bits, From, Common, Now, X),
+            Entries = [Entry || {1, _} <- [Node],
+                                Entry <- cambrian_common_archive:entries(Node, Bits, Replica)],
+            {{answer, answer_bytes(Question, Bits, Entries, X)}, Heard};
+        _ -> {{answer, cambrian_message:answer(none)}, X}
+    end.
+
+answer_bytes(_Question, Bits, [], _X) -> cambrian_message:compared({differ, Bits});
+answer_bytes(Question, _Bits, Entries, X) ->
+    cambrian_message:elites(option(realm, X), Question, Entries, option(identity, X)).
+
+%% A caller that shows a root that is new here may have something that is lacking here.
+heard_root(#{node := Node, digests := Root}, Bits, From, #common{replica = Replica} = Common, Now,
+           X) ->
+    Looked = look_again(Common, Now, X),
+    IsNew = Bits =/= 0 andalso Node =:= cambrian_common_archive:top(Replica)
+        andalso cambrian_bounded_map:find(From, Common#common.roots) =/= {ok, Root},
+    case IsNew of
+        true ->
+            Known = map_get(Common#common.name, Looked#exchange.common),
+            follow(From, Root, Known, Now, Looked);
+        false -> Looked
+    end.
+
+follow(From, Root, #common{roots = Roots, session = Session} = Common, Now, X) ->
+    Known = Common#common{roots = cambrian_bounded_map:put(From, Root, Roots),
+                          hint = caller(From, Common, Now, X)},
+    put_common(case Session of
+                   none -> soon(?SHORTEST_MS, Now, Known);
+                   _ -> Known#common{interval = ?SHORTEST_MS}
+               end, X).
+
+caller(unknown, #common{hint = Hint}, _Now, _X) -> Hint;
+caller(From, #common{hint = Hint}, Now, #exchange{members = Members}) ->
+    case cambrian_members:at(From, Now, Members) of
+        {ok, Key} -> {From, Key};
+        none -> Hint
+    end.
+
+%% Others compare what the population had a while ago; it is asked again if it may have changed.
+look_again(#common{is_stale = true, looking = false, looked_at = At} = Common, Now, X)
+  when At =:= never; At + ?LOOK_MS =< Now ->
+    look(for_others, Common, Now, X);
+look_again(_Common, _Now, X) -> X.
+
+%% @doc The elite of this id, to be given to others.
+-spec find(cambrian_genotype:id(), #exchange{}) -> {ok, #held{}} | error.
+find(Id, #exchange{common = All} = X) ->
+    Found = [{Name, Genotype, Fitness, Signed}
+             || {Name, #common{replica = Replica, signed = Signed}} <- lists:sort(maps:to_list(All)),
+                Replica =/= none,
+                {ok, Genotype, Fitness} <- [cambrian_common_archive:find(Id, Replica)]],
+    case Found of
+        [{Name, Genotype, Fitness, Signed} | _] ->
+            Elite = #{champion => Genotype, fitness => Fitness},
+            Known = case cambrian_bounded_map:find(Id, Signed) of
+                        {ok, Record} -> Elite#{signed => Record};
+                        error -> Elite
+                    end,
+            {ok, held_here(Name, Known, X)};
+        [] -> error
+    end.
