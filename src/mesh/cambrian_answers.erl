@@ -1,6 +1,7 @@
 %% @private
-%% How an exchange answers the calls of other nodes: which key lives here, the genotype that they ask
-%% for, as a difference if that is shorter than the whole, and how a common archive differs here.
+%% How an exchange answers the calls of other nodes: which key lives here, the genotype that they
+%% ask for, as a difference if that is shorter than the whole, and how a common archive differs
+%% here.
 -module(cambrian_answers).
 
 -export([asked/4, made/4]).
@@ -46,7 +47,7 @@ reply({ok, {who, Nonce}}, _From, _Now, #exchange{options = Options} = X) ->
     #{realm := Realm, address := Address, identity := Identity} = Options,
     {{answer, cambrian_message:lives(Realm, Address, Nonce, Identity)}, X};
 reply({ok, {compare, Question}}, From, Now, X) ->
-    cambrian_anti_entropy:compared(Question, From, Now, X);
+    cambrian_commons:compared(Question, From, Now, X);
 reply({ok, {Id, Bases}}, _From, Now, X) -> give(allowed(find(Id, X), Now, X), Bases, Now, X);
 reply(_, _From, _Now, X) -> nothing(X).
 

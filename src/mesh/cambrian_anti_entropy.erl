@@ -10,18 +10,17 @@
 %% depend on the number of nodes: it calls one, and on average one calls it.
 -module(cambrian_anti_entropy).
 
--export([join/3, leave/2, worked/3, banned/1, archived/4, tick/3, wakes/1]).
--export([compared/4, find/2, answered/5, arrived/5]).
+-export([archived/4, tick/3, wakes/1, answered/5]).
 
--import(cambrian_exchange_state, [ask/3, effect/2, note/5, option/2, origin/1, random/1]).
--import(cambrian_holdings, [held_here/3, knowledge/4]).
--import(cambrian_allowances, [compare_claim/4, is_source/3, may_work_on/5]).
+-import(cambrian_exchange_state, [ask/3, note/5, option/2, origin/1, rejected/2]).
+-import(cambrian_holdings, [knowledge/4]).
+-import(cambrian_allowances, [compare_claim/4, is_source/3]).
+-import(cambrian_commons, [look/4, misplaced/3, put_common/2, soon/3]).
 
 -include("cambrian_exchange.hrl").
 
-%% Between two comparisons with other nodes: at least so long, twice as long after each that found
-%% nothing, and never longer than that. After one that found something, the next comes soon.
--define(SHORTEST_MS, 5_000).
+%% Between two comparisons with other nodes: `SHORTEST_MS', twice as long after each that found
+%% nothing, and never longer than this. After one that found something, the next comes soon.
 -define(LONGEST_MS, 60_000).
 -define(SOON_MS, 1_000).
 %% A session ends with so many elites to ask for, as many as an origin may have waiting, and after
@@ -30,8 +29,6 @@
 -define(CALLS, 256).
 %% A session, or a population that is asked for its archive, has so long.
 -define(PATIENCE_MS, 60_000).
-%% A population is asked for its archive at most so often because others ask for it.
--define(LOOK_MS, 5_000).
 %% An elite that was asked for is not asked for again so soon, and twice as long after each time.
 -define(AGAIN_MS, 10_000).
 -define(DOUBLINGS, 6).
@@ -39,57 +36,6 @@
 -define(LIKELY, 4).
 %% A node without a replica of the subject is not asked again so soon.
 -define(WITHOUT_MS, 60_000).
-%% How many answers are verified in a second: of keys that have earned their place, of other keys
-%% that are known here, and of all other keys together.
--define(ANSWERS, #{earned => 200, known => 50, fresh => 20}).
-
-%%% ---- the population here ----------------------------------------------------------------
-
-%% @doc A population of this task is here, maybe again after a crash.
--spec join(cambrian_exchange_state:task(), Now :: integer(), #exchange{}) -> #exchange{}.
-join(Name, Now, #exchange{options = #{archive := true}, common = All} = X) ->
-    case All of
-        #{Name := Common} ->
-            %% it may have lost what it measured last
-            look(for_others, Common, Now, X#exchange{known = cambrian_bounded_map:new(4096)});
-        _ ->
-            {Rand, Next} = random(X),
-            {First, Drawn} = rand:uniform_s(?SHORTEST_MS, Rand),
-            Common = #common{name = Name, next_at = Now + First, interval = ?SHORTEST_MS,
-                             rand = Drawn},
-            look(for_others, Common, Now, Next)
-    end;
-join(_Name, _Now, X) -> X.
-
--spec leave(cambrian_exchange_state:task(), #exchange{}) -> #exchange{}.
-leave(Name, #exchange{common = All} = X) -> X#exchange{common = maps:remove(Name, All)}.
-
-%% @doc The population has evaluated a generation, so its archive may have changed.
--spec worked(cambrian_exchange_state:task(), cambrian_standing:worked(), #exchange{}) ->
-          #exchange{}.
-worked(Name, #{work := Work}, X) when Work > 0 -> stale(Name, X);
-worked(_Name, _Work, X) -> X.
-
-stale(Name, #exchange{common = All} = X) ->
-    case All of
-        #{Name := Common} -> put_common(Common#common{is_stale = true}, X);
-        _ -> X
-    end.
-
-%% @doc Something was banned: the populations purge their archives.
--spec banned(#exchange{}) -> #exchange{}.
-banned(#exchange{common = All} = X) when map_size(All) =:= 0 -> X;
-banned(#exchange{common = All} = X) ->
-    %% other nodes may send again what is not here any more
-    lists:foldl(fun stale/2, X#exchange{known = cambrian_bounded_map:new(4096)}, maps:keys(All)).
-
-put_common(#common{name = Name} = Common, #exchange{common = All} = X) ->
-    X#exchange{common = All#{Name => Common}}.
-
-%% Asks the population for its archive.
-look(For, #common{name = Name} = Common, Now, X) ->
-    Looking = Common#common{is_stale = false, looking = For, looked_at = Now},
-    effect({archive, Name}, put_common(Looking, X)).
 
 %% @doc The archive of the population; `none' if it has none, or is gone.
 -spec archived(cambrian_exchange_state:task(), none | cambrian_common_archive:replica(),
@@ -116,11 +62,6 @@ same(Old, New) ->
     cambrian_common_archive:subject(Old) =:= cambrian_common_archive:subject(New)
         andalso cambrian_common_archive:root(Old) =:= cambrian_common_archive:root(New).
 
-%% The next session begins within so many ms.
-soon(Ms, Now, #common{next_at = At, rand = Rand} = Common) ->
-    {Wait, Next} = rand:uniform_s(Ms, Rand),
-    Common#common{interval = ?SHORTEST_MS, next_at = min(At, Now + Wait), rand = Next}.
-
 %%% ---- time -------------------------------------------------------------------------------
 
 %% @doc When a common archive has something to do.
@@ -134,7 +75,8 @@ tick(Name, Now, #exchange{common = All} = X) ->
             Due = Common#common{session = none, next_at = Now + ?PATIENCE_MS},
             case Common of
                 #common{is_stale = true} -> look(for_session, Due, Now, X);
-                #common{looking = for_others, looked_at = Looked} when Looked + ?LOOK_MS > Now ->
+                #common{looking = for_others, looked_at = Looked}
+                  when Looked + ?PATIENCE_MS > Now ->
                     put_common(Due#common{looking = for_session}, X);
                 _ -> begin_session(Due#common{looking = false}, Now, X)
             end;
@@ -144,7 +86,8 @@ tick(Name, Now, #exchange{common = All} = X) ->
 %%% ---- sessions ---------------------------------------------------------------------------
 
 begin_session(#common{replica = none} = Common, Now, X) ->
-    put_common(later(Now, Common#common{is_stale = true}), X);
+    Seldom = Common#common{is_stale = true, interval = ?LONGEST_MS},
+    put_common(later(Now, Seldom), X);
 begin_session(#common{replica = Replica} = Common, Now, X) ->
     case peer(Common, Now, X) of
         {{_, _} = Peer, Drawn, Next} ->
@@ -223,7 +166,8 @@ proceed(#common{name = Name, replica = Replica, session = Session, rand = Rand} 
 finish(#common{session = #session{wants = Wants}} = Common, Now) when Wants > 0 ->
     Common#common{session = none, is_stale = true, interval = ?SHORTEST_MS,
                   next_at = Now + ?SOON_MS};
-finish(#common{session = #session{waits = Waits, left = Left}, interval = Interval} = Common, Now) ->
+finish(#common{session = Session, interval = Interval} = Common, Now) ->
+    #session{waits = Waits, left = Left} = Session,
     Longer = case Waits orelse Left =/= [] of
                  true -> ?SHORTEST_MS;
                  false -> min(2 * Interval, ?LONGEST_MS)
@@ -261,20 +205,40 @@ read({ok, {differ, Bits}}, #common{session = Session, replica = Replica} = Commo
                 1 -> [];
                 _ -> cambrian_common_archive:children(Node, {Bits, Replica})
             end,
-    proceed(Common#common{session = Session#session{left = Below ++ Left, asked = none}}, Now, X);
-read({ok, {elites, Key, _, _} = Answer}, Common, Now, X) ->
-    #common{session = #session{peer = {_, Key0}, asked = #{node := {Level, _}} = Question}} = Common,
-    case Level =:= 1 andalso Key =:= Key0
-        andalso may_work_on(elites, ?ANSWERS, Key, Now, X) of
-        {true, Metered} ->
-            case cambrian_message:read_elites(option(realm, Metered), Question, Answer) of
-                {ok, Entries} -> compare_entries(Entries, Common, Now, Metered);
-                {error, _} -> misled(Common, Now, Metered)
-            end;
-        {false, Metered} -> put_common(later(Now, Common#common{session = none}), Metered);
-        false -> misled(Common, Now, X)
+    %% a session that ends early leaves other parts to the next
+    {Nth, Drawn} = rand:uniform_s(length(Below) + 1, Common#common.rand),
+    {Later, First} = lists:split(Nth - 1, Below),
+    Next = Session#session{left = First ++ Later ++ Left, asked = none},
+    proceed(Common#common{session = Next, rand = Drawn}, Now, X);
+read({ok, {elites, _, _, _} = Answer}, Common, Now, X) ->
+    #common{session = #session{peer = {_, Key}, asked = Question}} = Common,
+    #{node := {Level, _}} = Question,
+    case cambrian_message:read_elites(option(realm, X), Question, Answer) of
+        {ok, #{origin := Key} = Claims, Entries, Verify} when Level =:= 1 ->
+            admit(Claims, Entries, Verify, Common, Now, X);
+        _ -> misled(Common, Now, X)
     end;
 read({error, malformed}, Common, Now, X) -> misled(Common, Now, X).
+
+%% What another node claims of elites is admitted as an announcement is.
+admit(Claims, Entries, Verify, #common{name = Name, session = Session} = Common, Now, X) ->
+    %% stands for the genotype that other claims name
+    Hash = crypto:hash(sha256, term_to_binary(Entries)),
+    Prove = fun() ->
+                case Verify() of
+                    true -> {ok, Entries, Hash};
+                    false -> {error, bad_signature}
+                end
+            end,
+    Named = Claims#{task => Name, genotype => Hash, fitness => 0.0, generation => 0},
+    Ask = cambrian_announcements:ask_for_admission(0, Now),
+    case cambrian_admission:claims(Named, Prove, option(once, X), Ask, X) of
+        {{ok, Entries}, Next} -> compare_entries(Entries, Common, Now, Next);
+        {{error, bad_signature}, Next} -> misled(Common, Now, rejected(bad_signature, Next));
+        {{error, Reason}, Next} ->
+            Waits = Common#common{session = Session#session{left = [], waits = true}},
+            put_common(finish(Waits, Now), rejected(Reason, Next))
+    end.
 
 misled(#common{session = #session{peer = {_, Key}}} = Common, Now, X) ->
     #exchange{requests = Requests} = X,
@@ -301,10 +265,6 @@ compare_entry({Cell, Fitness, Id} = Entry, #common{name = Name, replica = Replic
         {error, {ok, _}} -> {Common, X};
         {error, error} -> want_entry(Entry, Common, Now, X)
     end.
-
-misplaced(Key, Now, X) ->
-    {_, Next} = ask({failed, Key}, Now, X),
-    Next.
 
 want_entry(_Entry, #common{session = #session{wants = ?WANTS}} = Common, _Now, X) -> {Common, X};
 want_entry({_, _, Id} = Entry, #common{session = Session, tried = Tried} = Common, Now, X) ->
@@ -334,111 +294,3 @@ want({Cell, Fitness, Id}, #common{name = Name} = Common, Now, X) ->
             {Common, cambrian_retrieval:want(Request, Now, Noted)}
     end.
 
-%%% ---- what was measured ------------------------------------------------------------------
-
-%% @doc A newcomer was measured. A claimed cell in which its behaviour does not lie counts against
-%% its origin, as one that cannot be evaluated does.
--spec arrived(cambrian_exchange_state:task(), Item :: map(), cambrian_exchange_state:verdict(),
-              Now :: integer(), #exchange{}) -> #exchange{}.
-arrived(Name, Item, Verdict, Now, #exchange{common = All} = X) ->
-    case All of
-        #{Name := Common} ->
-            compare_cell(Item, Verdict, Common, Now, put_common(accepted(Item, Verdict, Common), X));
-        _ -> X
-    end.
-
-accepted(#{id := Id, signed := Record}, #{outcome := accepted}, #common{signed = Signed} = Common) ->
-    Kept = cambrian_bounded_map:put(Id, Record, byte_size(Record), Signed),
-    Common#common{is_stale = true, signed = Kept};
-accepted(_Item, _Verdict, Common) -> Common.
-
-compare_cell(#{claims := #{cell := Cell, origin := Origin}}, #{behaviour := Behaviour},
-             #common{replica = Replica}, Now, X) when Replica =/= none ->
-    case cambrian_common_archive:cell(Behaviour, Replica) of
-        Other when is_integer(Other), Other =/= Cell -> misplaced(Origin, Now, X);
-        _ -> X
-    end;
-compare_cell(_Item, _Verdict, _Common, _Now, X) -> X.
-
-%%% ---- questions of other nodes -----------------------------------------------------------
-
-%% @doc Another node asks in which parts a replica here differs from its own.
--spec compared(cambrian_message:comparison(), From :: cambrian_transport:caller(),
-               Now :: integer(), #exchange{}) -> {cambrian_answers:reply(), #exchange{}}.
-compared(#{subject := Subject} = Question, From, Now, #exchange{common = All} = X) ->
-    Replicas = [{Common, Replica} || #common{replica = Replica} = Common <- maps:values(All),
-                                     Replica =/= none],
-    case [One || {_, Replica} = One <- Replicas,
-                 cambrian_common_archive:subject(Replica) =:= Subject] of
-        [{Common, Replica} | _] -> answer(Question, From, Common, Replica, Now, X);
-        %% the population has not told its archive yet
-        [] when length(Replicas) < map_size(All) -> {busy, X};
-        [] -> {{answer, cambrian_message:answer(none)}, X}
-    end.
-
-answer(#{node := Node, digests := Digests} = Question, From, Common, Replica, Now, X) ->
-    case cambrian_common_archive:is_node(Node, Replica)
-        andalso cambrian_common_archive:differing(Node, Digests, Replica) of
-        {ok, Bits} ->
-            Heard = heard_root(Question, Bits, From, Common, Now, X),
-            Entries = [Entry || {1, _} <- [Node],
-                                Entry <- cambrian_common_archive:entries(Node, Bits, Replica)],
-            {{answer, answer_bytes(Question, Bits, Entries, X)}, Heard};
-        _ -> {{answer, cambrian_message:answer(none)}, X}
-    end.
-
-answer_bytes(_Question, Bits, [], _X) -> cambrian_message:compared({differ, Bits});
-answer_bytes(Question, _Bits, Entries, X) ->
-    cambrian_message:elites(option(realm, X), Question, Entries, option(identity, X)).
-
-%% A caller that shows a root that is new here may have something that is lacking here.
-heard_root(#{node := Node, digests := Root}, Bits, From, #common{replica = Replica} = Common, Now,
-           X) ->
-    Looked = look_again(Common, Now, X),
-    IsNew = Bits =/= 0 andalso Node =:= cambrian_common_archive:top(Replica)
-        andalso cambrian_bounded_map:find(From, Common#common.roots) =/= {ok, Root},
-    case IsNew of
-        true ->
-            Known = map_get(Common#common.name, Looked#exchange.common),
-            follow(From, Root, Known, Now, Looked);
-        false -> Looked
-    end.
-
-follow(From, Root, #common{roots = Roots, session = Session} = Common, Now, X) ->
-    Known = Common#common{roots = cambrian_bounded_map:put(From, Root, Roots),
-                          hint = caller(From, Common, Now, X)},
-    put_common(case Session of
-                   none -> soon(?SHORTEST_MS, Now, Known);
-                   _ -> Known#common{interval = ?SHORTEST_MS}
-               end, X).
-
-caller(unknown, #common{hint = Hint}, _Now, _X) -> Hint;
-caller(From, #common{hint = Hint}, Now, #exchange{members = Members}) ->
-    case cambrian_members:at(From, Now, Members) of
-        {ok, Key} -> {From, Key};
-        none -> Hint
-    end.
-
-%% Others compare what the population had a while ago; it is asked again if it may have changed.
-look_again(#common{is_stale = true, looking = false, looked_at = At} = Common, Now, X)
-  when At =:= never; At + ?LOOK_MS =< Now ->
-    look(for_others, Common, Now, X);
-look_again(_Common, _Now, X) -> X.
-
-%% @doc The elite of this id, to be given to others.
--spec find(cambrian_genotype:id(), #exchange{}) -> {ok, #held{}} | error.
-find(Id, #exchange{common = All} = X) ->
-    Found = [{Name, Genotype, Fitness, Signed}
-             || {Name, #common{replica = Replica, signed = Signed}} <- lists:sort(maps:to_list(All)),
-                Replica =/= none,
-                {ok, Genotype, Fitness} <- [cambrian_common_archive:find(Id, Replica)]],
-    case Found of
-        [{Name, Genotype, Fitness, Signed} | _] ->
-            Elite = #{champion => Genotype, fitness => Fitness},
-            Known = case cambrian_bounded_map:find(Id, Signed) of
-                        {ok, Record} -> Elite#{signed => Record};
-                        error -> Elite
-                    end,
-            {ok, held_here(Name, Known, X)};
-        [] -> error
-    end.

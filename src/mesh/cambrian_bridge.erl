@@ -36,7 +36,8 @@
                      evaluation_share => number(), cost_bound => number(),
                      migration_policy => cambrian_population:migration(),
                      migration_interval => pos_integer(),
-                     topology => cambrian_members:topology(), purge => boolean()}.
+                     topology => cambrian_members:topology(), common_archive => boolean(),
+                     purge => boolean()}.
 %% `realm', of at most 255 bytes, says which nodes may meet; the empty name is a realm like any
 %% other. `populations' are those that take part, or `all' of this node. The bridge logs the name of
 %% a population that is not there yet, shows it in {@link status/0}, and takes the population in
@@ -58,6 +59,11 @@
 %% populations run: an origin of which a population here took something in has one such share, and
 %% all other keys share one. What would cost more than `cost_bound' (8) times the median of a
 %% population's own genotypes is not evaluated (`too_costly').
+%%
+%% With `common_archive => true' (default `false') the nodes of the realm that have this option hold
+%% the archive of a task in common: each population with `search => map_elites', and with the same
+%% bounds, partition and cells, takes in the elites of the others that beat its own by what is
+%% measured here. The task must give the same fitness and behaviour each time and everywhere.
 %%
 %% What is banned in the realm leaves the populations, and so does all that carries its genes
 %% ({@link cambrian_population:purge/2}). With `purge => false' the populations keep it, and the
@@ -90,10 +96,10 @@
 
 -type story() :: [#{time := integer(), step := atom(), realm := binary(), atom() => term()}].
 %% What happened to a genotype here, the first step first; `time' is in ms since 1970. The steps are
-%% `announced', `asked', `not_delivered', `received', `not_a_source' (the topology takes nothing of
-%% its origin), `dropped' (too many waited), `offered' (to a population), `busy', `banned' (while it
-%% waited or was held here), `judged', `published' and `refused'. A step with an `origin' has its
-%% `name', too.
+%% `announced', `compared' (an elite of another node's archive that is lacking here), `asked',
+%% `not_delivered', `received', `not_a_source' (the topology takes nothing of its origin), `dropped'
+%% (too many waited), `offered' (to a population), `busy', `banned' (while it waited or was held
+%% here), `judged', `published' and `refused'. A step with an `origin' has its `name', too.
 %%
 %% `judged' has the `task', the `outcome', its breeder's `generation', the fitness `claimed', the
 %% `fitness' that was measured and the `work' of that, or, if it was `too_costly', its `cost', the

@@ -5,8 +5,8 @@
 %% measured the same elites are equal ({@link cambrian_archive}).
 %%
 %% The lowest level has the digest of each cell. Each digest above is of 32 below it, up to a single
-%% one at the top, the root. A digest only helps to choose what to ask for: nothing enters an archive
-%% by it.
+%% one at the top, the root. A digest only helps to choose what to ask for: nothing enters an
+%% archive by it.
 %%
 %% A value without process or clock. `cambrian_anti_entropy' decides with whom to compare it.
 -module(cambrian_common_archive).
@@ -67,7 +67,8 @@ lowest(Cells, Elites) ->
 levels(<<_:?DIGEST/binary>> = Root) -> [Root];
 levels(Level) -> [Level | levels(<< <<(digest(Part))/binary>> || Part <- parts(Level) >>)].
 
-parts(<<Part:(?FAN_OUT * ?DIGEST)/binary, Rest/binary>>) when Rest =/= <<>> -> [Part | parts(Rest)];
+parts(<<Part:(?FAN_OUT * ?DIGEST)/binary, Rest/binary>>) when Rest =/= <<>> ->
+    [Part | parts(Rest)];
 parts(Last) -> [Last].
 
 digest(Bytes) ->
@@ -92,7 +93,8 @@ top(#replica{levels = Levels}) -> {tuple_size(Levels), 0}.
 size(#replica{elites = Elites}) -> map_size(Elites).
 
 %% @doc The elite of this id, with its fitness.
--spec find(cambrian_genotype:id(), replica()) -> {ok, cambrian_genotype:genotype(), float()} | error.
+-spec find(cambrian_genotype:id(), replica()) ->
+          {ok, cambrian_genotype:genotype(), float()} | error.
 find(Id, #replica{places = Places, elites = Elites}) ->
     case Places of
         #{Id := Cell} ->
@@ -170,4 +172,4 @@ wanted(Entries, #replica{elites = Elites, cells = Cells}) ->
               beats({Fitness, Id}, maps:get(Cell, Elites, none))].
 
 beats(_, none) -> true;
-beats(Theirs, {Fitness, Id, _}) -> cambrian_holdings:is_better(Theirs, {Fitness, Id}).
+beats({A, Id}, {B, Other, _}) -> A > B orelse A == B andalso Id < Other.

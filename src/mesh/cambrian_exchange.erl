@@ -53,8 +53,8 @@
 %%                              judged, rejected, node_up or not_published
 
 -export([new/1, set_clock/2]).
--export([join/3, leave/3, bred/4, picked/4, archived/4, publish/5, worked/4, judged/4, heard/3, asked/4, made/4,
-         answered/4, amend/3, banned/3, renamed/4, subscribed/3, tick/2]).
+-export([join/3, leave/3, bred/4, picked/4, archived/4, publish/5, worked/4, judged/4, heard/3,
+         asked/4, made/4, answered/4, amend/3, banned/3, renamed/4, subscribed/3, tick/2]).
 -export([wake/1, best/1, members/2, story/2, stories/1, origin/1, trust/1]).
 -export_type([exchange/0, options/0, best/0]).
 
@@ -78,7 +78,7 @@
                      interval => non_neg_integer(), budget => pos_integer(), share => number(),
                      policy => cambrian_population:migration(),
                      migration_interval => pos_integer(),
-                     topology => cambrian_members:topology(), archive => boolean(),
+                     topology => cambrian_members:topology(), common_archive => boolean(),
                      once => cambrian_admission:once()}.
 %% `fitness' is as it was measured here, `origin' the breeder by the signed record.
 -type best() :: #{genotype := cambrian_genotype:genotype(), fitness := float(),
@@ -91,7 +91,8 @@
 
 -define(DEFAULTS, #{grant => undefined, publish => true, threshold => 0.99, interval => 1000,
                     budget => 8, share => 0.1, policy => champion, migration_interval => 10_000,
-                    topology => all, archive => false, once => fun(_Key, Fun) -> Fun() end}).
+                    topology => all, common_archive => false,
+                    once => fun(_Key, Fun) -> Fun() end}).
 
 %%% ---- beginning --------------------------------------------------------------------------
 
@@ -130,7 +131,7 @@ join(Name, Now, #exchange{tasks = Tasks} = X) ->
                      {Rand, Next} = random(X),
                      put_task(new_task(Name, Rand, Now, X), Next)
              end,
-    take_effects(cambrian_anti_entropy:join(Name, Now, Joined)).
+    take_effects(cambrian_commons:join(Name, Now, Joined)).
 
 new_task(Name, Rand, Now, X) ->
     #task{name = Name, trickle = cambrian_trickle:new(?TRICKLE, Rand, Now),
@@ -148,7 +149,7 @@ leave(Name, _Now, #exchange{tasks = Tasks} = X) ->
         #{Name := Task} ->
             Left = Task#task{present = false, quarantine = cambrian_fair_queue:new(),
                              offered = #{}},
-            take_effects(cambrian_anti_entropy:leave(Name, put_task(Left, X)));
+            take_effects(cambrian_commons:leave(Name, put_task(Left, X)));
         _ -> take_effects(X)
     end.
 
@@ -278,7 +279,7 @@ banned(#{keys := Keys, genotypes := Ids} = Banned, Now, X) ->
                              known = known_without(Banned, X),
                              requests = cambrian_mesh_requests:without(IsItem, Requests)},
     Clean = fun(Name, Y) -> task_without(task(Name, Y), IsHeld, IsItem, Now, Y) end,
-    take_effects(cambrian_anti_entropy:banned(lists:foldl(Clean, Without, task_names(X)))).
+    take_effects(cambrian_commons:banned(lists:foldl(Clean, Without, task_names(X)))).
 
 note_banned(Ids, Now, X) ->
     lists:foldl(fun(Id, Y) -> note(Id, banned, #{}, Now, Y) end, X, Ids).

@@ -148,4 +148,6 @@
 %% All nodes together publish one improvement of a task in so many ms for each node, so that what a
 %% node hears of a task does not grow with the number of nodes.
 -define(PACE_MS, 20).
+%% Two replicas of a common archive are compared no sooner.
+-define(SHORTEST_MS, 5_000).
 -define(TRICKLE, #{shortest => 4_000, longest => 900_000, redundancy => 1}).

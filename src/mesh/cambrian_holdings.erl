@@ -97,8 +97,22 @@ find(Id, #exchange{held = Held, tasks = Tasks} = X) ->
         [] ->
             case cambrian_bounded_map:find(Id, Held) of
                 {ok, _} = Found -> Found;
-                error -> cambrian_anti_entropy:find(Id, X)
+                error -> find_elite(Id, X)
             end
+    end.
+
+%% In the common archives.
+find_elite(Id, #exchange{common = Commons} = X) ->
+    Found = [{Name, Signed, #{champion => Genotype, fitness => Fitness}}
+             || {Name, #common{replica = Replica, signed = Signed}}
+                    <- lists:sort(maps:to_list(Commons)),
+                Replica =/= none,
+                {ok, Genotype, Fitness} <- [cambrian_common_archive:find(Id, Replica)]],
+    case Found of
+        [{Name, Signed, Elite} | _] ->
+            Record = cambrian_bounded_map:get(Id, Signed, undefined),
+            {ok, held_here(Name, Elite#{signed => Record}, X)};
+        [] -> error
     end.
 
 %% @doc Finds the base of a difference.

@@ -39,6 +39,10 @@
 %% `differ' has the digests that differ, as bits; `elites' what the answerer has in cells that do.
 -type compared() :: none | {differ, Bits :: non_neg_integer()}
                   | {elites, cambrian_identity:key(), Body :: binary(), Signature :: binary()}.
+%% What a realm needs to know of whoever claims something.
+-type claims() :: #{sequence := non_neg_integer(), time := non_neg_integer(),
+                    grant := undefined | binary(), realm => binary(),
+                    origin => cambrian_identity:key()}.
 
 -define(VERSION, 1).
 -define(NEWS, 1).
@@ -236,12 +240,14 @@ compare(#{subject := Subject, nonce := Nonce, node := {Level, Index}, digests :=
 -spec compared({differ, Bits :: non_neg_integer()}) -> binary().
 compared({differ, Bits}) -> pack([?COMPARE, Bits]).
 
-%% @doc The elites in cells that differ, signed for whoever drew the nonce: a claim like that of an
-%% envelope.
--spec elites(Realm :: binary(), comparison(), [cambrian_common_archive:entry()],
+%% @doc The elites in cells that differ, signed for whoever drew the nonce. They are claims like
+%% those of an envelope.
+-spec elites(Realm :: binary(), comparison(), {claims(), [cambrian_common_archive:entry()]},
              cambrian_identity:identity()) -> binary().
-elites(Realm, Comparison, Entries, #{key := Key, secret := Secret}) ->
-    Body = pack([[Cell, Fitness, Id] || {Cell, Fitness, Id} <- Entries]),
+elites(Realm, Comparison, {Claims, Entries}, #{key := Key, secret := Secret}) ->
+    #{sequence := Sequence, time := Time, grant := Grant} = Claims,
+    Body = pack([Sequence, Time, optional(Grant),
+                 [[Cell, Fitness, Id] || {Cell, Fitness, Id} <- Entries]]),
     Signature = crypto:sign(eddsa, none, said(Realm, Comparison, Body), [Secret(), ed25519]),
     pack([?ELITES, Key, Body, Signature]).
 
@@ -260,21 +266,27 @@ read_compared(Bytes) when byte_size(Bytes) =< ?MAX_COMPARED ->
     end;
 read_compared(_) -> {error, malformed}.
 
-%% @doc The entries of `elites', if their signature is genuine.
+%% @doc Reads what `elites' claims. The fun verifies who signed it.
 -spec read_elites(Realm :: binary(), comparison(), compared()) ->
-          {ok, [cambrian_common_archive:entry()]} | {error, malformed | bad_signature}.
+          {ok, claims(), [cambrian_common_archive:entry()], Verify :: fun(() -> boolean())}
+        | {error, malformed}.
 read_elites(Realm, Comparison, {elites, Key, Body, Signature}) ->
-    case is_signed(said(Realm, Comparison, Body), Signature, Key) of
-        true -> read_entries(unpack(Body));
-        false -> {error, bad_signature}
+    case unpack(Body) of
+        {ok, [Sequence, Time, Grant, Entries]}
+          when is_integer(Sequence), Sequence >= 0, is_integer(Time), Time >= 0,
+               Grant =:= nil orelse is_binary(Grant) andalso byte_size(Grant) =< 1024,
+               is_list(Entries), length(Entries) =< ?MAX_BELOW ->
+            case lists:all(fun is_entry/1, Entries) of
+                true ->
+                    Shown = case Grant of nil -> undefined; _ -> Grant end,
+                    {ok, #{realm => Realm, origin => Key, sequence => Sequence, time => Time,
+                           grant => Shown},
+                     [list_to_tuple(Entry) || Entry <- Entries],
+                     fun() -> is_signed(said(Realm, Comparison, Body), Signature, Key) end};
+                false -> {error, malformed}
+            end;
+        _ -> {error, malformed}
     end.
-
-read_entries({ok, Entries}) when is_list(Entries), length(Entries) =< ?MAX_BELOW ->
-    case lists:all(fun is_entry/1, Entries) of
-        true -> {ok, [list_to_tuple(Entry) || Entry <- Entries]};
-        false -> {error, malformed}
-    end;
-read_entries(_) -> {error, malformed}.
 
 is_entry([Cell, Fitness, <<_:32/binary>>]) ->
     is_integer(Cell) andalso Cell >= 0 andalso is_float(Fitness);

@@ -140,8 +140,8 @@ admit_all(Admit, All, Evaluated, Newcomers) ->
 
 %% @doc Judges the newcomers from the mesh that were measured since the last call; `none' if there
 %% are none. Each generation admits at most a tenth of the population's size, so that many newcomers
-%% do not take all places. Only newcomers that are better than the champion come beyond that, and
-%% those of an archive, which do not take the places of others.
+%% do not take all places. Beyond that come only newcomers that are better than the champion, and the
+%% elites of an archive that is held in common.
 -spec admit_mesh(Evaluated :: reference(), Population :: reference(),
                  IsBest :: fun((float()) -> boolean()), newcomers()) ->
           {[verdict()], Evaluated :: reference(), newcomers()} | none.
@@ -149,14 +149,16 @@ admit_mesh(Evaluated, Population, IsBest, #newcomers{mesh = Mesh} = Newcomers) -
     case cambrian_mesh_newcomers:take_measured(Mesh) of
         {[], _} -> none;
         {Found, Next} ->
-            Most = most_admitted(cambrian_nif:population_parameters(Population)),
-            Admit = fun(One, Before, N) -> admit_mesh(One, Before, Most, IsBest, N) end,
+            Parameters = cambrian_nif:population_parameters(Population),
+            Admit = fun({Newcomer, _, _} = One, Before, N) ->
+                        admit_mesh(One, Before, most_admitted(Newcomer, Parameters), IsBest, N)
+                    end,
             admit_all(Admit, Found, Evaluated, Newcomers#newcomers{mesh = Next})
     end.
 
-%% In an archive a newcomer takes nothing but its own cell.
-most_admitted(#{search := map_elites}) -> infinity;
-most_admitted(#{population := Size}) -> max(1, Size div ?SIZE_PER_ADMITTED).
+%% In an archive that is held in common, a newcomer takes nothing but its own cell.
+most_admitted(#{from := #{common := true}}, #{search := map_elites}) -> infinity;
+most_admitted(_Newcomer, #{population := Size}) -> max(1, Size div ?SIZE_PER_ADMITTED).
 
 admit_mesh({Newcomer, Outcome, Work} = One, Evaluated, Most, IsBest, Newcomers) ->
     #newcomers{admitted = Admitted} = Newcomers,

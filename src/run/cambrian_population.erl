@@ -144,10 +144,12 @@
 
 -type event() :: {generation, stats()} | {champion, champion()} | {finished, result()}
                %% a genotype from elsewhere was judged; `fitness' is missing where the evaluation
-               %% failed. `work' is what the evaluation cost, in units of work. For `too_costly',
-               %% `cost' is what its network would cost a tick, `bound' the most that it may, and
-               %% `median' that of the population's own
+               %% failed, and `behaviour' is there in a search with an archive. `work' is what the
+               %% evaluation cost, in units of work. For `too_costly', `cost' is what its network
+               %% would cost a tick, `bound' the most that it may, and `median' that of the
+               %% population's own
                | {received, #{id := cambrian_genotype:id(), from := term(), fitness => float(),
+                              behaviour => [float()],
                               generation := non_neg_integer(), work => non_neg_integer(),
                               cost => non_neg_integer(), median => non_neg_integer(),
                               bound => number(),
