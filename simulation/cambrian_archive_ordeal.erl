@@ -59,10 +59,12 @@ run(#{nodes := Nodes} = Options) ->
     Calm = for(?CALM_MS, World),
     Quiet = for(?QUIET_MS, Calm),
     Cost = (compared(Quiet) - compared(Calm)) / length(cambrian_world:honest(Quiet)),
-    Elites = cambrian_archive:elites(archive(hd(cambrian_world:honest(Quiet)), Quiet)),
+    %% a liar may have shown an elite that is one
+    {_, Last} = agree(?LOOKS, Quiet),
+    Elites = cambrian_archive:elites(archive(hd(cambrian_world:honest(Last)), Last)),
     #{agreed_ms => Agreed, apart => length(ids(Apart)), elites => length(Elites),
-      shared => accepted(Quiet), lies => lies(Quiet),
-      bytes_per_second => Cost * 1000 / ?QUIET_MS, flaws => flaws(Elites, Quiet)}.
+      shared => accepted(Last), lies => lies(Last),
+      bytes_per_second => Cost * 1000 / ?QUIET_MS, flaws => flaws(Elites, Last)}.
 
 options(#{nodes := Nodes} = Options) ->
     Params = #{search => map_elites, cells => ?CELLS},

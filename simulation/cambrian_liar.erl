@@ -78,9 +78,9 @@ lie(truth, Now, #liar{options = #{task := Task}} = Liar) ->
 %% It calls a node and shows a root of a common archive that nobody has.
 lie(false_root, _Now, #liar{options = #{subject := Subject, nodes := Nodes}} = Liar) ->
     {Nonce, Drawn} = noise(16, Liar),
-    {Root, Next} = noise(16, Drawn),
+    {Root, Next} = noise(32, Drawn),
     {To, Last} = uniform(Nodes, Next),
-    Question = cambrian_message:compare(#{subject => Subject, nonce => Nonce, node => {3, 0},
+    Question = cambrian_message:compare(#{subject => Subject, nonce => Nonce, node => {2, 0},
                                           digests => Root}),
     {[{ask, 0, integer_to_binary(To), Question}], Last};
 %% It signs with either key.

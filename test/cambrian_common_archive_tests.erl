@@ -50,7 +50,7 @@ equals_need_one_question_test() ->
     ?assertNotEqual(cambrian_common_archive:root(replica(1)), cambrian_common_archive:root(replica(2))).
 
 %% Of 2,500 cells, one question for each level.
-one_elite_is_found_by_four_questions_test() ->
+one_elite_is_found_by_three_questions_test() ->
     A = archive(1),
     Empty = archive(7, #{population => 2}),
     {ok, Union} = cambrian_archive:merge(A, Empty),
@@ -60,7 +60,7 @@ one_elite_is_found_by_four_questions_test() ->
         New ->
             {Entries, Asked} = compare(cambrian_common_archive:new(A), cambrian_common_archive:new(Union)),
             ?assertEqual(length(New), length(Entries)),
-            ?assert(Asked =< 1 + 3 * length(New))
+            ?assert(Asked =< 1 + 2 * length(New))
     end.
 
 other_cells_are_another_subject_test() ->
@@ -75,11 +75,11 @@ a_behaviour_has_its_cell_test() ->
          || #{cell := Cell, behaviour := Behaviour} <- cambrian_archive:elites(Archive)],
     ?assertEqual(none, cambrian_common_archive:cell([1.0], Replica)).
 
-%% Of archives of every size there is a tree with one root.
+%% Of archives of every size there is a tree with one top.
 any_number_of_cells_test_() ->
     [?_test(begin
                 Replica = cambrian_common_archive:new(archive(1, #{cells => Cells, population => 20})),
-                ?assertEqual(16, byte_size(cambrian_common_archive:root(Replica))),
+                ?assert(byte_size(cambrian_common_archive:root(Replica)) =< 512),
                 Top = cambrian_common_archive:top(Replica),
                 ?assert(cambrian_common_archive:is_node(Top, Replica)),
                 {Level, _} = Top,

@@ -23,15 +23,20 @@
 %% nothing, and never longer than this. After one that found something, the next comes soon.
 -define(LONGEST_MS, 60_000).
 -define(SOON_MS, 1_000).
-%% A session ends with so many elites to ask for, as many as an origin may have waiting, and after
-%% so many calls.
+%% A session pauses with so many elites to ask for, as many as an origin may have waiting, and ends
+%% after so many calls.
 -define(WANTS, 6).
 -define(CALLS, 256).
+%% So many calls in a row may get no answer before a session ends.
+-define(FAILURES, 3).
 %% A session, or a population that is asked for its archive, has so long.
 -define(PATIENCE_MS, 60_000).
-%% An elite that was asked for is not asked for again so soon, and twice as long after each time.
+%% A node is asked for an elite so often, as messages get lost.
+-define(TRIES, 3).
+%% An elite that was asked for is not asked for again so soon, and twice as long after each time, up
+%% to so many times.
 -define(AGAIN_MS, 10_000).
--define(DOUBLINGS, 6).
+-define(DOUBLINGS, 3).
 %% So many times it is likely that a message was lost.
 -define(LIKELY, 4).
 %% A node without a replica of the subject is not asked again so soon.
@@ -43,11 +48,7 @@
 archived(Name, Replica, Now, #exchange{common = All} = X) ->
     case All of
         #{Name := #common{looking = For, replica = Old} = Common} ->
-            Known = Common#common{replica = Replica, looking = false},
-            Seen = case same(Old, Replica) of
-                       true -> Known;
-                       false -> soon(?SHORTEST_MS, Now, Known#common{session = none})
-                   end,
+            Seen = seen(Old, Replica, Now, Common#common{replica = Replica, looking = false}),
             case For of
                 for_session -> begin_session(Seen, Now, X);
                 _ -> put_common(Seen, X)
@@ -55,12 +56,18 @@ archived(Name, Replica, Now, #exchange{common = All} = X) ->
         _ -> X
     end.
 
-same(none, none) -> true;
-same(none, _) -> false;
-same(_, none) -> false;
-same(Old, New) ->
-    cambrian_common_archive:subject(Old) =:= cambrian_common_archive:subject(New)
-        andalso cambrian_common_archive:root(Old) =:= cambrian_common_archive:root(New).
+%% A session compares what is here now. Whoever has something new compares it soon.
+seen(none, none, _Now, Common) -> Common;
+seen(Old, New, Now, Common) when Old =:= none; New =:= none ->
+    soon(?SHORTEST_MS, Now, Common#common{session = none});
+seen(Old, New, Now, #common{session = Session} = Common) ->
+    IsSame = fun(Of) -> Of(Old) =:= Of(New) end,
+    case {IsSame(fun cambrian_common_archive:subject/1),
+          IsSame(fun cambrian_common_archive:root/1)} of
+        {true, true} -> Common;
+        {true, false} when Session =/= none -> Common#common{interval = ?SHORTEST_MS};
+        _ -> soon(?SHORTEST_MS, Now, Common#common{session = none})
+    end.
 
 %%% ---- time -------------------------------------------------------------------------------
 
@@ -72,7 +79,7 @@ wakes(#exchange{common = All}) -> [At || #common{next_at = At} <- maps:values(Al
 tick(Name, Now, #exchange{common = All} = X) ->
     case All of
         #{Name := #common{next_at = At} = Common} when At =< Now ->
-            Due = Common#common{session = none, next_at = Now + ?PATIENCE_MS},
+            Due = (without_late(Common))#common{next_at = Now + ?PATIENCE_MS},
             case Common of
                 #common{is_stale = true} -> look(for_session, Due, Now, X);
                 #common{looking = for_others, looked_at = Looked}
@@ -83,18 +90,22 @@ tick(Name, Now, #exchange{common = All} = X) ->
         _ -> X
     end.
 
+%% A session whose question was never answered.
+without_late(#common{session = #session{asked = #{}}} = Common) -> Common#common{session = none};
+without_late(Common) -> Common.
+
 %%% ---- sessions ---------------------------------------------------------------------------
 
 begin_session(#common{replica = none} = Common, Now, X) ->
     Seldom = Common#common{is_stale = true, interval = ?LONGEST_MS},
-    put_common(later(Now, Seldom), X);
+    put_common(later(Now, Seldom#common{session = none}), X);
+begin_session(#common{session = #session{}} = Common, Now, X) -> proceed(Common, Now, X);
 begin_session(#common{replica = Replica} = Common, Now, X) ->
     case peer(Common, Now, X) of
         {{_, _} = Peer, Drawn, Next} ->
             Top = cambrian_common_archive:top(Replica),
             Session = #session{peer = Peer, left = [Top]},
-            Begun = Drawn#common{session = Session, next_at = Now + ?PATIENCE_MS},
-            call_peer(Begun, Now, Next);
+            call_peer(Drawn#common{session = Session}, Now, Next);
         {none, Drawn, Next} -> put_common(later(Now, Drawn), Next)
     end.
 
@@ -111,10 +122,20 @@ peer(#common{hint = Hint, rand = Rand} = Common, Now, X) ->
         _ -> draw(Common#common{hint = none, rand = Drawn}, Now, X)
     end.
 
-draw(#common{rand = Rand} = Common, Now, #exchange{members = Members} = X) ->
-    IsWanted = fun(Key) -> is_wanted(Key, Common, Now, X) end,
-    {Peer, Drawn} = cambrian_members:draw(IsWanted, Now, Rand, Members),
-    admitted(Peer, Common#common{rand = Drawn}, Now, X).
+%% Three of four draws are of nodes whose address is proven: to prove one takes a call more.
+draw(#common{rand = Rand} = Common, Now, X) ->
+    #exchange{members = Members, addresses = Addresses} = X,
+    IsWanted = fun({_, Key}) -> is_wanted(Key, Common, Now, X) end,
+    IsProven = fun({Address, Key} = Peer) ->
+                   cambrian_addresses:claim(Address, Key, Now, Addresses) =:= proven
+                       andalso IsWanted(Peer)
+               end,
+    {Turn, First} = rand:uniform_s(4, Rand),
+    {Peer, Last} = case cambrian_members:draw(IsProven, Now, First, Members) of
+                       {{_, _}, _} = Proven when Turn > 1 -> Proven;
+                       {_, Next} -> cambrian_members:draw(IsWanted, Now, Next, Members)
+                   end,
+    admitted(Peer, Common#common{rand = Last}, Now, X).
 
 is_wanted(Key, #common{without = Without}, Now, #exchange{requests = Requests} = X) ->
     Key =/= origin(X) andalso not cambrian_mesh_requests:is_avoided(Key, Now, Requests)
@@ -147,10 +168,14 @@ call_peer(#common{session = #session{peer = {Address, Key} = Peer}} = Common, No
         refused -> put_common(later(Now, Common#common{session = none}), X)
     end.
 
-%% The next question of a session, or its end.
-proceed(#common{session = #session{left = Left, calls = Calls, wants = Wants}} = Common, Now, X)
-  when Left =:= []; Calls >= ?CALLS; Wants >= ?WANTS ->
+%% The next question of a session, its end, or a pause until some of what is wanted is here.
+proceed(#common{session = #session{left = Left, calls = Calls}} = Common, Now, X)
+  when Left =:= []; Calls >= ?CALLS ->
     put_common(finish(Common, Now), X);
+proceed(#common{session = #session{wants = Wants} = Session} = Common, Now, X)
+  when Wants >= ?WANTS ->
+    Paused = Session#session{wants = 0, has_found = true},
+    put_common(Common#common{session = Paused, is_stale = true, next_at = Now + ?SOON_MS}, X);
 proceed(#common{name = Name, replica = Replica, session = Session, rand = Rand} = Common, Now, X) ->
     #session{peer = {Address, Key}, left = [Node | Left], calls = Calls} = Session,
     {Nonce, Drawn} = rand:bytes_s(16, Rand),
@@ -159,11 +184,13 @@ proceed(#common{name = Name, replica = Replica, session = Session, rand = Rand} 
     Asking = Session#session{left = Left, asked = Question, calls = Calls + 1},
     Call = #call{kind = {compare, Name}, address = Address, key = Key, at = Now},
     cambrian_presence:call(Call, cambrian_message:compare(Question),
-                           put_common(Common#common{session = Asking, rand = Drawn}, X)).
+                           put_common(Common#common{session = Asking, rand = Drawn,
+                                                    next_at = Now + ?PATIENCE_MS}, X)).
 
-%% What is wanted is asked for now, and compared again soon. As long as nothing is found, the
+%% After a session that found something the next comes soon. As long as nothing is found, the
 %% interval doubles, unless this is no more than bad luck.
-finish(#common{session = #session{wants = Wants}} = Common, Now) when Wants > 0 ->
+finish(#common{session = #session{wants = Wants, has_found = HasFound}} = Common, Now)
+  when Wants > 0; HasFound ->
     Common#common{session = none, is_stale = true, interval = ?SHORTEST_MS,
                   next_at = Now + ?SOON_MS};
 finish(#common{session = Session, interval = Interval} = Common, Now) ->
@@ -179,6 +206,11 @@ later(Now, #common{interval = Interval, rand = Rand} = Common) ->
     {Share, Next} = rand:uniform_s(Rand),
     Common#common{next_at = Now + round(Interval * (1 + Share) / 2), rand = Next}.
 
+%% The session is over, and another begins soon.
+again(Now, #common{rand = Rand} = Common) ->
+    {Wait, Next} = rand:uniform_s(?SHORTEST_MS, Rand),
+    Common#common{session = none, next_at = Now + Wait, rand = Next}.
+
 %%% ---- answers of other nodes -------------------------------------------------------------
 
 %% @doc A question of a session was answered, or was not.
@@ -190,10 +222,19 @@ answered(Name, #call{address = Address, key = Key}, Result, Now, #exchange{commo
             case Result of
                 {ok, Bytes} ->
                     read(cambrian_message:read_compared(Bytes), Common, Now, X);
-                {error, _} -> put_common(later(Now, Common#common{session = none}), X)
+                {error, busy} -> put_common(again(Now, Common), X);
+                {error, _} -> not_answered(Common, Now, X)
             end;
         _ -> X
     end.
+
+%% A message was lost, or that node is gone.
+not_answered(#common{session = #session{failures = ?FAILURES}} = Common, Now, X) ->
+    put_common(again(Now, Common), X);
+not_answered(#common{session = Session} = Common, Now, X) ->
+    #session{asked = #{node := Node}, left = Left, failures = Failures} = Session,
+    Again = Session#session{left = [Node | Left], asked = none, failures = Failures + 1},
+    proceed(Common#common{session = Again}, Now, X).
 
 read({ok, none}, #common{session = Session, without = Without} = Common, Now, X) ->
     #session{peer = {_, Key}} = Session,
@@ -208,7 +249,7 @@ read({ok, {differ, Bits}}, #common{session = Session, replica = Replica} = Commo
     %% a session that ends early leaves other parts to the next
     {Nth, Drawn} = rand:uniform_s(length(Below) + 1, Common#common.rand),
     {Later, First} = lists:split(Nth - 1, Below),
-    Next = Session#session{left = First ++ Later ++ Left, asked = none},
+    Next = Session#session{left = First ++ Later ++ Left, asked = none, failures = 0},
     proceed(Common#common{session = Next, rand = Drawn}, Now, X);
 read({ok, {elites, _, _, _} = Answer}, Common, Now, X) ->
     #common{session = #session{peer = {_, Key}, asked = Question}} = Common,
@@ -250,7 +291,11 @@ compare_entries(Entries, #common{replica = Replica} = Common, Now, X) ->
     {Compared, Next} = lists:foldl(fun(Entry, {C, Y}) -> compare_entry(Entry, C, Now, Y) end,
                                    {Common, X}, Wanted),
     #common{session = Session} = Compared,
-    proceed(Compared#common{session = Session#session{asked = none}}, Now, Next).
+    #session{asked = #{node := Node}, left = Left, wants = Wants} = Session,
+    %% what was left out of these cells is compared again
+    All = case Wants >= ?WANTS of true -> [Node | Left]; false -> Left end,
+    Going = Session#session{asked = none, failures = 0, left = All},
+    proceed(Compared#common{session = Going}, Now, Next).
 
 %% What is known of an elite already need not be asked for; a false claim of it counts.
 compare_entry({Cell, Fitness, Id} = Entry, #common{name = Name, replica = Replica} = Common, Now,
@@ -280,6 +325,7 @@ want_entry({_, _, Id} = Entry, #common{session = Session, tried = Tried} = Commo
     end.
 
 %% A request as for an announced genotype, for the whole: the envelope has what its breeder signed.
+%% No others are asked for it, as they may not have it yet.
 want({Cell, Fitness, Id}, #common{name = Name} = Common, Now, X) ->
     #common{session = #session{peer = {Address, Key} = Peer}} = Common,
     case ask({is_any_banned_by_user, [{genotype, Id}]}, Now, X) of
@@ -288,7 +334,8 @@ want({Cell, Fitness, Id}, #common{name = Name} = Common, Now, X) ->
             Claims = #{realm => option(realm, X), task => Name, genotype => Id, origin => Key,
                        fitness => Fitness, generation => 0, cell => Cell},
             Request = #{id => Id, task => Name, claims => Claims, record => <<>>,
-                        addresses => [Peer], whole => true, elsewhere => true},
+                        addresses => lists:duplicate(?TRIES, Peer), whole => true,
+                        elsewhere => true},
             Details = #{origin => Key, fitness => Fitness, address => Address},
             Noted = note(Id, compared, Details, Now, Next),
             {Common, cambrian_retrieval:want(Request, Now, Noted)}

@@ -4,9 +4,9 @@
 %% 1987). The archive is a join-semilattice: whichever way elites travel, replicas that have
 %% measured the same elites are equal ({@link cambrian_archive}).
 %%
-%% The lowest level has the digest of each cell. Each digest above is of 32 below it, up to a single
-%% one at the top, the root. A digest only helps to choose what to ask for: nothing enters an
-%% archive by it.
+%% The lowest level has the digest of each cell. Each digest above is of 32 below it; the top level
+%% has at most 32, with which a comparison begins. A digest only helps to choose what to ask for:
+%% nothing enters an archive by it.
 %%
 %% A value without process or clock. `cambrian_anti_entropy' decides with whom to compare it.
 -module(cambrian_common_archive).
@@ -18,7 +18,7 @@
 
 %% Two replicas of the same subject have the same task, shape of networks, and space of cells.
 -type subject() :: <<_:128>>.
-%% The `Index'-th digest of a level, both from 0. It stands for the digests below it.
+%% The `Index'-th 32 digests of a level, of which the lowest is 1.
 -type tree_node() :: {Level :: pos_integer(), Index :: non_neg_integer()}.
 %% What a node claims of an elite: its cell, its fitness, and its id.
 -type entry() :: {Cell :: non_neg_integer(), float(), cambrian_genotype:id()}.
@@ -64,7 +64,7 @@ lowest(Cells, Elites) ->
               _ -> ?EMPTY
           end)/binary>> || Cell <- lists:seq(0, Cells - 1) >>.
 
-levels(<<_:?DIGEST/binary>> = Root) -> [Root];
+levels(Top) when byte_size(Top) =< ?FAN_OUT * ?DIGEST -> [Top];
 levels(Level) -> [Level | levels(<< <<(digest(Part))/binary>> || Part <- parts(Level) >>)].
 
 parts(<<Part:(?FAN_OUT * ?DIGEST)/binary, Rest/binary>>) when Rest =/= <<>> ->
@@ -80,11 +80,11 @@ digest(Bytes) ->
 -spec subject(replica()) -> subject().
 subject(#replica{subject = Subject}) -> Subject.
 
-%% @doc Replicas of one subject have the same elites if their roots are equal.
+%% @doc The digests of the top level. Replicas of one subject have the same elites if these are equal.
 -spec root(replica()) -> binary().
 root(#replica{levels = Levels}) -> element(tuple_size(Levels), Levels).
 
-%% @doc The node above the root, with which a comparison begins.
+%% @doc The node with which a comparison begins.
 -spec top(replica()) -> tree_node().
 top(#replica{levels = Levels}) -> {tuple_size(Levels), 0}.
 
@@ -123,22 +123,22 @@ cell(Behaviour, #replica{archive = Archive}) ->
 
 %%% ---- comparisons ------------------------------------------------------------------------
 
-%% @doc Whether there is such a node.
+%% @doc Whether there is such a node: digests of a level.
 -spec is_node(tree_node(), replica()) -> boolean().
 is_node({Level, Index}, #replica{levels = Levels} = Replica) ->
     Level >= 1 andalso Level =< tuple_size(Levels)
-        andalso Index * ?FAN_OUT * ?DIGEST < byte_size(below({Level, Index}, Replica)).
+        andalso Index * ?FAN_OUT * ?DIGEST < byte_size(level_of({Level, Index}, Replica)).
 
-below({Level, _}, #replica{levels = Levels}) -> element(Level, Levels).
+level_of({Level, _}, #replica{levels = Levels}) -> element(Level, Levels).
 
-%% @doc The digests below a node, one after the other.
+%% @doc The digests of a node, one after the other.
 -spec digests(tree_node(), replica()) -> binary().
 digests({_, Index} = Node, Replica) ->
-    Level = below(Node, Replica),
+    Level = level_of(Node, Replica),
     From = Index * ?FAN_OUT * ?DIGEST,
     binary:part(Level, From, min(?FAN_OUT * ?DIGEST, byte_size(Level) - From)).
 
-%% @doc The digests below a node that differ from those of another replica, as bits, the first
+%% @doc The digests of a node that differ from those of another replica, as bits, the first
 %% lowest; `error' if the other replica has not as many.
 -spec differing(tree_node(), Theirs :: binary(), replica()) -> {ok, non_neg_integer()} | error.
 differing(Node, Theirs, Replica) ->
@@ -152,13 +152,13 @@ differing_bits(<<A:?DIGEST/binary, Own/binary>>, <<B:?DIGEST/binary, Theirs/bina
     Here = case A of B -> 0; _ -> 1 bsl Bit end,
     Here bor differing_bits(Own, Theirs, Bit + 1).
 
-%% @doc The nodes below a node that these bits stand for; no cells.
+%% @doc The nodes below the digests that these bits stand for; no cells.
 -spec children(tree_node(), {Bits :: non_neg_integer(), replica()}) -> [tree_node()].
 children({Level, Index}, {Bits, Replica}) ->
     [Child || Bit <- lists:seq(0, ?FAN_OUT - 1), Bits band (1 bsl Bit) =/= 0,
               Child <- [{Level - 1, Index * ?FAN_OUT + Bit}], is_node(Child, Replica)].
 
-%% @doc The elites in the cells below a node of level 1 that these bits stand for.
+%% @doc The elites in the cells of a node of level 1 that these bits stand for.
 -spec entries(tree_node(), Bits :: non_neg_integer(), replica()) -> [entry()].
 entries({1, Index}, Bits, #replica{elites = Elites}) ->
     [{Cell, Fitness, Id} || Bit <- lists:seq(0, ?FAN_OUT - 1), Bits band (1 bsl Bit) =/= 0,

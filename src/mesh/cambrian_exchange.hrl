@@ -47,14 +47,17 @@
          nonce = none :: none | cambrian_message:nonce()}).
 
 %% A comparison of replicas with another node: the nodes of the tree that are left to compare, what
-%% is asked now, how many calls that took, how many elites are wanted, and whether elites were left
-%% out that will be wanted again soon.
+%% is asked now, how many calls that took and how many of the last ones got no answer, how many
+%% elites are wanted since the last pause, whether any were before, and whether elites were left out
+%% that will be wanted again soon.
 -record(session,
         {peer :: {Address :: binary(), cambrian_identity:key()},
          left :: [cambrian_common_archive:tree_node()],
          asked = none :: none | cambrian_message:comparison(),
          calls = 0 :: non_neg_integer(),
+         failures = 0 :: non_neg_integer(),
          wants = 0 :: non_neg_integer(),
+         has_found = false :: boolean(),
          waits = false :: boolean()}).
 
 %% What the exchange keeps of the common archive of a task: see cambrian_anti_entropy.erl.

@@ -173,8 +173,9 @@ at(Address, Now, Members) ->
 
 %% @doc A living member with an address, at random. Two of three draws are of those that have earned
 %% a place, one of fresh ones; what one kind leaves empty, the other fills.
--spec draw(IsWanted :: fun((cambrian_identity:key()) -> boolean()), Now :: integer(), rand:state(),
-           members()) -> {{Address :: binary(), cambrian_identity:key()} | none, rand:state()}.
+-spec draw(IsWanted :: fun(({Address :: binary(), cambrian_identity:key()}) -> boolean()),
+           Now :: integer(), rand:state(), members()) ->
+          {{Address :: binary(), cambrian_identity:key()} | none, rand:state()}.
 draw(IsWanted, Now, Rand, Members) ->
     {Earned, Fresh} = by_place(Now, Members),
     {Turn, Next} = rand:uniform_s(3, Rand),
@@ -184,7 +185,7 @@ draw(IsWanted, Now, Rand, Members) ->
 draw([], _IsWanted, Rand) -> {none, Rand};
 draw([Kind | Others], IsWanted, Rand) ->
     case [{Address, Key} || {Key, #{address := Address}} <- Kind, is_binary(Address),
-                            IsWanted(Key)] of
+                            IsWanted({Address, Key})] of
         [] -> draw(Others, IsWanted, Rand);
         Wanted ->
             {Nth, Next} = rand:uniform_s(length(Wanted), Rand),

@@ -54,7 +54,7 @@ has(Id, #requests{asked = Asked}) ->
 
 %% @doc One more node announced a genotype. If it is being asked for, it may be had there as well.
 -spec add(request(), Now :: integer(), requests()) -> requests().
-add(#{id := Id, addresses := [Address]} = Request, Now, #requests{asked = Asked} = Requests) ->
+add(#{id := Id, addresses := [Address | _]} = Request, Now, #requests{asked = Asked} = Requests) ->
     case [Ref || {Ref, #{id := Other}} <- maps:to_list(Asked), Other =:= Id] of
         [Ref | _] ->
             AddTo = fun(Same) -> add_address(Address, Same) end,
