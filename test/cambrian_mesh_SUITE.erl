@@ -14,7 +14,7 @@
 all() -> [champions_travel, lies_are_refused, realms_do_not_meet, isolated_populations_repeat,
           a_population_that_crashed_is_joined_again, a_key_hands_over, the_owners_revoke_a_grant,
           a_forger_hurts_nobody, only_with_leave, a_ban_stays, an_identity_stays, bombardment, sizes_and_differences, large_ones,
-          partitions_heal, by_environment, two_realms, a_clock_that_is_set, policies, on_a_ring, the_nearest | ?ALONE].
+          partitions_heal, a_common_archive, by_environment, two_realms, a_clock_that_is_set, policies, on_a_ring, the_nearest | ?ALONE].
 
 init_per_testcase(Case, Config) ->
     case lists:member(Case, ?ALONE) of
@@ -100,6 +100,36 @@ lineage_of_best() ->
 best_from(Origin, Peer, Recorder) ->
     #{received := Received} = peer:call(Peer, cambrian_recorder, read, [Recorder]),
     lists:max([0.0 | [Fitness || #{from := From, fitness := Fitness} <- Received, From =:= Origin]]).
+
+%% Three archives become one, by what each node measured.
+a_common_archive(Config) ->
+    Peers = nodes_of(Config),
+    Options = #{task => maze_medium, search => map_elites, target => 1000, params => #{cells => 100, population => 20}},
+    _ = [population(Peer, Options#{seed => Seed}) || {Peer, Seed} <- lists:zip(Peers, [1, 2, 3])],
+    _ = [bridge(Peer, ?REALM, #{populations => [shared], common_archive => true}) || Peer <- Peers],
+    _ = [{ok, _} = peer:call(Peer, cambrian_population, step, [shared, 2]) || Peer <- Peers],
+    [{_, _}, {_, _}, {_, _}] = lists:usort([archive_of(Peer) || Peer <- Peers]),
+    {ok, Union} = cambrian_archive:merge(archive_here(hd(Peers)), archive_here(lists:nth(2, Peers))),
+    {ok, All} = cambrian_archive:merge(Union, archive_here(lists:nth(3, Peers))),
+    until(fun() -> lists:usort([Id || {Id, _} <- [archive_of(Peer) || Peer <- Peers]]) =:= [cambrian_archive:id(All)] end),
+    %% nobody was taken for a liar, and what came is known by who bred it
+    _ = [begin
+             #{origins := Origins, bans := []} = trust(Peer, report, []),
+             ?assertEqual([0, 0], [Lies || #{lies := Lies} <- maps:values(Origins)])
+         end || Peer <- Peers].
+
+archive_of(Peer) ->
+    {ok, Bytes} = peer:call(Peer, ?MODULE, archive_bytes, []),
+    {crypto:hash(sha256, Bytes), byte_size(Bytes)}.
+
+archive_here(Peer) ->
+    {ok, Bytes} = peer:call(Peer, ?MODULE, archive_bytes, []),
+    {ok, Archive} = cambrian_archive:from_binary(Bytes),
+    Archive.
+
+archive_bytes() ->
+    {ok, Archive} = cambrian_population:archive(shared),
+    {ok, cambrian_archive:to_binary(Archive)}.
 
 %% Every envelope that is not as it should be is counted under its reason, and nothing gets in.
 lies_are_refused(Config) ->

@@ -23,9 +23,10 @@
 %% nothing, and never longer than this. After one that found something, the next comes soon.
 -define(LONGEST_MS, 60_000).
 -define(SOON_MS, 1_000).
-%% A session pauses with so many elites to ask for, as many as an origin may have waiting, and ends
-%% after so many calls.
--define(WANTS, 6).
+%% A session asks for so many elites at once, looks so soon for whether they came, and ends after so
+%% many calls.
+-define(AT_ONCE, 2).
+-define(PAUSE_MS, 300).
 -define(CALLS, 256).
 %% So many calls in a row may get no answer before a session ends.
 -define(FAILURES, 3).
@@ -168,14 +169,12 @@ call_peer(#common{session = #session{peer = {Address, Key} = Peer}} = Common, No
         refused -> put_common(later(Now, Common#common{session = none}), X)
     end.
 
-%% The next question of a session, its end, or a pause until some of what is wanted is here.
+%% Asks for the elites that were found; then the next question of the session, or its end.
+proceed(#common{session = #session{wanted = [_ | _]}} = Common, Now, X) ->
+    want_some(Common, Now, X);
 proceed(#common{session = #session{left = Left, calls = Calls}} = Common, Now, X)
   when Left =:= []; Calls >= ?CALLS ->
     put_common(finish(Common, Now), X);
-proceed(#common{session = #session{wants = Wants} = Session} = Common, Now, X)
-  when Wants >= ?WANTS ->
-    Paused = Session#session{wants = 0, has_found = true},
-    put_common(Common#common{session = Paused, is_stale = true, next_at = Now + ?SOON_MS}, X);
 proceed(#common{name = Name, replica = Replica, session = Session, rand = Rand} = Common, Now, X) ->
     #session{peer = {Address, Key}, left = [Node | Left], calls = Calls} = Session,
     {Nonce, Drawn} = rand:bytes_s(16, Rand),
@@ -189,8 +188,7 @@ proceed(#common{name = Name, replica = Replica, session = Session, rand = Rand} 
 
 %% After a session that found something the next comes soon. As long as nothing is found, the
 %% interval doubles, unless this is no more than bad luck.
-finish(#common{session = #session{wants = Wants, has_found = HasFound}} = Common, Now)
-  when Wants > 0; HasFound ->
+finish(#common{session = #session{has_found = true}} = Common, Now) ->
     Common#common{session = none, is_stale = true, interval = ?SHORTEST_MS,
                   next_at = Now + ?SOON_MS};
 finish(#common{session = Session, interval = Interval} = Common, Now) ->
@@ -286,42 +284,55 @@ misled(#common{session = #session{peer = {_, Key}}} = Common, Now, X) ->
     Failed = X#exchange{requests = cambrian_mesh_requests:failed(Key, Now, Requests)},
     put_common(later(Now, Common#common{session = none}), Failed).
 
-compare_entries(Entries, #common{replica = Replica} = Common, Now, X) ->
-    Wanted = cambrian_common_archive:wanted(Entries, Replica),
-    {Compared, Next} = lists:foldl(fun(Entry, {C, Y}) -> compare_entry(Entry, C, Now, Y) end,
-                                   {Common, X}, Wanted),
-    #common{session = Session} = Compared,
-    #session{asked = #{node := Node}, left = Left, wants = Wants} = Session,
-    %% what was left out of these cells is compared again
-    All = case Wants >= ?WANTS of true -> [Node | Left]; false -> Left end,
-    Going = Session#session{asked = none, failures = 0, left = All},
-    proceed(Compared#common{session = Going}, Now, Next).
+compare_entries(Entries, #common{replica = Replica, session = Session} = Common, Now, X) ->
+    {Wanted, Next} =
+        lists:foldl(fun(Entry, {All, Y}) ->
+                        {IsWanted, Z} = compare_entry(Entry, Common, Now, Y),
+                        {[Entry || IsWanted] ++ All, Z}
+                    end, {[], X}, cambrian_common_archive:wanted(Entries, Replica)),
+    Compared = Session#session{asked = none, failures = 0, wanted = Wanted},
+    proceed(Common#common{session = Compared}, Now, Next).
 
 %% What is known of an elite already need not be asked for; a false claim of it counts.
-compare_entry({Cell, Fitness, Id} = Entry, #common{name = Name, replica = Replica} = Common, Now,
-              X) ->
+compare_entry({Cell, Fitness, Id}, #common{name = Name, replica = Replica} = Common, Now, X) ->
     #common{session = #session{peer = {_, Key}}} = Common,
     case {cambrian_common_archive:place(Id, Replica), knowledge(Name, Id, Now, X)} of
         {{ok, Cell, Measured}, _} ->
-            {Common, compare_claim(#{origin => Key, fitness => Fitness}, Measured, Now, X)};
-        {{ok, _Elsewhere, _}, _} -> {Common, misplaced(Key, Now, X)};
+            {false, compare_claim(#{origin => Key, fitness => Fitness}, Measured, Now, X)};
+        {{ok, _Elsewhere, _}, _} -> {false, misplaced(Key, Now, X)};
         {error, {ok, Measured}} when is_float(Measured), Fitness > Measured ->
-            {Common, compare_claim(#{origin => Key, fitness => Fitness}, Measured, Now, X)};
-        {error, {ok, _}} -> {Common, X};
-        {error, error} -> want_entry(Entry, Common, Now, X)
+            {false, compare_claim(#{origin => Key, fitness => Fitness}, Measured, Now, X)};
+        {error, {ok, _}} -> {false, X};
+        {error, error} -> {true, X}
     end.
 
-want_entry(_Entry, #common{session = #session{wants = ?WANTS}} = Common, _Now, X) -> {Common, X};
-want_entry({_, _, Id} = Entry, #common{session = Session, tried = Tried} = Common, Now, X) ->
+%% Asks for as many as may be under way, and pauses. A banned key gets no chance.
+want_some(#common{session = Session} = Common, Now, #exchange{requests = Requests} = X) ->
+    #session{peer = {_, Key}, wanted = Wanted} = Session,
+    UnderWay = cambrian_mesh_requests:asked_of(Key, Requests),
+    {Some, Later} = lists:split(min(max(0, ?AT_ONCE - UnderWay), length(Wanted)), Wanted),
+    case ask({is_any_banned, [{key, Key}]}, Now, X) of
+        {true, Next} -> put_common(again(Now, Common), Next);
+        {false, Next} ->
+            Paused = Common#common{session = Session#session{wanted = Later}, is_stale = true,
+                                   next_at = Now + ?PAUSE_MS},
+            {Asked, Last} = lists:foldl(fun(Entry, {C, Y}) -> want_again(Entry, C, Now, Y) end,
+                                        {Paused, Next}, Some),
+            put_common(Asked, Last)
+    end.
+
+%% Another elite may have come into its cell meanwhile, or it was asked for a moment ago.
+want_again({_, _, Id} = Entry, #common{session = Session, tried = Tried} = Common, Now, X) ->
     {Count, Until} = cambrian_bounded_map:get(Id, Tried, {0, Now}),
-    case Until =< Now of
-        true ->
+    case cambrian_common_archive:wanted([Entry], Common#common.replica) of
+        [Entry] when Until =< Now ->
             Wait = ?AGAIN_MS bsl min(Count, ?DOUBLINGS),
             Again = cambrian_bounded_map:put(Id, {Count + 1, Now + Wait}, Tried),
-            More = Session#session{wants = Session#session.wants + 1},
-            want(Entry, Common#common{session = More, tried = Again}, Now, X);
-        false when Count < ?LIKELY -> {Common#common{session = Session#session{waits = true}}, X};
-        false -> {Common, X}
+            want(Entry, Common#common{session = Session#session{has_found = true}, tried = Again},
+                 Now, X);
+        [Entry] when Count < ?LIKELY ->
+            {Common#common{session = Session#session{waits = true}}, X};
+        _ -> {Common, X}
     end.
 
 %% A request as for an announced genotype, for the whole: the envelope has what its breeder signed.

@@ -80,7 +80,8 @@ digest(Bytes) ->
 -spec subject(replica()) -> subject().
 subject(#replica{subject = Subject}) -> Subject.
 
-%% @doc The digests of the top level. Replicas of one subject have the same elites if these are equal.
+%% @doc The digests of the top level. Replicas of one subject with the same digests have the same
+%% elites.
 -spec root(replica()) -> binary().
 root(#replica{levels = Levels}) -> element(tuple_size(Levels), Levels).
 

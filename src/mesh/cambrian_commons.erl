@@ -144,8 +144,8 @@ answer_with(Entries, Question, _Bits, Now, #exchange{sequence = Sequence, option
      X#exchange{sequence = Sequence + 1}}.
 
 %% A caller that shows a root that is new here may have something that is lacking here.
-heard_root(#{node := Node, digests := Digests}, Bits, From, #common{replica = Replica} = Common, Now,
-           X) ->
+heard_root(#{node := Node, digests := Digests}, Bits, From, Common, Now, X) ->
+    #common{replica = Replica} = Common,
     Looked = look_again(Common, Now, X),
     Root = crypto:hash(md5, Digests),
     IsNew = Bits =/= 0 andalso Node =:= cambrian_common_archive:top(Replica)

@@ -47,16 +47,16 @@
          nonce = none :: none | cambrian_message:nonce()}).
 
 %% A comparison of replicas with another node: the nodes of the tree that are left to compare, what
-%% is asked now, how many calls that took and how many of the last ones got no answer, how many
-%% elites are wanted since the last pause, whether any were before, and whether elites were left out
-%% that will be wanted again soon.
+%% is asked now, how many calls that took and how many of the last ones got no answer, the elites
+%% that are still to be asked for, whether any was, and whether some were left out that will be
+%% wanted again soon.
 -record(session,
         {peer :: {Address :: binary(), cambrian_identity:key()},
          left :: [cambrian_common_archive:tree_node()],
          asked = none :: none | cambrian_message:comparison(),
          calls = 0 :: non_neg_integer(),
          failures = 0 :: non_neg_integer(),
-         wants = 0 :: non_neg_integer(),
+         wanted = [] :: [cambrian_common_archive:entry()],
          has_found = false :: boolean(),
          waits = false :: boolean()}).
 

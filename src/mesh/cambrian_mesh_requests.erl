@@ -8,7 +8,7 @@
 -module(cambrian_mesh_requests).
 
 -export([new/0, add/3, start/2, take/2, find/2, retry/4, track/2, misled/3, failed/3, served/2,
-         has/2, is_avoided/3, without/2]).
+         has/2, asked_of/2, is_avoided/3, without/2]).
 -export_type([requests/0, request/0]).
 
 %% Where to call, and which key is to live there.
@@ -113,9 +113,13 @@ has_place({fresh, Kind} = Line, #requests{asked = Asked}) ->
                  orelse length([Of || Of <- Lines, Of =:= Line]) < ?MAX_ASKED_OF_SENDERS);
 has_place(_Line, _Requests) -> true.
 
-may_start(#{id := Id, claims := #{origin := Origin}}, #requests{asked = Asked} = Requests) ->
-    Of = [asked || #{claims := #{origin := Other}} <- maps:values(Asked), Other =:= Origin],
-    length(Of) < ?MAX_ASKED_OF_ORIGIN andalso not has(Id, Requests).
+may_start(#{id := Id, claims := #{origin := Origin}}, Requests) ->
+    asked_of(Origin, Requests) < ?MAX_ASKED_OF_ORIGIN andalso not has(Id, Requests).
+
+%% @doc How many genotypes that this origin announced are being asked for.
+-spec asked_of(cambrian_identity:key(), requests()) -> non_neg_integer().
+asked_of(Origin, #requests{asked = Asked}) ->
+    length([asked || #{claims := #{origin := Other}} <- maps:values(Asked), Other =:= Origin]).
 
 %% @doc A request is under way from now on, under this reference.
 -spec track(request(), requests()) -> {Ref :: pos_integer(), requests()}.
