@@ -189,8 +189,7 @@ proceed(#common{name = Name, replica = Replica, session = Session, rand = Rand} 
 %% After a session that found something the next comes soon. As long as nothing is found, the
 %% interval doubles, unless this is no more than bad luck.
 finish(#common{session = #session{has_found = true}} = Common, Now) ->
-    Common#common{session = none, is_stale = true, interval = ?SHORTEST_MS,
-                  next_at = Now + ?SOON_MS};
+    Common#common{session = none, interval = ?SHORTEST_MS, next_at = Now + ?SOON_MS};
 finish(#common{session = Session, interval = Interval} = Common, Now) ->
     #session{waits = Waits, left = Left} = Session,
     Longer = case Waits orelse Left =/= [] of
@@ -314,7 +313,7 @@ want_some(#common{session = Session} = Common, Now, #exchange{requests = Request
     case ask({is_any_banned, [{key, Key}]}, Now, X) of
         {true, Next} -> put_common(again(Now, Common), Next);
         {false, Next} ->
-            Paused = Common#common{session = Session#session{wanted = Later}, is_stale = true,
+            Paused = Common#common{session = Session#session{wanted = Later},
                                    next_at = Now + ?PAUSE_MS},
             {Asked, Last} = lists:foldl(fun(Entry, {C, Y}) -> want_again(Entry, C, Now, Y) end,
                                         {Paused, Next}, Some),

@@ -110,8 +110,7 @@ impl Evaluated {
         let home = population.species.iter().position(like);
         let (place, score) = if let Some(elites) = &population.elites {
             let score = self.with_behaviour(&newcomer, score)?;
-            let elite =
-                Elite::new(Arc::clone(&newcomer), score.fitness, score.behaviour.clone());
+            let elite = Elite::new(Arc::clone(&newcomer), score.fitness, score.behaviour.clone());
             let enters = elites.admits(&elite);
             (self.worst().filter(|_| enters).ok_or(Refused::NotBetter)?, score)
         } else {
