@@ -124,7 +124,8 @@ claims() -> #{sequence => 7, time => 1_800_000_000_000, grant => <<0:4096>>}.
 
 no_answer_is_longer_than_it_may_be_test() ->
     Identity = cambrian_identity:from_secret(<<1:256>>),
-    Full = cambrian_message:elites(?REALM, question(), {(claims())#{grant := <<0:8192>>}, [{Cell, 1.0, <<Cell:256>>} || Cell <- lists:seq(49_968, 49_999)]}, Identity),
+    Entries = [{Cell, 1.0, <<Cell:256>>} || Cell <- lists:seq(49_968, 49_999)],
+    Full = cambrian_message:elites(?REALM, question(), {(claims())#{grant := <<0:8192>>}, Entries}, Identity),
     ?assertMatch({ok, {elites, _, _, _}}, cambrian_message:read_compared(Full)),
     ?assert(byte_size(Full) < 3072),
     Many = cambrian_message:elites(?REALM, question(), {claims(), [{Cell, 1.0, <<Cell:256>>} || Cell <- lists:seq(1, 33)]}, Identity),

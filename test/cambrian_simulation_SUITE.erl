@@ -111,7 +111,7 @@ cut_off_and_back(_Config) ->
     ?assertEqual([{-Negative, Best}], lists:usort(maps:values(Together))).
 
 %% 30 nodes, a fifth of them liars, 30 % loss, in three parts until they meet: all honest nodes end with the same archive, in
-%% which every elite is what its task says of it. A thousand by `make archives', others by `make archives NODES=200'.
+%% which every elite is what its task says of it. Two hundred by `make archives', others by `make archives NODES=60'.
 archives_agree(_Config) ->
     Nodes = list_to_integer(os:getenv("NODES", "30")),
     #{agreed_ms := Agreed, apart := Apart, flaws := Flaws, bytes_per_second := Bytes, elites := Elites, shared := Shared, lies := Lies} =

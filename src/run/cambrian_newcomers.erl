@@ -140,8 +140,8 @@ admit_all(Admit, All, Evaluated, Newcomers) ->
 
 %% @doc Judges the newcomers from the mesh that were measured since the last call; `none' if there
 %% are none. Each generation admits at most a tenth of the population's size, so that many newcomers
-%% do not take all places. Beyond that come only newcomers that are better than the champion, and the
-%% elites of an archive that is held in common.
+%% do not take all places. Beyond that come only newcomers that are better than the champion, and
+%% the elites of an archive that is held in common.
 -spec admit_mesh(Evaluated :: reference(), Population :: reference(),
                  IsBest :: fun((float()) -> boolean()), newcomers()) ->
           {[verdict()], Evaluated :: reference(), newcomers()} | none.

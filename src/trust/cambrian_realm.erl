@@ -38,8 +38,8 @@
 %% `refused': it did not hold. `rubbish': it answers a request of ours, is signed, and is no such
 %% genotype. `may_follow' and `may_amend': should this succession, this charter be verified?
 %% `follow' and `amend': it was verified. `checked': a claimed fitness was measured; `failed': it
-%% could not be measured, or its behaviour is not the claimed one. `accepted': a population took a genotype in. All other requests change
-%% nothing.
+%% could not be measured, or its behaviour is not the claimed one. `accepted': a population took a
+%% genotype in. All other requests change nothing.
 -type request() :: {admit, claims()} | {genuine, claims()} | {cheated, Reason :: term(), claims()}
                  | {refused, Reason :: term(), map()} | {rubbish, Reason :: term(), claims()}
                  | {may_follow, succession()} | {follow, cambrian_identity:succession()}
