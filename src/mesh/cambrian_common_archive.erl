@@ -11,7 +11,7 @@
 %% A value without process or clock. `cambrian_anti_entropy' decides with whom to compare it.
 -module(cambrian_common_archive).
 
--export([new/1, subject/1, root/1, top/1, size/1]).
+-export([new/1, subject/1, root/1, top/1]).
 -export([digests/2, is_node/2, children/2, differing/3, entries/3, wanted/2]).
 -export([find/2, place/2, cell/2]).
 -export_type([replica/0, subject/0, tree_node/0, entry/0]).
@@ -88,10 +88,6 @@ root(#replica{levels = Levels}) -> element(tuple_size(Levels), Levels).
 %% @doc The node with which a comparison begins.
 -spec top(replica()) -> tree_node().
 top(#replica{levels = Levels}) -> {tuple_size(Levels), 0}.
-
-%% @doc How many elites there are.
--spec size(replica()) -> non_neg_integer().
-size(#replica{elites = Elites}) -> map_size(Elites).
 
 %% @doc The elite of this id, with its fitness.
 -spec find(cambrian_genotype:id(), replica()) ->

@@ -180,8 +180,8 @@ impl Evaluated {
         self.enter(place);
     }
 
-    /// The behaviour of a newcomer of this score, by which it has its cell; empty in a search without
-    /// an archive of elites, and where the newcomer does not fit into it.
+    /// The behaviour of a newcomer of this score, by which it has its cell; empty in a search
+    /// without an archive of elites, and where the newcomer does not fit into it.
     pub fn behaviour_of(&self, newcomer: &Genotype, score: Score) -> Vec<f64> {
         let Shape { inputs, outputs } = self.population.shape();
         let fits = (newcomer.inputs(), newcomer.outputs()) == (inputs, outputs);
