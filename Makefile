@@ -3,7 +3,7 @@
 export LANG := C.UTF-8
 export LC_ALL := C.UTF-8
 
-.PHONY: help demo test build docs bench ordeals paces soak format lint check cross recipes clean
+.PHONY: help demo test build docs bench ordeals paces archives soak format lint check cross recipes clean
 .DEFAULT_GOAL := help
 
 help: ## list these targets
@@ -30,6 +30,9 @@ ordeals: ## a thousand simulated meshes (SEEDS=1-1000) with their losses, partit
 
 paces: ## what liars take of the generations of a hundred simulated meshes (SEEDS=1-100)
 	@bin/setup sh -c 'SEEDS=$(or $(SEEDS),1-100) rebar3 ct --suite=test/cambrian_simulation_SUITE --case=liars_slow_no_honest_node_by_more_than_15_percent'
+
+archives: ## a common archive of many simulated nodes (NODES=200), with losses, a partition and liars
+	@bin/setup sh -c 'NODES=$(or $(NODES),200) rebar3 ct --suite=test/cambrian_simulation_SUITE --case=replicas_of_an_archive_agree_in_spite_of_liars_and_losses'
 
 soak: ## whether a node that works and is flooded grows, over MINUTES=1 and a warm-up
 	@bin/setup sh -c 'rebar3 as test compile && bin/soak $(or $(MINUTES),1)'

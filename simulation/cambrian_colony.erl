@@ -5,8 +5,8 @@
 -module(cambrian_colony).
 
 -export([new/1, generation/2, offer/5, inject/3, pick/3]).
--export([is_evaluated/1, is_resting/1, is_solved/1, takes/3, champion/1, evaluations/1, fitness/2,
-         measure/2, shape/1]).
+-export([is_evaluated/1, is_resting/1, is_solved/1, takes/3, champion/1, archive/1, evaluations/1,
+         fitness/2, measure/2, behaviour/2, shape/1]).
 -export([save/1, saved_champion/1, restore/2, is_sound/1]).
 -export_type([colony/0, options/0, event/0]).
 
@@ -209,6 +209,10 @@ champion(#colony{evolution = Evolution}) ->
         {error, not_evaluated} -> none
     end.
 
+%% @doc That of a population with `search => map_elites'.
+-spec archive(colony()) -> {ok, cambrian_archive:archive()} | {error, no_archive}.
+archive(#colony{evolution = Evolution}) -> cambrian_evolution:answer(archive, Evolution).
+
 -spec is_solved(colony()) -> boolean().
 is_solved(#colony{evolution = Evolution}) ->
     maps:get(solved, cambrian_evolution:answer(overview, Evolution)).
@@ -228,7 +232,17 @@ fitness(Genotype, #colony{options = #{task := Task}}) ->
 
 %% @doc The fitness of a genotype of the task's shape.
 -spec measure(cambrian_genotype:genotype(), cambrian_task:native()) -> float().
-measure(Genotype, Task) -> element(1, measured(Genotype, Task)).
+measure(Genotype, Task) ->
+    {Score, _Work} = measured(Genotype, Task),
+    cambrian_score:fitness(Score).
+
+%% @doc The behaviour of a genotype of the task's shape, as the task tells it.
+-spec behaviour(cambrian_genotype:genotype(), cambrian_task:native()) -> [float()].
+behaviour(Genotype, Task) ->
+    case measured(Genotype, Task) of
+        {{_, _, Behaviour, _, _}, _Work} -> Behaviour;
+        {_Fitness, _Work} -> []
+    end.
 
 %% Returns the fitness and the work.
 measured(Genotype, Task) ->
@@ -239,8 +253,11 @@ measured(Genotype, Task) ->
 
 score_network(Native, Network) ->
     Job = fun(Tag) -> cambrian_nif:task_score(Tag, Native, Network) end,
-    {Fitness, _Cases, _Behaviour, _Objectives, Work} = await(Job),
-    {Fitness, Work}.
+    case await(Job) of
+        {Fitness, _Cases, [], _Objectives, Work} -> {Fitness, Work};
+        {Fitness, _Cases, Behaviour, _Objectives, Work} ->
+            {{Fitness, [], Behaviour, [], 0}, Work}
+    end.
 
 %%% ---- checkpoints ------------------------------------------------------------------------
 
@@ -269,8 +286,9 @@ is_sound(#colony{evolution = Evolution} = Colony) ->
 
 is_sound_champion(none, _Colony) -> true;
 is_sound_champion(#{champion := Genotype, fitness := Fitness}, #colony{native = Native}) ->
+    Measured = score_network(Native, cambrian_network:compile(Genotype)),
     is_readable(cambrian_genotype:from_binary(cambrian_genotype:to_binary(Genotype))) andalso
-        Fitness =:= element(1, score_network(Native, cambrian_network:compile(Genotype))).
+        Fitness =:= cambrian_score:fitness(element(1, Measured)).
 
 is_readable({ok, _}) -> true;
 is_readable(_) -> false.

@@ -23,13 +23,15 @@
                 | {fetch, term(), binary()} | {send, binary()}
                 | {evaluate, cambrian_genotype:genotype(), from()} | {event, atom(), map()}.
 %% `lies' are, per origin, the claims that this node measured and that are too high beyond doubt.
--type facts() :: #{accepted := non_neg_integer(),
+%% `compared' are the bytes of other nodes' questions about an archive, and of the answers.
+-type facts() :: #{accepted := non_neg_integer(), compared := non_neg_integer(),
                    measured := #{cambrian_identity:key() => pos_integer()}, unsound := [term()],
                    lies := #{cambrian_identity:key() => pos_integer()}}.
 
 -record(island, {options :: options(), colony :: cambrian_colony:colony(),
                  exchange :: cambrian_exchange:exchange(),
-                 facts = #{accepted => 0, measured => #{}, unsound => [], lies => #{}} :: facts()}).
+                 facts = #{accepted => 0, compared => 0, measured => #{}, unsound => [],
+                           lies => #{}} :: facts()}).
 -opaque island() :: #island{}.
 
 %% The default of a bridge.
@@ -110,7 +112,7 @@ population_says({finished, _}, Now, #island{colony = Colony} = Island) ->
     bred((cambrian_colony:champion(Colony))#{final => true}, Now, Island);
 population_says({received, #{from := #{} = From} = Received}, Now, Island) ->
     #island{options = Options, exchange = Exchange} = Counted = count(Received, From, Island),
-    Verdict = maps:with([id, fitness, outcome, work, cost, median, bound], Received),
+    Verdict = maps:with([id, fitness, behaviour, outcome, work, cost, median, bound], Received),
     Judged = maps:merge(Verdict, maps:with([account], From)),
     {Effects, Next} = cambrian_exchange:judged(task(Options), Judged, Now, Exchange),
     settle(Effects, Now, Counted#island{exchange = Next});
@@ -172,7 +174,13 @@ heard(Bytes, Now, #island{exchange = Exchange} = Island) ->
 asked(Bytes, From, Now, #island{exchange = Exchange} = Island) ->
     {Effects, Answer, Next} = answer(cambrian_exchange:asked(Bytes, From, Now, Exchange)),
     {Own, Settled} = settle(Effects, Now, Island#island{exchange = Next}),
-    {Own, Answer, Settled}.
+    {Own, Answer, count_compared(cambrian_message:read_request(Bytes), Bytes, Answer, Settled)}.
+
+count_compared({ok, {compare, _}}, Bytes, Answer, #island{facts = Facts} = Island)
+  when is_binary(Answer) ->
+    #{compared := Before} = Facts,
+    Island#island{facts = Facts#{compared := Before + byte_size(Bytes) + byte_size(Answer)}};
+count_compared(_Request, _Bytes, _Answer, Island) -> Island.
 
 %% @doc The reply of an exchange to a call, after any work that it needs.
 -spec answer({[cambrian_exchange_state:effect()], cambrian_answers:reply(),
@@ -214,6 +222,14 @@ settle([{pick, Task, Policy} | Effects], Done, Now, Island) ->
             settle(More ++ Effects, Done, Now, Island#island{exchange = Next, colony = Drawn});
         {error, not_evaluated} -> settle(Effects, Done, Now, Island)
     end;
+settle([{archive, Task} | Effects], Done, Now, Island) ->
+    #island{colony = Colony, exchange = Exchange} = Island,
+    Replica = case cambrian_colony:archive(Colony) of
+                  {ok, Archive} -> cambrian_common_archive:new(Archive);
+                  {error, no_archive} -> none
+              end,
+    {More, Next} = cambrian_exchange:archived(Task, Replica, Now, Exchange),
+    settle(More ++ Effects, Done, Now, Island#island{exchange = Next});
 settle([Effect | Effects], Done, Now, Island) ->
     settle(Effects, [Effect | Done], Now, Island).
 

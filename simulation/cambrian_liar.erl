@@ -16,11 +16,14 @@
                      flood => {How :: pos_integer(), Of :: [lie()]}, atom() => term()}.
 -type lie() :: truth | forged | replayed | truncated | garbage | oversized | inflated | bomb
              | rubbish | wrong_id | wrong_realm | bad_base | stolen_heartbeat | crowd | flood
-             | costly | stalling | fresh | false_address | succession_flood | forged_heartbeats.
+             | costly | stalling | fresh | false_address | succession_flood | forged_heartbeats
+             | false_root.
 -type answer() :: honest | none | never | garbage | huge | bomb | another | bad_base.
 
 -record(liar, {options :: options(), exchange :: cambrian_exchange:exchange(), rand :: rand:state(),
                seen = [] :: [binary()], sequence = 0 :: non_neg_integer(),
+               %% genotypes that it claimed to be elites of a common archive
+               elites = #{} :: #{cambrian_genotype:id() => cambrian_genotype:genotype()},
                claimed = 3.0 :: float()}).
 -opaque liar() :: #liar{}.
 
@@ -72,6 +75,14 @@ lie(truth, Now, #liar{options = #{task := Task}} = Liar) ->
     {Bytes, Next} = sealed(Genotype, undefined,
                            #{fitness => cambrian_colony:measure(Genotype, Task)}, Now, Grown),
     {[{publish, Bytes}], Next};
+%% It calls a node and shows a root of a common archive that nobody has.
+lie(false_root, _Now, #liar{options = #{subject := Subject, nodes := Nodes}} = Liar) ->
+    {Nonce, Drawn} = noise(16, Liar),
+    {Root, Next} = noise(32, Drawn),
+    {To, Last} = uniform(Nodes, Next),
+    Question = cambrian_message:compare(#{subject => Subject, nonce => Nonce, node => {2, 0},
+                                          digests => Root}),
+    {[{ask, 0, integer_to_binary(To), Question}], Last};
 %% The liar signs with either key.
 lie(inflated, Now, Liar) ->
     {Genotype, Grown} = genotype(Liar),
@@ -286,9 +297,51 @@ remember(Bytes, Seen) -> [Bytes | lists:sublist(Seen, ?REMEMBERED - 1)].
 %% @doc The answer of the liar to a request for a genotype.
 -spec asked(binary(), From :: binary(), Now :: integer(), liar()) ->
           {[cambrian_island:effect()], binary() | never | busy, liar()}.
-asked(Bytes, From, Now, #liar{options = Options} = Liar) ->
-    {How, Drawn} = pick(maps:get(answers, Options, answers()), Liar),
-    answer(How, Bytes, From, Now, Drawn).
+asked(Bytes, From, Now, #liar{options = Options, elites = Elites} = Liar) ->
+    case cambrian_message:read_request(Bytes) of
+        {ok, {compare, Question}} -> compared(Question, Bytes, From, Now, Liar);
+        {ok, {Id, _}} when is_map_key(Id, Elites) ->
+            {Envelope, Next} = sealed_by(maps:get(secret, Options), map_get(Id, Elites), undefined,
+                                         #{}, Now, Liar),
+            {[], cambrian_message:answer({whole, Envelope, undefined}), Next};
+        _ ->
+            {How, Drawn} = pick(maps:get(answers, Options, answers()), Liar),
+            answer(How, Bytes, From, Now, Drawn)
+    end.
+
+%% It differs everywhere, and has an elite for every cell.
+compared(#{node := {1, Index}} = Question, Bytes, From, Now, Liar) ->
+    {How, Drawn} = pick([inflated, inflated, misplaced, misplaced, stalling, invented, unsigned,
+                         garbage, huge, never], Liar),
+    {Offset, Next} = uniform(32, Drawn),
+    case lists:member(How, [garbage, huge, never]) of
+        true -> answer(How, Bytes, From, Now, Next);
+        false -> elites(How, Index * 32 + Offset - 1, Question, Now, Next)
+    end;
+compared(_Question, _Bytes, _From, _Now, Liar) ->
+    {[], cambrian_message:compared({differ, 1 bsl 32 - 1}), Liar}.
+
+elites(How, Cell, Question, Now, #liar{options = Options, elites = Elites} = Liar) ->
+    #{task := Task, realm := Realm, secret := Secret} = Options,
+    {Grown, Last} = genotype(Liar),
+    {Invented, Next} = noise(32, Last),
+    Genotype = case How of stalling -> with_idle([?STALLING], Grown); _ -> Grown end,
+    Id = cambrian_genotype:id(Genotype),
+    True = cambrian_colony:measure(Genotype, Task),
+    Claim = case How of
+                inflated -> {Cell, True + 10, Id};
+                misplaced -> {Cell, True, Id};
+                stalling -> {Cell, True + 10, Id};
+                invented -> {Cell, True + 10, Invented};
+                unsigned -> {Cell, True + 10, Id}
+            end,
+    Signer = case How of unsigned -> other_secret(Options); _ -> Secret end,
+    #{key := Key} = cambrian_identity:from_secret(Secret),
+    Identity = (cambrian_identity:from_secret(Signer))#{key := Key},
+    Sequence = max(Next#liar.sequence + 1, Now * 1000),
+    Claims = #{sequence => Sequence, time => Now, grant => undefined},
+    {[], cambrian_message:elites(Realm, Question, {Claims, [Claim]}, Identity),
+     Next#liar{elites = Elites#{Id => Genotype}, sequence = Sequence}}.
 
 answer(honest, Bytes, From, Now, #liar{exchange = Exchange} = Liar) ->
     Asked = cambrian_exchange:asked(Bytes, From, Now, Exchange),
@@ -333,6 +386,7 @@ settle(Effects, _Now, Liar) -> {lists:append([effect(Effect) || Effect <- Effect
 
 effect({offer, _Task, Genotype, From}) -> [{evaluate, Genotype, From}];
 effect({pick, _, _}) -> [];
+effect({archive, _}) -> [];
 effect(Effect) -> [Effect].
 
 -spec crash(liar()) -> map().

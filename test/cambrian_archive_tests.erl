@@ -208,3 +208,28 @@ an_empty_archive_and_extreme_values_are_shown_test() ->
          ok = cambrian_population:stop(Population)
      end || Bounds <- [[{-Largest, Largest}, {0, 1}], [{0, 1}, {-Largest, Largest}],
                        [{-Largest, Largest}, {0, 5.0e-324}]]].
+
+%% Of genotypes that are equally fit in a cell, the one with the lowest id stays, in whatever order they come: else replicas of
+%% a common archive could differ for ever.
+of_equals_the_lowest_id_stays_test() ->
+    {ok, P} = cambrian_population:start(#{task => maze_medium, search => map_elites, seed => 1, target => 1000, params => #{population => 20}}),
+    {ok, _} = cambrian_population:step(P, 1),
+    {ok, Archive} = cambrian_population:archive(P),
+    {ok, #{cell := Cell, genotype := Elite, behaviour := Behaviour, fitness := Fitness}} = cambrian_archive:best(Archive),
+    Twins = [with_idle_node(N, Elite) || N <- lists:seq(1, 8)],
+    ok = cambrian_population:subscribe(P),
+    Outcomes = [begin
+                    ok = cambrian_population:inject(P, Twin),
+                    receive {cambrian, _, {received, #{outcome := Outcome, fitness := Fitness, behaviour := Behaviour}}} -> Outcome end
+                end || Twin <- Twins],
+    {ok, After} = cambrian_population:archive(P),
+    Lowest = lists:min([cambrian_genotype:id(G) || G <- [Elite | Twins]]),
+    {ok, #{cell := Cell, genotype := Stays}} = cambrian_archive:at(After, Behaviour),
+    ?assertEqual(Lowest, cambrian_genotype:id(Stays)),
+    ?assertEqual([accepted, not_better], lists:usort(Outcomes)),
+    ok = cambrian_population:stop(P).
+
+with_idle_node(Id, Genotype) ->
+    #{nodes := Nodes} = Genes = cambrian_genotype:to_map(Genotype),
+    {ok, Twin} = cambrian_genotype:from_map(Genes#{nodes := Nodes ++ [#{kind => hidden, id => 1_000_000 + Id, layer => 1 bsl 62}]}),
+    Twin.

@@ -26,7 +26,7 @@ all() ->
      small_champions_are_sent_and_larger_ones_asked_for,
      a_very_large_champion_is_fetched_as_a_blob,
      after_a_partition_all_nodes_hold_the_better_champion,
-     bridges_start_by_the_environment_of_the_application, a_node_may_be_in_two_realms,
+     three_archives_become_one, bridges_start_by_the_environment_of_the_application, a_node_may_be_in_two_realms,
      a_node_is_heard_again_once_its_clock_is_right, a_policy_publishes_migrants,
      a_node_of_a_ring_takes_only_from_the_node_before_it, a_node_takes_from_the_nearest_node
      | ?ALONE].
@@ -114,6 +114,36 @@ lineage_of_best() ->
 best_from(Origin, Peer, Recorder) ->
     #{received := Received} = peer:call(Peer, cambrian_recorder, read, [Recorder]),
     lists:max([0.0 | [Fitness || #{from := From, fitness := Fitness} <- Received, From =:= Origin]]).
+
+%% Three archives become one, by what each node measured.
+three_archives_become_one(Config) ->
+    Peers = nodes_of(Config),
+    Options = #{task => maze_medium, search => map_elites, target => 1000, params => #{cells => 100, population => 20}},
+    _ = [population(Peer, Options#{seed => Seed}) || {Peer, Seed} <- lists:zip(Peers, [1, 2, 3])],
+    _ = [bridge(Peer, ?REALM, #{populations => [shared], common_archive => true}) || Peer <- Peers],
+    _ = [{ok, _} = peer:call(Peer, cambrian_population, step, [shared, 2]) || Peer <- Peers],
+    [{_, _}, {_, _}, {_, _}] = lists:usort([archive_of(Peer) || Peer <- Peers]),
+    {ok, Union} = cambrian_archive:merge(archive_here(hd(Peers)), archive_here(lists:nth(2, Peers))),
+    {ok, All} = cambrian_archive:merge(Union, archive_here(lists:nth(3, Peers))),
+    until(fun() -> lists:usort([Id || {Id, _} <- [archive_of(Peer) || Peer <- Peers]]) =:= [cambrian_archive:id(All)] end),
+    %% nobody was taken for a liar, and what came is known by who bred it
+    _ = [begin
+             #{origins := Origins, bans := []} = trust(Peer, report, []),
+             ?assertEqual([0, 0], [Lies || #{lies := Lies} <- maps:values(Origins)])
+         end || Peer <- Peers].
+
+archive_of(Peer) ->
+    {ok, Bytes} = peer:call(Peer, ?MODULE, archive_bytes, []),
+    {crypto:hash(sha256, Bytes), byte_size(Bytes)}.
+
+archive_here(Peer) ->
+    {ok, Bytes} = peer:call(Peer, ?MODULE, archive_bytes, []),
+    {ok, Archive} = cambrian_archive:from_binary(Bytes),
+    Archive.
+
+archive_bytes() ->
+    {ok, Archive} = cambrian_population:archive(shared),
+    {ok, cambrian_archive:to_binary(Archive)}.
 
 %% Every wrong envelope is counted under its reason, and no genotype in them gets in.
 wrong_envelopes_are_refused_with_their_reasons(Config) ->

@@ -17,7 +17,8 @@ all() ->
      a_liar_with_one_kind_of_lie_is_banned_everywhere,
      a_new_champion_reaches_all_nodes_within_a_minute, a_mesh_without_news_sends_little,
      a_flood_does_not_change_the_throughput_of_others,
-     after_a_split_both_halves_end_with_the_better_champion, a_large_champion_reaches_all_nodes].
+     after_a_split_both_halves_end_with_the_better_champion, a_large_champion_reaches_all_nodes,
+     replicas_of_an_archive_agree_in_spite_of_liars_and_losses].
 
 init_per_suite(Config) ->
     {ok, _} = application:ensure_all_started(cambrian),
@@ -115,6 +116,21 @@ after_a_split_both_halves_end_with_the_better_champion(_Config) ->
     %% of two equally fit genotypes, the one with the smaller id
     [{Negative, Best} | _] = lists:sort([{-Fitness, Id} || {Fitness, Id} <- maps:values(Apart)]),
     ?assertEqual([{-Negative, Best}], lists:usort(maps:values(Together))).
+
+%% Simulates 30 nodes, a fifth of them liars, with 30 % loss, in three parts until they meet. All
+%% honest nodes end with the same archive, and its elites have the fitness that their task gives.
+%% `make archives' simulates 200 nodes, `make archives NODES=60' others.
+replicas_of_an_archive_agree_in_spite_of_liars_and_losses(_Config) ->
+    Nodes = list_to_integer(os:getenv("NODES", "30")),
+    #{agreed_ms := Agreed, apart := Apart, flaws := Flaws, bytes_per_second := Bytes, elites := Elites, shared := Shared, lies := Lies} =
+        cambrian_archive_ordeal:run(#{seed => 1, nodes => Nodes, liars => 0.2}),
+    ct:pal("~b nodes: ~b archives before they met, one of ~b elites after ~p s; ~.1f elites taken in by each node; ~b lies measured; "
+           "~.1f bytes a second for comparisons of a quiet archive",
+           [Nodes, Apart, Elites, Agreed div 1000, Shared, Lies, Bytes]),
+    ?assertEqual([], Flaws),
+    ?assert(Apart > 3),
+    ?assert(Elites > 20),
+    ?assert(Bytes < 200).
 
 %% The genotype is too large for a message, so it is announced, asked for and fetched as a blob.
 a_large_champion_reaches_all_nodes(_Config) ->

@@ -41,6 +41,11 @@ defmodule Cambrian.Bridge do
     * `:migration_interval` - default 10,000.
     * `:topology` - from which nodes newcomers are taken: `:all`, the default, `:ring`, `{:random,
       k}` or `{:nearest, k}`.
+    * `:common_archive` - with `true` the nodes of the realm that have this option hold the archive
+      of a task in common: each population with `search: :map_elites`, and with the same bounds,
+      partition and cells, takes in the elites of the others that beat its own by what is measured
+      here. The task must give the same fitness and behaviour each time and everywhere. Default
+      `false`.
     * `:purge` - banned genotypes leave the populations, and so does every genotype that carries
       their genes (`Cambrian.Population.purge/2`). With `false` the populations keep them, and the
       bridge publishes none of them. Default `true`.

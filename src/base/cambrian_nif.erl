@@ -56,11 +56,11 @@
          population_migrant/3, population_contender/1, population_lineage/2, population_stats/1,
          population_work/1, population_median_cost/1,
          population_encode/1, population_decode/1]).
--export([population_archive/2, population_lengths/1]).
+-export([population_archive/2, population_lengths/1, population_behaviour_of/3]).
 -export([archive_encode/1, archive_decode/1, archive_id/1, archive_merge/2,
          archive_info/2, archive_best/1, archive_at/2, archive_nearest/2, archive_sample/3,
-         archive_elites/1, archive_some/2, archive_raster/2, archive_is_of_probes/2,
-         archive_remeasured/2]).
+         archive_elites/1, archive_some/2, archive_ids/1, archive_cell/2, archive_raster/2,
+         archive_is_of_probes/2, archive_remeasured/2]).
 -export([identity_public_key/1, identity_succession/3, identity_read_succession/1,
          identity_peek_succession/1, identity_grant/4, identity_cosign_grant/2,
          identity_read_grant/1, identity_peek_grant/1]).
@@ -221,6 +221,7 @@ population_decode(_Bytes) -> ?STUB.
 
 population_lengths(_Population) -> ?STUB.
 population_archive(_Generation, _Task) -> ?STUB.
+population_behaviour_of(_Evaluated, _Genotype, _Score) -> ?STUB.
 archive_encode(_Archive) -> ?STUB.
 archive_decode(_Bytes) -> ?STUB.
 archive_id(_Archive) -> ?STUB.
@@ -234,6 +235,8 @@ archive_elites(_Archive) -> ?STUB.
 archive_some(_Archive, _Most) -> ?STUB.
 archive_is_of_probes(_Archive, _Outputs) -> ?STUB.
 archive_remeasured(_Archive, _Measured) -> ?STUB.
+archive_ids(_Archive) -> ?STUB.
+archive_cell(_Archive, _Behaviour) -> ?STUB.
 archive_raster(_Archive, _Most) -> ?STUB.
 
 identity_public_key(_Secret) -> ?STUB.

@@ -3,7 +3,7 @@
 %% large genotype is only announced; a node that lacks it requests it.
 -module(cambrian_announcements).
 
--export([heard_envelope/3, heard_announcement/5]).
+-export([heard_envelope/3, heard_announcement/5, ask_for_admission/2]).
 
 -import(cambrian_exchange_state,
         [ask/3, effect/2, is_of_interest/2, note/5, option/2, put_task/2, rejected/2,
@@ -20,8 +20,10 @@
 -define(WEIGHED, 4096).
 -define(UNPACKED, 16_384).
 
-%% Answers the questions of admission. The last question, before a signature is verified, is this
+%% @doc Answers the questions of admission. The last question, before a signature is verified, is this
 %% second's budget for the origin.
+-spec ask_for_admission(Bytes :: non_neg_integer(), Now :: integer()) ->
+          cambrian_admission:ask(#exchange{}).
 ask_for_admission(Bytes, Now) ->
     fun({admit, #{origin := Origin} = Claims} = Request, Y) ->
             case ask(Request, Now, Y) of

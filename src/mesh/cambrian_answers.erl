@@ -1,13 +1,14 @@
 %% @private
-%% Answers the calls of other nodes to an exchange: which key lives at this node, and the genotype
-%% that they request, as a difference if the difference is shorter.
+%% Answers the calls of other nodes to an exchange: which key lives at this node; the genotype that
+%% they request, as a difference if the difference is shorter; and in which cells their common
+%% archive differs from this node's.
 -module(cambrian_answers).
 
 -export([asked/4, made/4]).
 -export_type([reply/0]).
 
 -import(cambrian_exchange_state, [rejected/2]).
--import(cambrian_holdings, [find/2, lookup/1]).
+-import(cambrian_holdings, [find/2, is_any_banned_by_user/3, lookup/1]).
 
 -include("cambrian_exchange.hrl").
 
@@ -28,7 +29,7 @@
           {reply(), #exchange{}}.
 asked(Bytes, From, Now, X) ->
     case is_served(From, Now, X) of
-        {true, Metered} -> reply(cambrian_message:read_request(Bytes), Now, Metered);
+        {true, Metered} -> reply(cambrian_message:read_request(Bytes), From, Now, Metered);
         {false, Metered} -> {busy, rejected(busy, Metered)}
     end.
 
@@ -42,11 +43,21 @@ is_served(From, Now, #exchange{addresses = Addresses, callers = Callers} = X) ->
         false -> {Served, X#exchange{callers = Next}}
     end.
 
-reply({ok, {who, Nonce}}, _Now, #exchange{options = Options} = X) ->
+reply({ok, {who, Nonce}}, _From, _Now, #exchange{options = Options} = X) ->
     #{realm := Realm, address := Address, identity := Identity} = Options,
     {{answer, cambrian_message:lives(Realm, Address, Nonce, Identity)}, X};
-reply({ok, {Id, Bases}}, Now, X) -> give(find(Id, X), Bases, Now, X);
-reply(_, _Now, X) -> nothing(X).
+reply({ok, {compare, Question}}, From, Now, X) ->
+    cambrian_commons:compared(Question, From, Now, X);
+reply({ok, {Id, Bases}}, _From, Now, X) -> give(allowed(find(Id, X), Now, X), Bases, Now, X);
+reply(_, _From, _Now, X) -> nothing(X).
+
+%% An archive may have for a moment what is banned.
+allowed({ok, Held}, Now, X) ->
+    case is_any_banned_by_user(Held, Now, X) of
+        {true, _} -> error;
+        {false, _} -> {ok, Held}
+    end;
+allowed(error, _Now, _X) -> error.
 
 nothing(X) -> {{answer, cambrian_message:answer(none)}, X}.
 

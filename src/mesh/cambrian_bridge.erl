@@ -37,7 +37,8 @@
                      evaluation_share => number(), cost_bound => number(),
                      migration_policy => cambrian_population:migration(),
                      migration_interval => pos_integer(),
-                     topology => cambrian_members:topology(), purge => boolean()}.
+                     topology => cambrian_members:topology(), common_archive => boolean(),
+                     purge => boolean()}.
 %% `realm', of at most 255 bytes, is the name that nodes must share to meet; the empty name is a
 %% realm too. `populations' are the populations that take part, or `all' of this node. If a named
 %% population does not exist yet, the bridge logs its name, shows it in {@link status/0}, and adds
@@ -59,6 +60,11 @@
 %% (0.1) of all evaluation: an origin with an accepted genotype has one such share for itself, and
 %% all other keys together have one. A genotype that would cost more than `cost_bound' (8) times the
 %% median of a population's own genotypes is not evaluated (`too_costly').
+%%
+%% With `common_archive => true' (default `false') the nodes of the realm that have this option hold
+%% the archive of a task in common: each population with `search => map_elites', and with the same
+%% bounds, partition and cells, takes in the elites of the others that beat its own by what is
+%% measured here. The task must give the same fitness and behaviour each time and everywhere.
 %%
 %% A banned genotype leaves the populations, and so does each genotype that carries its genes
 %% ({@link cambrian_population:purge/2}). With `purge => false' the populations keep them, and the
@@ -92,10 +98,10 @@
 
 -type story() :: [#{time := integer(), step := atom(), realm := binary(), atom() => term()}].
 %% The steps of a genotype on this node, the first step first; `time' is in ms since 1970. The steps
-%% are `announced', `asked', `not_delivered', `received', `not_a_source' (the topology takes no
-%% genotypes of its origin), `dropped' (too many waited), `offered' (to a population), `busy',
-%% `banned' (while it waited or was held), `judged', `published' and `refused'. A step with an
-%% `origin' also has its `name'.
+%% are `announced', `compared' (this node lacks an elite of another node's archive), `asked',
+%% `not_delivered', `received', `not_a_source' (the topology takes no genotypes of its origin),
+%% `dropped' (too many waited), `offered' (to a population), `busy', `banned' (while it waited or
+%% was held), `judged', `published' and `refused'. A step with an `origin' also has its `name'.
 %%
 %% `judged' has the `task', the `outcome', its breeder's `generation', the fitness `claimed', the
 %% measured `fitness' and the `work' of the measurement; or, if it was `too_costly', its `cost', the

@@ -69,6 +69,7 @@ table() ->
                            <<"champion, tournament, novel or random">>, champion},
       migration_interval => {fun cambrian_options:is_positive/1,
                              <<"milliseconds, from 1">>, 10_000},
+      common_archive => {fun is_boolean/1, <<"true or false">>, false},
       purge => {fun is_boolean/1, <<"true or false">>, true},
       topology => {fun is_topology/1, <<"all, ring, {random, K} or {nearest, K}">>, all}}.
 

@@ -6,7 +6,7 @@
 
 -export([new/1, watch_all/1, join/3, update/2, worked/3, gone/3]).
 -export([rejoin/3, is_store/2, takes_all/1]).
--export([find/2, all/1, of_task/2, names/1, missing/1]).
+-export([find/2, all/1, of_task/2, replica/1, names/1, missing/1]).
 -export_type([populations/0, population/0]).
 
 %% `rests' and `failing' are from the last report of the population.
@@ -165,6 +165,15 @@ find(Name, #populations{joined = Joined}) -> maps:find(Name, Joined).
 
 -spec all(populations()) -> [population()].
 all(#populations{joined = Joined}) -> maps:values(Joined).
+
+%% @doc The replica of a common archive: that of the first population that has an archive.
+-spec replica([cambrian_population:population()]) -> none | cambrian_common_archive:replica().
+replica([]) -> none;
+replica([Handle | Handles]) ->
+    case cambrian_population:archive(Handle) of
+        {ok, Archive} -> cambrian_common_archive:new(Archive);
+        {error, _} -> replica(Handles)
+    end.
 
 %% @doc The populations of a task, in the order of their names.
 -spec of_task(cambrian_exchange_state:task(), populations()) -> [population()].

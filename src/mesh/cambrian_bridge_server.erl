@@ -42,6 +42,7 @@
          jobs = cambrian_bridge_jobs:new() :: cambrian_bridge_jobs:jobs(),
          counts = #{} :: #{atom() | {rejected, atom()} => pos_integer()}}).
 -type question() :: {answered, Ref :: pos_integer()} | {picked, cambrian_exchange_state:task()}
+                  | {archived, cambrian_exchange_state:task()}
                   | {made, cambrian_bridge_jobs:job()} | {purged, Name :: term()}.
 
 -define(TOPIC, <<"genotype">>).
@@ -336,6 +337,10 @@ answered({made, Job}, _Failure, State) -> made(Job, [], State);
 answered({picked, Task}, {ok, {ok, Migrant}}, State) ->
     exchange(fun cambrian_exchange:picked/4, [Task, Migrant], State);
 answered({picked, _Task}, _Nothing, State) -> State;
+answered({archived, Task}, {ok, Replica}, State) ->
+    exchange(fun cambrian_exchange:archived/4, [Task, Replica], State);
+answered({archived, Task}, _Gone, State) ->
+    exchange(fun cambrian_exchange:archived/4, [Task, none], State);
 answered({purged, Name}, {ok, {ok, Purged}}, State) ->
     ok = audit_purge(Name, Purged, State#state.conf),
     State;
@@ -373,6 +378,10 @@ do({pick, Task, Policy}, #state{populations = Populations} = State) ->
             in_its_own_process({picked, Task}, Pick, State);
         [] -> State
     end;
+do({archive, Task}, #state{populations = Populations} = State) ->
+    Handles = [Handle || #{handle := Handle} <- of_task(Task, Populations)],
+    Replica = fun() -> cambrian_bridge_populations:replica(Handles) end,
+    in_its_own_process({archived, Task}, Replica, State);
 do({lineage, Id, Record}, State) ->
     cambrian_lineage:received(Id, Record),
     State;
@@ -569,7 +578,7 @@ population_says({finished, _}, #{task := Task, champion := Champion}, State)
 population_says({received, #{from := #{id := Id} = From} = Received}, #{task := Task}, State) ->
     _ = [cambrian_lineage:measured(Id, Breeder)
          || is_map_key(fitness, Received), #{breeder := Breeder} <- [From]],
-    Found = maps:with([fitness, outcome, work, cost, median, bound], Received),
+    Found = maps:with([fitness, behaviour, outcome, work, cost, median, bound], Received),
     Verdict = maps:merge(Found#{id => Id}, maps:with([account], From)),
     exchange(fun cambrian_exchange:judged/4, [Task, Verdict], State);
 population_says({worked, Worked}, #{task := Task} = Population, State) ->

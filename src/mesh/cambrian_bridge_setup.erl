@@ -92,11 +92,12 @@ grant(#{realm := Realm}, #{key := Key}) ->
 exchange_options(#{realm := Realm} = Options, Identity, Address, {Now, Clock}) ->
     #{publish := Publish, publish_best_fitness_threshold := Threshold, publish_interval := Interval,
       budget := Budget, evaluation_share := Share, migration_policy := Policy,
-      migration_interval := MigrationInterval, topology := Topology} = Options,
+      migration_interval := MigrationInterval, topology := Topology,
+      common_archive := Archive} = Options,
     Ask = fun(Request, _Now, Name) -> {cambrian_trust:ask(Name, Request), Name} end,
     #{realm => Realm, identity => Identity, address => Address, trust => {Ask, Realm},
       seed => binary:decode_unsigned(crypto:strong_rand_bytes(7)), now => Now, clock => Clock,
       sequence => cambrian_trust:ask(Realm, {sequence, os:system_time(microsecond)}),
       publish => Publish, threshold => Threshold, interval => Interval, budget => Budget,
       share => Share, policy => Policy, migration_interval => MigrationInterval,
-      topology => Topology}.
+      topology => Topology, common_archive => Archive}.

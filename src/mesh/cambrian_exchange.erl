@@ -19,6 +19,7 @@
 %% join(Task)                a population of this task is here               cambrian_offers
 %% leave(Task)               the last population of this task is gone
 %% bred(Task, Champion)      a population here has a new champion            cambrian_publication
+%% archived(Task, Replica)   a population gave its archive for an `archive'    cambrian_anti_entropy
 %% picked(Task, Champion)    a population gave a migrant for a `pick'        cambrian_publication
 %% publish(Task, G, Claims)  the user publishes a genotype                   cambrian_publication
 %% worked(Task, Work)        a population here has evaluated a generation    cambrian_offers
@@ -30,7 +31,8 @@
 %% asked(Bytes, From)        another node calls                              cambrian_answers
 %% made(Target, Job, Made)   the differences of a `make' are there           cambrian_answers
 %% answered(Ref, Result)     an `ask' or a `fetch' is over: of a genotype,   cambrian_retrieval
-%%                           or of an address                                cambrian_presence
+%%                           of an address,                                  cambrian_presence
+%%                           or of a common archive                          cambrian_anti_entropy
 %% amend(Charter)            the user brings a charter                       cambrian_certificates
 %% banned(Banned)            keys or genotypes are banned
 %% renamed(Identity, Grant)  this node has another key
@@ -45,13 +47,14 @@
 %% {offer, Task, G, From}       have the populations of the task measure a genotype; judged/4 brings
 %%                              what comes of it
 %% {pick, Task, Policy}         ask a population for a migrant; picked/4 brings it
+%% {archive, Task}              ask a population for its archive; archived/4 brings it
 %% {lineage, Id, Record}        remember what its breeder signed of a genotype
 %% {event, Name, Facts}         tell subscribers and counters: published, announced, received,
 %%                              judged, rejected, node_up or not_published
 
 -export([new/1, set_clock/2]).
--export([join/3, leave/3, bred/4, picked/4, publish/5, worked/4, judged/4, heard/3, asked/4, made/4,
-         answered/4, amend/3, banned/3, renamed/4, subscribed/3, tick/2]).
+-export([join/3, leave/3, bred/4, picked/4, archived/4, publish/5, worked/4, judged/4, heard/3,
+         asked/4, made/4, answered/4, amend/3, banned/3, renamed/4, subscribed/3, tick/2]).
 -export([wake/1, best/1, members/2, story/2, stories/1, origin/1, trust/1]).
 -export_type([exchange/0, options/0, best/0]).
 
@@ -75,7 +78,7 @@
                      interval => non_neg_integer(), budget => pos_integer(), share => number(),
                      policy => cambrian_population:migration(),
                      migration_interval => pos_integer(),
-                     topology => cambrian_members:topology(),
+                     topology => cambrian_members:topology(), common_archive => boolean(),
                      once => cambrian_admission:once()}.
 %% `fitness' is as it was measured here, `origin' the breeder by the signed record.
 -type best() :: #{genotype := cambrian_genotype:genotype(), fitness := float(),
@@ -88,7 +91,8 @@
 
 -define(DEFAULTS, #{grant => undefined, publish => true, threshold => 0.99, interval => 1000,
                     budget => 8, share => 0.1, policy => champion, migration_interval => 10_000,
-                    topology => all, once => fun(_Key, Fun) -> Fun() end}).
+                    topology => all, common_archive => false,
+                    once => fun(_Key, Fun) -> Fun() end}).
 
 %%% ---- beginning --------------------------------------------------------------------------
 
@@ -118,15 +122,16 @@ set_clock(Clock, X) -> X#exchange{clock = Clock}.
 
 -spec join(task(), Now :: integer(), exchange()) -> {[effect()], exchange()}.
 join(Name, Now, #exchange{tasks = Tasks} = X) ->
-    take_effects(case Tasks of
-                     %% a population that is back after a crash tells again what it measured
-                     #{Name := Known} ->
-                         Back = Known#task{present = true, offered = #{}},
-                         cambrian_offers:offer_more(Now, put_task(Back, X));
-                     _ ->
-                         {Rand, Next} = random(X),
-                         put_task(new_task(Name, Rand, Now, X), Next)
-                 end).
+    Joined = case Tasks of
+                 %% a population that is back after a crash tells again what it measured
+                 #{Name := Known} ->
+                     Back = Known#task{present = true, offered = #{}},
+                     cambrian_offers:offer_more(Now, put_task(Back, X));
+                 _ ->
+                     {Rand, Next} = random(X),
+                     put_task(new_task(Name, Rand, Now, X), Next)
+             end,
+    take_effects(cambrian_commons:join(Name, Now, Joined)).
 
 new_task(Name, Rand, Now, X) ->
     #task{name = Name, trickle = cambrian_trickle:new(?TRICKLE, Rand, Now),
@@ -144,7 +149,7 @@ leave(Name, _Now, #exchange{tasks = Tasks} = X) ->
         #{Name := Task} ->
             Left = Task#task{present = false, quarantine = cambrian_fair_queue:new(),
                              offered = #{}},
-            take_effects(put_task(Left, X));
+            take_effects(cambrian_commons:leave(Name, put_task(Left, X)));
         _ -> take_effects(X)
     end.
 
@@ -153,6 +158,12 @@ bred(Name, Champion, Now, X) -> take_effects(cambrian_publication:bred(Name, Cha
 
 -spec picked(task(), champion(), Now :: integer(), exchange()) -> {[effect()], exchange()}.
 picked(Name, Champion, Now, X) -> take_effects(cambrian_publication:picked(Name, Champion, Now, X)).
+
+%% @doc The archive of a population, or `none' if it has none.
+-spec archived(task(), none | cambrian_common_archive:replica(), Now :: integer(), exchange()) ->
+          {[effect()], exchange()}.
+archived(Name, Replica, Now, X) ->
+    take_effects(cambrian_anti_entropy:archived(Name, Replica, Now, X)).
 
 -spec publish(task(), cambrian_genotype:genotype(), claims(), Now :: integer(), exchange()) ->
           {{ok, cambrian_genotype:id()} | {error, term()}, [effect()], exchange()}.
@@ -216,13 +227,17 @@ made(Target, Job, Differences, X) -> cambrian_answers:made(Target, Job, Differen
                exchange()) -> {[effect()], exchange()}.
 answered(Ref, Result, Now, #exchange{calls = Calls} = X) when is_map_key(Ref, Calls) ->
     {Call, Left} = maps:take(Ref, Calls),
-    case cambrian_presence:call_answered(Call, Result, Now, X#exchange{calls = Left}) of
-        {measured, Next} -> take_effects(Next);
-        {address_known, Waiting, Next} ->
-            take_effects(cambrian_retrieval:address_known(Waiting, Now, Next))
-    end;
+    take_effects(call_answered(Call, Result, Now, X#exchange{calls = Left}));
 answered(Ref, Result, Now, X) ->
     take_effects(cambrian_retrieval:answered(Ref, Result, Now, X)).
+
+call_answered(#call{kind = {compare, Name}} = Call, Result, Now, X) ->
+    cambrian_anti_entropy:answered(Name, Call, Result, Now, X);
+call_answered(Call, Result, Now, X) ->
+    case cambrian_presence:call_answered(Call, Result, Now, X) of
+        {measured, Next} -> Next;
+        {address_known, Waiting, Next} -> cambrian_retrieval:address_known(Waiting, Now, Next)
+    end.
 
 %%% ---- certificates and bans --------------------------------------------------------------
 
@@ -264,7 +279,7 @@ banned(#{keys := Keys, genotypes := Ids} = Banned, Now, X) ->
                              known = known_without(Banned, X),
                              requests = cambrian_mesh_requests:without(IsItem, Requests)},
     Clean = fun(Name, Y) -> task_without(task(Name, Y), IsHeld, IsItem, Now, Y) end,
-    take_effects(lists:foldl(Clean, Without, task_names(X))).
+    take_effects(cambrian_commons:banned(lists:foldl(Clean, Without, task_names(X)))).
 
 note_banned(Ids, Now, X) ->
     lists:foldl(fun(Id, Y) -> note(Id, banned, #{}, Now, Y) end, X, Ids).
@@ -298,15 +313,20 @@ task_without(#task{quarantine = Quarantine, offered = Offered} = Task, IsHeld, I
 
 %% @doc When the next `tick' is due.
 -spec wake(exchange()) -> integer().
-wake(#exchange{heartbeat_at = Heartbeat, tell_at = Tell, charters = Charters, tasks = Tasks}) ->
+wake(#exchange{heartbeat_at = Heartbeat, tell_at = Tell, charters = Charters,
+               tasks = Tasks} = X) ->
     OfCharters = [cambrian_trickle:wake(Charters) || Charters =/= none],
     OfTasks = [cambrian_publication:wakes(Task) || Task <- maps:values(Tasks)],
-    lists:min([Heartbeat, Tell | OfCharters ++ lists:append(OfTasks)]).
+    OfArchives = cambrian_anti_entropy:wakes(X),
+    lists:min([Heartbeat, Tell | OfCharters ++ OfArchives ++ lists:append(OfTasks)]).
 
 %% @doc Does what is due.
 -spec tick(Now :: integer(), exchange()) -> {[effect()], exchange()}.
 tick(Now, X) ->
-    OfTask = fun(Name, Y) -> cambrian_publication:tick(task(Name, Y), Now, Y) end,
+    OfTask = fun(Name, Y) ->
+                 Published = cambrian_publication:tick(task(Name, Y), Now, Y),
+                 cambrian_anti_entropy:tick(Name, Now, Published)
+             end,
     Published = lists:foldl(OfTask, X, task_names(X)),
     Alive = cambrian_presence:heartbeat_due(Now, Published),
     Followed = cambrian_certificates:publish_successions_due(Now, Alive),

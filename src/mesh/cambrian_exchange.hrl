@@ -37,13 +37,56 @@
          %% whether many genotypes that the populations breed fail
          failing = false :: boolean()}).
 
-%% A call that asks which key lives at an address, or how far away the address is.
+%% A call that asks which key lives at an address, how far away the address is, or in which parts of
+%% a common archive two nodes differ.
 -record(call,
-        {kind :: who | ping,
+        {kind :: who | ping | {compare, cambrian_exchange_state:task()},
          address :: binary(),
          key :: cambrian_identity:key(),
          at :: integer(),
          nonce = none :: none | cambrian_message:nonce()}).
+
+%% A comparison of replicas with another node: the nodes of the tree that are left to compare, what
+%% is asked now, how many calls that took and how many of the last ones got no answer, the elites
+%% that are still to be asked for, whether any was, and whether some were left out that will be
+%% wanted again soon.
+-record(session,
+        {peer :: {Address :: binary(), cambrian_identity:key()},
+         left :: [cambrian_common_archive:tree_node()],
+         asked = none :: none | cambrian_message:comparison(),
+         calls = 0 :: non_neg_integer(),
+         failures = 0 :: non_neg_integer(),
+         wanted = [] :: [cambrian_common_archive:entry()],
+         has_found = false :: boolean(),
+         waits = false :: boolean()}).
+
+%% What the exchange keeps of the common archive of a task: see cambrian_anti_entropy.erl.
+-record(common,
+        {name :: cambrian_exchange_state:task(),
+         replica = none :: none | cambrian_common_archive:replica(),
+         %% the population may have another archive by now; whether it is asked, and for what
+         is_stale = true :: boolean(),
+         looking = false :: false | for_others | for_session,
+         looked_at = never :: never | integer(),
+         %% the next session, or when the one at hand is given up
+         next_at :: integer(),
+         interval :: pos_integer(),
+         session = none :: none | #session{},
+         %% a node that showed another root
+         hint = none :: none | {Address :: binary(), cambrian_identity:key()},
+         %% the last root of callers; nodes without such a replica, until when; elites that were
+         %% asked for, how often, and until when they are not asked for again
+         roots = cambrian_bounded_map:new(4096)
+             :: cambrian_bounded_map:bounded_map(cambrian_transport:caller(), binary()),
+         without = cambrian_bounded_map:new(4096)
+             :: cambrian_bounded_map:bounded_map(cambrian_identity:key(), integer()),
+         tried = cambrian_bounded_map:new(4096)
+             :: cambrian_bounded_map:bounded_map(cambrian_genotype:id(),
+                                                 {Count :: pos_integer(), Until :: integer()}),
+         %% what the breeders of elites of other nodes signed
+         signed = cambrian_bounded_map:new(50_000, 8 bsl 20)
+             :: cambrian_bounded_map:bounded_map(cambrian_genotype:id(), binary()),
+         rand :: rand:state()}).
 
 -record(exchange,
         {options :: map(),
@@ -62,6 +105,8 @@
          %% tasks of populations that are or were here, and tasks that a user subscribes to
          tasks = #{} :: #{cambrian_exchange_state:task() => #task{}},
          wanted = [] :: [cambrian_exchange_state:task() | all],
+         %% the common archives
+         common = #{} :: #{cambrian_exchange_state:task() => #common{}},
          held = cambrian_bounded_map:new(32, 2_000_000)
              :: cambrian_bounded_map:bounded_map(cambrian_genotype:id(), #held{}),
          known = cambrian_bounded_map:new(4096)
@@ -106,4 +151,6 @@
 %% All nodes together publish one improvement of a task in so many ms for each node, so that what a
 %% node hears of a task does not grow with the number of nodes.
 -define(PACE_MS, 20).
+%% Two replicas of a common archive are compared no sooner.
+-define(SHORTEST_MS, 5_000).
 -define(TRICKLE, #{shortest => 4_000, longest => 900_000, redundancy => 1}).

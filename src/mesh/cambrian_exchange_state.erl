@@ -32,7 +32,7 @@
                 | {ask, Ref :: pos_integer(), Address :: binary(), binary()}
                 | {fetch, Ref :: pos_integer(), cambrian_transport:content()}
                 | {offer, task(), cambrian_genotype:genotype(), From :: map()}
-                | {pick, task(), cambrian_population:migration()}
+                | {pick, task(), cambrian_population:migration()} | {archive, task()}
                 | {lineage, cambrian_genotype:id(), Record :: binary()}
                 | {event, atom(), map()}.
 

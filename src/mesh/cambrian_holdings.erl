@@ -91,10 +91,28 @@ hold(#held{id = Id, genotype = Genotype} = Held, #exchange{held = All} = X) ->
     X#exchange{held = cambrian_bounded_map:put(Id, Held, weight(Genotype), All)}.
 
 -spec find(cambrian_genotype:id(), #exchange{}) -> {ok, #held{}} | error.
-find(Id, #exchange{held = Held, tasks = Tasks}) ->
+find(Id, #exchange{held = Held, tasks = Tasks} = X) ->
     case [Best || #task{best = #held{id = Other} = Best} <- maps:values(Tasks), Other =:= Id] of
         [Best | _] -> {ok, Best};
-        [] -> cambrian_bounded_map:find(Id, Held)
+        [] ->
+            case cambrian_bounded_map:find(Id, Held) of
+                {ok, _} = Found -> Found;
+                error -> find_elite(Id, X)
+            end
+    end.
+
+%% In the common archives.
+find_elite(Id, #exchange{common = Commons} = X) ->
+    Found = [{Name, Signed, #{champion => Genotype, fitness => Fitness}}
+             || {Name, #common{replica = Replica, signed = Signed}}
+                    <- lists:sort(maps:to_list(Commons)),
+                Replica =/= none,
+                {ok, Genotype, Fitness} <- [cambrian_common_archive:find(Id, Replica)]],
+    case Found of
+        [{Name, Signed, Elite} | _] ->
+            Record = cambrian_bounded_map:get(Id, Signed, undefined),
+            {ok, held_here(Name, Elite#{signed => Record}, X)};
+        [] -> error
     end.
 
 %% @doc Finds the base of a difference.

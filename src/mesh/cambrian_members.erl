@@ -6,7 +6,7 @@
 -module(cambrian_members).
 
 -export([new/2, is_known/2, earned/2, fresh/2, is_news/3, stamp/2, heartbeat/3, spoke/3, measured/3,
-         renamed/2, forget/2, alive/2, addresses/2, address/2, pace/2, interval/2,
+         renamed/2, forget/2, alive/2, addresses/2, address/2, at/3, draw/4, pace/2, interval/2,
          max_interval/0, unmeasured/2, sources/3]).
 -export_type([members/0, member/0, topology/0]).
 
@@ -162,6 +162,36 @@ address(Key, #members{known = Known}) ->
     case Known of
         #{Key := #{address := Address}} when is_binary(Address) -> {ok, Address};
         _ -> none
+    end.
+
+%% @doc The key of a living member that claims this address.
+-spec at(Address :: binary(), Now :: integer(), members()) -> {ok, cambrian_identity:key()} | none.
+at(Address, Now, Members) ->
+    case [Key || {Key, #{address := Claimed}} <- maps:to_list(alive(Now, Members)),
+                 Claimed =:= Address] of
+        [Key | _] -> {ok, Key};
+        [] -> none
+    end.
+
+%% @doc A living member with an address, at random. Two of three draws are of those that have earned
+%% a place, one of fresh ones; what one kind leaves empty, the other fills.
+-spec draw(IsWanted :: fun(({Address :: binary(), cambrian_identity:key()}) -> boolean()),
+           Now :: integer(), rand:state(), members()) ->
+          {{Address :: binary(), cambrian_identity:key()} | none, rand:state()}.
+draw(IsWanted, Now, Rand, Members) ->
+    {Earned, Fresh} = by_place(Now, Members),
+    {Turn, Next} = rand:uniform_s(3, Rand),
+    Kinds = case Turn of 3 -> [Fresh, Earned]; _ -> [Earned, Fresh] end,
+    draw(Kinds, IsWanted, Next).
+
+draw([], _IsWanted, Rand) -> {none, Rand};
+draw([Kind | Others], IsWanted, Rand) ->
+    case [{Address, Key} || {Key, #{address := Address}} <- Kind, is_binary(Address),
+                            IsWanted({Address, Key})] of
+        [] -> draw(Others, IsWanted, Rand);
+        Wanted ->
+            {Nth, Next} = rand:uniform_s(length(Wanted), Rand),
+            {lists:nth(Nth, lists:sort(Wanted)), Next}
     end.
 
 %% @doc How many nodes determine the pace of this node, itself included. All fresh members together

@@ -9,7 +9,7 @@
 -module(cambrian_mesh_requests).
 
 -export([new/0, add/3, start/2, take/2, find/2, retry/4, track/2, misled/3, failed/3, served/2,
-         has/2, is_avoided/3, without/2]).
+         has/2, asked_of/2, is_avoided/3, without/2]).
 -export_type([requests/0, request/0]).
 
 %% The address to call, and the key that must live there.
@@ -55,7 +55,7 @@ has(Id, #requests{asked = Asked}) ->
 
 %% @doc Adds an announcement. If the genotype is being requested, the announcer is a further source.
 -spec add(request(), Now :: integer(), requests()) -> requests().
-add(#{id := Id, addresses := [Address]} = Request, Now, #requests{asked = Asked} = Requests) ->
+add(#{id := Id, addresses := [Address | _]} = Request, Now, #requests{asked = Asked} = Requests) ->
     case [Ref || {Ref, #{id := Other}} <- maps:to_list(Asked), Other =:= Id] of
         [Ref | _] ->
             AddTo = fun(Same) -> add_address(Address, Same) end,
@@ -114,9 +114,13 @@ has_place({fresh, Kind} = Line, #requests{asked = Asked}) ->
                  orelse length([Of || Of <- Lines, Of =:= Line]) < ?MAX_ASKED_OF_SENDERS);
 has_place(_Line, _Requests) -> true.
 
-may_start(#{id := Id, claims := #{origin := Origin}}, #requests{asked = Asked} = Requests) ->
-    Of = [asked || #{claims := #{origin := Other}} <- maps:values(Asked), Other =:= Origin],
-    length(Of) < ?MAX_ASKED_OF_ORIGIN andalso not has(Id, Requests).
+may_start(#{id := Id, claims := #{origin := Origin}}, Requests) ->
+    asked_of(Origin, Requests) < ?MAX_ASKED_OF_ORIGIN andalso not has(Id, Requests).
+
+%% @doc How many genotypes that this origin announced are being asked for.
+-spec asked_of(cambrian_identity:key(), requests()) -> non_neg_integer().
+asked_of(Origin, #requests{asked = Asked}) ->
+    length([asked || #{claims := #{origin := Other}} <- maps:values(Asked), Other =:= Origin]).
 
 %% @doc A request runs from now on, under this reference.
 -spec track(request(), requests()) -> {Ref :: pos_integer(), requests()}.

@@ -7,12 +7,14 @@
 %%
 %% By call: a request names a genotype, and what the asker holds already; its answer is a difference
 %% to one of these, or the whole. Before that, `who' asks which key lives at the address that is
-%% called, as anybody can claim any address.
+%% called, as anybody can claim any address. `compare' asks in which parts two replicas of a common
+%% archive differ.
 -module(cambrian_message).
 
 -export([kind/1, charters/1, announcement/3, heartbeat/4, read_heartbeat/2, is_genuine/3,
          request/2, read_request/1, ping/0, who/1, lives/4, lives_at/4, answer/1, read_answer/1]).
--export_type([kind/0, urgency/0, heartbeat/0, answer/0, nonce/0]).
+-export([compare/1, compared/1, elites/4, read_compared/1, read_elites/3]).
+-export_type([kind/0, urgency/0, heartbeat/0, answer/0, nonce/0, comparison/0, compared/0]).
 
 %% `news' is for all nodes, whatever they have. `best' is the best that its announcer knows, for
 %% nodes that have less.
@@ -31,6 +33,16 @@
                 | {difference, cambrian_genotype:id(), Difference :: binary(),
                    Breeder :: undefined | binary()}
                 | {elsewhere, cambrian_transport:content(), Breeder :: undefined | binary()}.
+%% The asker draws the nonce, 16 bytes, and gives its digests below a node of the tree.
+-type comparison() :: #{subject := cambrian_common_archive:subject(), nonce := binary(),
+                        node := cambrian_common_archive:tree_node(), digests := binary()}.
+%% `differ' has the digests that differ, as bits; `elites' what the answerer has in cells that do.
+-type compared() :: none | {differ, Bits :: non_neg_integer()}
+                  | {elites, cambrian_identity:key(), Body :: binary(), Signature :: binary()}.
+%% What a realm needs to know of whoever claims something.
+-type claims() :: #{sequence := non_neg_integer(), time := non_neg_integer(),
+                    grant := undefined | binary(), realm => binary(),
+                    origin => cambrian_identity:key()}.
 
 -define(VERSION, 1).
 -define(NEWS, 1).
@@ -47,6 +59,11 @@
 -define(MAX_CHARTERS_BYTES, ?MAX_CHARTERS * (16_384 + 3) + 2).
 -define(WHO, 0).
 -define(LIVES, 4).
+-define(COMPARE, 5).
+-define(ELITES, 6).
+%% A node of the tree has so many digests of 16 bytes below it at most, a cell one entry.
+-define(MAX_BELOW, 32).
+-define(MAX_COMPARED, 4096).
 
 %% @doc The kind of a message, by its first bytes. Nothing is checked yet.
 -spec kind(term()) -> kind().
@@ -141,12 +158,18 @@ ping() -> pack([]).
 who(Nonce) -> pack([?WHO, Nonce]).
 
 -spec read_request(binary()) ->
-          {ok, ping | {who, nonce()} | {cambrian_genotype:id(), Held :: [cambrian_genotype:id()]}}
+          {ok, ping | {who, nonce()} | {compare, comparison()}
+               | {cambrian_genotype:id(), Held :: [cambrian_genotype:id()]}}
         | {error, malformed}.
 read_request(Bytes) when byte_size(Bytes) =< 1024 ->
     case unpack(Bytes) of
         {ok, []} -> {ok, ping};
         {ok, [?WHO, <<_:32/binary>> = Nonce]} -> {ok, {who, Nonce}};
+        {ok, [?COMPARE, <<Subject:16/binary>>, <<Nonce:16/binary>>, Level, Index, Digests]}
+          when is_integer(Level), Level > 0, is_integer(Index), Index >= 0, is_binary(Digests),
+               byte_size(Digests) rem 16 =:= 0, byte_size(Digests) =< 16 * ?MAX_BELOW ->
+            {ok, {compare, #{subject => Subject, nonce => Nonce, node => {Level, Index},
+                             digests => Digests}}};
         {ok, [_ | _] = Ids} when length(Ids) =< ?MAX_HELD + 1 ->
             case lists:all(fun cambrian_options:is_id/1, Ids) of
                 true -> {ok, {hd(Ids), tl(Ids)}};
@@ -206,6 +229,68 @@ with_breeder(nil, Answer) -> {ok, erlang:append_element(Answer, undefined)};
 with_breeder(Record, Answer) when is_binary(Record), byte_size(Record) =< ?MAX_RECORD ->
     {ok, erlang:append_element(Answer, Record)};
 with_breeder(_, _) -> {error, malformed}.
+
+%%% ---- common archives --------------------------------------------------------------------
+
+%% @doc In which of these parts do we differ?
+-spec compare(comparison()) -> binary().
+compare(#{subject := Subject, nonce := Nonce, node := {Level, Index}, digests := Digests}) ->
+    pack([?COMPARE, Subject, Nonce, Level, Index, Digests]).
+
+-spec compared({differ, Bits :: non_neg_integer()}) -> binary().
+compared({differ, Bits}) -> pack([?COMPARE, Bits]).
+
+%% @doc The elites in cells that differ, signed for whoever drew the nonce. They are claims like
+%% those of an envelope.
+-spec elites(Realm :: binary(), comparison(), {claims(), [cambrian_common_archive:entry()]},
+             cambrian_identity:identity()) -> binary().
+elites(Realm, Comparison, {Claims, Entries}, #{key := Key, secret := Secret}) ->
+    #{sequence := Sequence, time := Time, grant := Grant} = Claims,
+    Body = pack([Sequence, Time, optional(Grant),
+                 [[Cell, Fitness, Id] || {Cell, Fitness, Id} <- Entries]]),
+    Signature = crypto:sign(eddsa, none, said(Realm, Comparison, Body), [Secret(), ed25519]),
+    pack([?ELITES, Key, Body, Signature]).
+
+said(Realm, #{subject := Subject, nonce := Nonce}, Body) ->
+    [<<"cambrian elites 1\n">>, <<(byte_size(Realm))>>, Realm, Subject, Nonce, Body].
+
+-spec read_compared(binary()) -> {ok, compared()} | {error, malformed}.
+read_compared(Bytes) when byte_size(Bytes) =< ?MAX_COMPARED ->
+    case unpack(Bytes) of
+        {ok, []} -> {ok, none};
+        {ok, [?COMPARE, Bits]}
+          when is_integer(Bits), Bits >= 0, Bits < 1 bsl ?MAX_BELOW -> {ok, {differ, Bits}};
+        {ok, [?ELITES, <<Key:32/binary>>, Body, <<Signature:64/binary>>]} when is_binary(Body) ->
+            {ok, {elites, Key, Body, Signature}};
+        _ -> {error, malformed}
+    end;
+read_compared(_) -> {error, malformed}.
+
+%% @doc Reads what `elites' claims. The fun verifies who signed it.
+-spec read_elites(Realm :: binary(), comparison(), compared()) ->
+          {ok, claims(), [cambrian_common_archive:entry()], Verify :: fun(() -> boolean())}
+        | {error, malformed}.
+read_elites(Realm, Comparison, {elites, Key, Body, Signature}) ->
+    case unpack(Body) of
+        {ok, [Sequence, Time, Grant, Entries]}
+          when is_integer(Sequence), Sequence >= 0, is_integer(Time), Time >= 0,
+               Grant =:= nil orelse is_binary(Grant) andalso byte_size(Grant) =< 1024,
+               is_list(Entries), length(Entries) =< ?MAX_BELOW ->
+            case lists:all(fun is_entry/1, Entries) of
+                true ->
+                    Shown = case Grant of nil -> undefined; _ -> Grant end,
+                    {ok, #{realm => Realm, origin => Key, sequence => Sequence, time => Time,
+                           grant => Shown},
+                     [list_to_tuple(Entry) || Entry <- Entries],
+                     fun() -> is_signed(said(Realm, Comparison, Body), Signature, Key) end};
+                false -> {error, malformed}
+            end;
+        _ -> {error, malformed}
+    end.
+
+is_entry([Cell, Fitness, <<_:32/binary>>]) ->
+    is_integer(Cell) andalso Cell >= 0 andalso is_float(Fitness);
+is_entry(_) -> false.
 
 pack(Term) -> iolist_to_binary(cambrian_msgpack:encode(Term)).
 

@@ -106,17 +106,20 @@ may_run(#task{offered = Offered, budget = Budget}) ->
 offer(#{id := Id, genotype := Genotype, from := From, account := Account} = Item,
       #task{name = Name, offered = Offered} = Task, Now, X) ->
     Noted = note(Id, offered, #{task => Name}, Now, X),
-    effect({offer, Name, Genotype, From#{id => Id, account => Account}},
+    Common = [{common, true} || is_map_key(Name, X#exchange.common)],
+    Known = maps:merge(From#{id => Id, account => Account}, maps:from_list(Common)),
+    effect({offer, Name, Genotype, Known},
            put_task(Task#task{offered = Offered#{Id => Item}}, Noted)).
 
 %% @doc A population here has evaluated a generation of its own, or begins or ends a rest.
 -spec worked(cambrian_exchange_state:task(), cambrian_standing:worked(), Now :: integer(),
              #exchange{}) -> #exchange{}.
-worked(Name, #{work := Work, rests := Rests, failing := Failing}, Now, X) ->
+worked(Name, #{work := Work, rests := Rests, failing := Failing} = Worked, Now, X) ->
     case X#exchange.tasks of
         #{Name := #task{budget = Budget} = Task} ->
             Earned = cambrian_budget:set_resting(Rests, cambrian_budget:worked(Work, Budget)),
-            offer_more_of(Name, Now, put_task(Task#task{budget = Earned, failing = Failing}, X));
+            Counted = put_task(Task#task{budget = Earned, failing = Failing}, X),
+            offer_more_of(Name, Now, cambrian_commons:worked(Name, Worked, Counted));
         _ -> X
     end.
 
@@ -160,7 +163,8 @@ judge(#{outcome := Outcome} = Verdict, #{id := Id, claims := Claims} = Item, Nam
         failed when Outcome =:= failed -> failed(Origin, task(Name, Noted), Now, Noted);
         failed -> Noted;
         _ ->
-            Compared = compare_claim(Claims, Measured, Now, Noted),
+            Placed = cambrian_commons:arrived(Name, Item, Verdict, Now, Noted),
+            Compared = compare_claim(Claims, Measured, Now, Placed),
             Counted = taken_in(Outcome, Origin, Now, Compared),
             Facts = Verdict#{origin => Origin, task => Name},
             adopt(Item, Measured, Name, Now, event(judged, Facts, Counted))

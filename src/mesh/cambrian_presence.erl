@@ -4,7 +4,7 @@
 -module(cambrian_presence).
 
 -export([heartbeat_due/2, heard_heartbeat/4, renamed/3]).
--export([ask_who_lives_at/5, ping_due/2, call_answered/4]).
+-export([ask_who_lives_at/5, ping_due/2, call/3, call_answered/4]).
 
 -import(cambrian_exchange_state,
         [ask/3, count_nodes/2, effect/2, event/3, once/3, refused/3, rejected/2, repeat_soon/3,
@@ -124,6 +124,8 @@ ask_who_lives_at(Address, Key, Waiting, Now, X) ->
         {false, Metered} -> {metered, Metered}
     end.
 
+%% @doc Calls a node. `cambrian_exchange:answered/4' finds the call again.
+-spec call(#call{}, Bytes :: binary(), #exchange{}) -> #exchange{}.
 call(#call{address = Address} = Call, Bytes, #exchange{sequence = Sequence, calls = Calls} = X) ->
     Ref = ?CALL_REFS + Sequence,
     effect({ask, Ref, Address, Bytes},

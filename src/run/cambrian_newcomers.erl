@@ -141,7 +141,7 @@ admit_all(Admit, All, Evaluated, Newcomers) ->
 %% @doc Judges the newcomers from the mesh that were measured since the last call; `none' if there
 %% are none. Each generation admits at most a tenth of the population's size, so that many newcomers
 %% do not take all places. A newcomer that is better than the champion is admitted above that limit
-%% too.
+%% too, and so is an elite of a common archive.
 -spec admit_mesh(Evaluated :: reference(), Population :: reference(),
                  IsBest :: fun((float()) -> boolean()), newcomers()) ->
           {[verdict()], Evaluated :: reference(), newcomers()} | none.
@@ -149,14 +149,21 @@ admit_mesh(Evaluated, Population, IsBest, #newcomers{mesh = Mesh} = Newcomers) -
     case cambrian_mesh_newcomers:take_measured(Mesh) of
         {[], _} -> none;
         {Found, Next} ->
-            #{population := Size} = cambrian_nif:population_parameters(Population),
-            Admit = fun(One, Before, N) -> admit_mesh(One, Before, Size, IsBest, N) end,
+            Parameters = cambrian_nif:population_parameters(Population),
+            Admit = fun({Newcomer, _, _} = One, Before, N) ->
+                        admit_mesh(One, Before, most_admitted(Newcomer, Parameters), IsBest, N)
+                    end,
             admit_all(Admit, Found, Evaluated, Newcomers#newcomers{mesh = Next})
     end.
 
-admit_mesh({Newcomer, Outcome, Work} = One, Evaluated, Size, IsBest, Newcomers) ->
+%% In an archive that is held in common, a newcomer takes nothing but its own cell.
+most_admitted(#{from := #{common := true}}, #{search := map_elites}) -> infinity;
+most_admitted(_Newcomer, #{population := Size}) -> max(1, Size div ?SIZE_PER_ADMITTED).
+
+admit_mesh({Newcomer, Outcome, Work} = One, Evaluated, Most, IsBest, Newcomers) ->
+    #newcomers{admitted = Admitted} = Newcomers,
     Fitness = cambrian_evaluator:fitness(Outcome),
-    case is_float(Fitness) andalso is_full(Size, Newcomers) andalso not IsBest(Fitness) of
+    case is_float(Fitness) andalso Admitted >= Most andalso not IsBest(Fitness) of
         true ->
             Verdict = #{outcome => full, fitness => Fitness, work => Work},
             {{Newcomer, Verdict}, Evaluated, Newcomers};
@@ -167,8 +174,6 @@ admit_mesh({Newcomer, Outcome, Work} = One, Evaluated, Size, IsBest, Newcomers) 
             end
     end.
 
-is_full(Size, #newcomers{admitted = Admitted}) -> Admitted >= max(1, Size div ?SIZE_PER_ADMITTED).
-
 mesh_admitted(Newcomer, #newcomers{mesh = Mesh, admitted = Admitted} = Newcomers) ->
     Newcomers#newcomers{mesh = cambrian_mesh_newcomers:admitted(Newcomer, Mesh),
                         admitted = Admitted + 1}.
@@ -176,11 +181,19 @@ mesh_admitted(Newcomer, #newcomers{mesh = Mesh, admitted = Admitted} = Newcomers
 admit({Newcomer, NoFitness, Work}, _Evaluated) when NoFitness =:= failed; NoFitness =:= late ->
     {refused, {Newcomer, #{outcome => NoFitness, work => Work}}};
 admit({#{genotype := Genotype, from := From} = Newcomer, Score, Work}, Evaluated) ->
-    Found = #{fitness => cambrian_score:fitness(Score), work => Work},
+    Found = maps:merge(#{fitness => cambrian_score:fitness(Score), work => Work},
+                       behaviour(Evaluated, Genotype, Score)),
     Keys = cambrian_purge:keys(From),
     case cambrian_nif:population_inject(Evaluated, Genotype, Score, Keys) of
         {ok, With} -> {accepted, {Newcomer, Found#{outcome => accepted}}, With};
         {error, Reason} -> {refused, {Newcomer, Found#{outcome => Reason}}}
+    end.
+
+%% By which it has its cell, in a search with an archive.
+behaviour(Evaluated, Genotype, Score) ->
+    case cambrian_nif:population_behaviour_of(Evaluated, Genotype, Score) of
+        [] -> #{};
+        Behaviour -> #{behaviour => Behaviour}
     end.
 
 %% @doc As {@link cambrian_newcomer_queue:next_generation/1}, for both kinds.

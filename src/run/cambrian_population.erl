@@ -143,11 +143,13 @@
 %% `archive' has the elites; with `search => pareto', `front' is the front of {@link front/1}.
 
 -type event() :: {generation, stats()} | {champion, champion()} | {finished, result()}
-               %% a newcomer was judged; `fitness' is missing if the evaluation failed. `work' is
+               %% a newcomer was judged; `fitness' is missing if the evaluation failed, and
+               %% `behaviour' is there in a search with an archive. `work' is
                %% the cost of the evaluation, in units of work. For `too_costly', `cost' is the cost
                %% of its network per step, `bound' the highest allowed cost, and `median' the median
                %% cost of the population's own networks
                | {received, #{id := cambrian_genotype:id(), from := term(), fitness => float(),
+                              behaviour => [float()],
                               generation := non_neg_integer(), work => non_neg_integer(),
                               cost => non_neg_integer(), median => non_neg_integer(),
                               bound => number(),

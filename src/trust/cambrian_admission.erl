@@ -6,7 +6,7 @@
 %% cambrian_realm:ask/3}. The expensive work runs in the process of the caller.
 -module(cambrian_admission).
 
--export([envelope/4, envelope/5, open/4, record/3, record/4, succession/4, charter/4,
+-export([envelope/4, envelope/5, open/4, record/3, record/4, claims/5, succession/4, charter/4,
          every_time/2, is_lie/1]).
 -export_type([ask/1, base_of/0, once/0]).
 
@@ -69,6 +69,17 @@ record(Bytes, Once, Ask, State) ->
                 No -> No
             end;
         {error, Reason} -> Ask({refused, Reason, #{}}, State)
+    end.
+
+%% @doc The same for other claims of an origin. `Prove' verifies the signature: `{ok, Proved, Id}'
+%% or an error. The claims name a genotype, which may be banned.
+-spec claims(Claims :: map(), Prove :: fun(() -> {ok, Proved, cambrian_genotype:id()}
+                                                 | {error, Reason :: term()}),
+             once(), ask(State), State) -> {{ok, Proved} | {error, Reason :: term()}, State}.
+claims(Claims, Prove, Once, Ask, State) ->
+    case admit(Claims, Claims, Prove, Once, Ask, State) of
+        {{ok, Proved, _}, Next} -> {{ok, Proved}, Next};
+        No -> No
     end.
 
 read(Read, Bytes) when is_binary(Bytes) -> Read(Bytes);

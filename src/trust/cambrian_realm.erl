@@ -38,7 +38,7 @@
 %% answers a request of ours, is signed, and is not the claimed genotype. `may_follow' and
 %% `may_amend': should the caller verify this succession, this charter? `follow' and `amend': it was
 %% verified. `checked': this node measured a claimed fitness; `failed': it could not measure the
-%% fitness. `accepted': a population took a genotype in. All other requests change nothing.
+%% fitness, or the behaviour is not the claimed one. `accepted': a population took a genotype in. All other requests change nothing.
 -type request() :: {admit, claims()} | {genuine, claims()} | {cheated, Reason :: term(), claims()}
                  | {refused, Reason :: term(), map()} | {rubbish, Reason :: term(), claims()}
                  | {may_follow, succession()} | {follow, cambrian_identity:succession()}

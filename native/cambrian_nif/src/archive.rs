@@ -128,6 +128,12 @@ fn archive_at<'a>(env: Env<'a>, archive: ArchiveArc, behaviour: List<f64>) -> Ni
     found(env, archive.0.elites().get(&cell).map(|elite| (cell, elite)))
 }
 
+/// The cell of a behaviour.
+#[rustler::nif(schedule = "DirtyCpu")]
+fn archive_cell(archive: ArchiveArc, behaviour: List<f64>) -> NifResult<u32> {
+    Ok(archive.0.space().cell(&point(&archive.0, behaviour)?))
+}
+
 #[rustler::nif(schedule = "DirtyCpu")]
 fn archive_nearest<'a>(
     env: Env<'a>,
@@ -152,6 +158,12 @@ fn archive_sample(
 #[rustler::nif(schedule = "DirtyCpu")]
 fn archive_elites(env: Env<'_>, archive: ArchiveArc) -> NifResult<Vec<Term<'_>>> {
     archive.0.elites().iter().map(|(cell, one)| elite(env, *cell, one)).collect()
+}
+
+/// Their ids, in the same order.
+#[rustler::nif(schedule = "DirtyCpu")]
+fn archive_ids(env: Env<'_>, archive: ArchiveArc) -> Vec<Term<'_>> {
+    archive.0.elites().values().map(|elite| binary(env, elite.id())).collect()
 }
 
 /// At most so many, evenly chosen.

@@ -217,6 +217,17 @@ fn population_inject(
     }
 }
 
+/// The behaviour by which a newcomer of this score has its cell; `[]` where it has none.
+#[rustler::nif(schedule = "DirtyCpu")]
+fn population_behaviour_of(
+    evaluated: EvaluatedArc,
+    genotype: GenotypeArc,
+    score: Term,
+) -> NifResult<Vec<f64>> {
+    let score = task::score(score)?;
+    pools::install(|| evaluated.0.behaviour_of(&genotype.0, score))
+}
+
 /// Purges a population that waits for fitness, or an evaluated one, which stays evaluated: a banned
 /// genotype has no fitness, and is not in the next generation. Returns
 /// `{Population, #{leaving, founded, headless}, Champion}`.

@@ -218,13 +218,18 @@ impl Elites {
         Some(held.elite.fitness)
     }
 
+    /// Whether an elite may enter its cell: it is empty, or this one beats the one that is there.
+    pub(crate) fn admits(&self, elite: &Elite) -> bool {
+        let held = self.members.get(&self.space.cell(&elite.behaviour));
+        held.is_none_or(|held| elite.beats(&held.elite))
+    }
+
     /// Puts a genotype into the cell of its behaviour, unless one is there that beats it.
     pub(crate) fn enter(&mut self, mut member: Member) {
-        let cell = self.space.cell(&member.elite.behaviour);
-        let is_beaten = |held: &Member| !member.elite.beats(&held.elite);
-        if self.members.get(&cell).is_some_and(is_beaten) {
+        if !self.admits(&member.elite) {
             return;
         }
+        let cell = self.space.cell(&member.elite.behaviour);
         if member.birth.own.is_none() {
             member.birth.own = Some(member.birth.ancestor(&member.elite.genotype));
         }

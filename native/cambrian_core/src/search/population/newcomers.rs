@@ -4,6 +4,7 @@ use crate::base::cancel::NeverCancelled;
 use crate::genome::genotype::{Genotype, Shape};
 use crate::genome::parameters::Search;
 use crate::search::ancestry::{Ancestry, Mark, Source};
+use crate::search::archive::Elite;
 use crate::search::lineage::Birth;
 use crate::search::population::{Champion, Evaluated, Population, Refused, holds};
 use crate::search::speciation::{Species, distance, found_species};
@@ -109,8 +110,9 @@ impl Evaluated {
         let home = population.species.iter().position(like);
         let (place, score) = if let Some(elites) = &population.elites {
             let score = self.with_behaviour(&newcomer, score)?;
-            let is_better = elites.fitness_at(&score.behaviour).is_none_or(|f| f < score.fitness);
-            (self.worst().filter(|_| is_better).ok_or(Refused::NotBetter)?, score)
+            let elite = Elite::new(Arc::clone(&newcomer), score.fitness, score.behaviour.clone());
+            let enters = elites.admits(&elite);
+            (self.worst().filter(|_| enters).ok_or(Refused::NotBetter)?, score)
         } else {
             let place = match home {
                 Some(home) => population.species[home].members.last().copied(),
@@ -176,6 +178,17 @@ impl Evaluated {
         self.work_of[place as usize] = work;
         self.rank(&NeverCancelled).expect("nobody cancels it");
         self.enter(place);
+    }
+
+    /// The behaviour of a newcomer of this score, by which it has its cell; empty in a search
+    /// without an archive of elites, and where the newcomer does not fit into it.
+    pub fn behaviour_of(&self, newcomer: &Genotype, score: Score) -> Vec<f64> {
+        let Shape { inputs, outputs } = self.population.shape();
+        let fits = (newcomer.inputs(), newcomer.outputs()) == (inputs, outputs);
+        if self.population.elites.is_none() || !fits || !score.is_sound() {
+            return Vec::new();
+        }
+        self.with_behaviour(newcomer, score).map_or(Vec::new(), |score| score.behaviour)
     }
 
     /// The score with a behaviour as long as those here, if the search compares behaviours.
