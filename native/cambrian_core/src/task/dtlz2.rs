@@ -4,15 +4,18 @@
 //! The genotype is a vector as in ZDT: numbers within ± 0.5 stand for variables from 0 to 1. Ten of
 //! them say how far the solution is from the front, the others where on the front it is.
 
+use super::vector::{self, Reader};
 use super::zdt;
 use super::{Score, Settings, Shape, Task, TaskError, Trial};
 use crate::base::cancel::Cancelled;
+use crate::genome::genotype::Genotype;
 use crate::genome::parameters::Parameters;
 use crate::phenotype::network::Runner;
 use std::f64::consts::FRAC_PI_2;
 
 pub struct Dtlz2 {
     objectives: u32,
+    reader: Reader,
 }
 
 /// Variables that say how far a solution is from the front: the k of the paper.
@@ -24,7 +27,8 @@ impl Dtlz2 {
     /// # Errors
     /// A number of objectives out of range.
     pub fn new(settings: &mut Settings) -> Result<Dtlz2, TaskError> {
-        Ok(Dtlz2 { objectives: settings.take("objectives", 3, (2, 15))? })
+        let objectives = settings.take("objectives", 3, (2, 15))?;
+        Ok(Dtlz2 { objectives, reader: Reader::new(objectives - 1 + DISTANCE) })
     }
 
     /// What the paper minimises: f₁ first.
@@ -42,11 +46,17 @@ impl Dtlz2 {
         values.reverse();
         values
     }
+
+    /// Fitness is the sum of the objectives.
+    fn score(&self, variables: &[f64]) -> Score {
+        let values = self.values(variables);
+        Score::with_objectives(values.into_iter().map(|value| -value).collect())
+    }
 }
 
 impl Task for Dtlz2 {
     fn shape(&self) -> Shape {
-        Shape { inputs: 1, outputs: self.objectives - 1 + DISTANCE }
+        vector::shape(self.objectives - 1 + DISTANCE)
     }
 
     fn parameters(&self) -> Parameters {
@@ -61,10 +71,12 @@ impl Task for Dtlz2 {
         64
     }
 
-    /// Fitness is the sum of the objectives.
     fn evaluate_on(&self, network: &Runner) -> Result<Score, Cancelled> {
-        let values = self.values(&zdt::variables(network)?);
-        Ok(Score::with_objectives(values.into_iter().map(|value| -value).collect()))
+        Ok(self.score(&zdt::variables(network)?))
+    }
+
+    fn evaluate_vector(&self, genotype: &Genotype) -> Option<Score> {
+        Some(self.score(&zdt::from_0_to_1(self.reader.read(genotype)?)))
     }
 
     /// On the front, or as near as a hundredth of its radius.

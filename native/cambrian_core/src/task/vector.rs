@@ -112,4 +112,26 @@ pub(super) mod tests {
         genotype.neurons_mut()[3].bias = 1.0;
         assert_eq!(reader.read(&genotype), None);
     }
+
+    #[test]
+    fn every_task_on_vectors_gives_the_same_score_from_genes_and_from_a_network() {
+        let names = crate::task::TASKS.iter().map(|(name, _)| *name);
+        let of = |name: &str| crate::task::named(name).unwrap();
+        let on_vectors = names.filter(|name| {
+            let task = of(name);
+            let born = first(&task.parameters(), task.shape());
+            let read = task.evaluate_vector(&born);
+            let from_network = || task.evaluate(&Network::new(&born));
+            read.inspect(|score| assert_eq!(*score, from_network(), "{name}")).is_some()
+        });
+        let expected =
+            ["linear_projection", "arm", "zdt1", "zdt2", "zdt3", "zdt4", "zdt6", "dtlz2"];
+        assert_eq!(on_vectors.collect::<Vec<_>>(), expected);
+    }
+
+    fn first(own: &Parameters, shape: Shape) -> Genotype {
+        let p = Parameters { initial_weight: 0.4, ..own.clone() };
+        let mut rng = Stream::new(3, Purpose::Birth, 0, 0);
+        Genotype::new(shape.inputs, shape.outputs, &p, &mut rng).unwrap()
+    }
 }

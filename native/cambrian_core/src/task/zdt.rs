@@ -1,15 +1,15 @@
 //! Two goals that contradict each other: the problems ZDT1 to ZDT4 and ZDT6 of Zitzler, Deb &
-//! Thiele 2000,
-//! "Comparison of multiobjective evolutionary algorithms". ZDT5 is missing, as its genotypes
-//! are bits.
+//! Thiele 2000, "Comparison of multiobjective evolutionary algorithms". ZDT5 is missing, as its
+//! genotypes are bits.
 //!
 //! The genotype is a vector; each of its numbers is clipped to ± 0.5, and stands for a variable
 //! from 0 to 1 (in ZDT4, all but the first from −5 to 5). The papers minimise f₁ and f₂; here the
 //! objectives are −f₁ and −f₂, since more is better.
 
-use super::vector::{self, LONGEST};
+use super::vector::{self, LONGEST, Reader};
 use super::{Score, Settings, Shape, Task, TaskError, Trial};
 use crate::base::cancel::Cancelled;
+use crate::genome::genotype::Genotype;
 use crate::genome::parameters::{Parameters, Perturbation};
 use crate::phenotype::network::Runner;
 use std::f64::consts::PI;
@@ -26,6 +26,7 @@ pub enum Problem {
 pub struct Zdt {
     problem: Problem,
     n: u32,
+    reader: Reader,
 }
 
 /// How far g may be from its optimum, which is 1, in a solution.
@@ -36,7 +37,8 @@ impl Zdt {
     /// An `n` out of range.
     pub fn new(problem: Problem, settings: &mut Settings) -> Result<Zdt, TaskError> {
         let usual = if matches!(problem, Problem::Four | Problem::Six) { 10 } else { 30 };
-        Ok(Zdt { problem, n: settings.take("n", usual, (2, LONGEST))? })
+        let n = settings.take("n", usual, (2, LONGEST))?;
+        Ok(Zdt { problem, n, reader: Reader::new(n) })
     }
 
     /// How far the vector is from the front: 1 on it.
@@ -74,15 +76,20 @@ impl Zdt {
         [f1, g * h, g]
     }
 
-    fn of(&self, network: &Runner) -> Result<[f64; 3], Cancelled> {
-        Ok(self.values(&variables(network)?))
+    /// Fitness is the sum of the objectives.
+    fn score(&self, variables: &[f64]) -> Score {
+        let [f1, f2, _] = self.values(variables);
+        Score::with_objectives(vec![-f1, -f2])
     }
 }
 
-/// The vector that a network stands for, as variables from 0 to 1.
+/// The vector of a network, as variables from 0 to 1.
 pub(super) fn variables(network: &Runner) -> Result<Vec<f64>, Cancelled> {
-    let vector = vector::read(network)?;
-    Ok(vector.into_iter().map(|x| (0.5 + x).clamp(0.0, 1.0)).collect())
+    Ok(from_0_to_1(vector::read(network)?))
+}
+
+pub(super) fn from_0_to_1(vector: Vec<f64>) -> Vec<f64> {
+    vector.into_iter().map(|x| (0.5 + x).clamp(0.0, 1.0)).collect()
 }
 
 /// Weights stay within the variables' bounds; first ones lie in all of the space. The operators are
@@ -120,15 +127,17 @@ impl Task for Zdt {
         64
     }
 
-    /// Fitness is the sum of the objectives.
     fn evaluate_on(&self, network: &Runner) -> Result<Score, Cancelled> {
-        let [f1, f2, _] = self.of(network)?;
-        Ok(Score::with_objectives(vec![-f1, -f2]))
+        Ok(self.score(&variables(network)?))
+    }
+
+    fn evaluate_vector(&self, genotype: &Genotype) -> Option<Score> {
+        Some(self.score(&from_0_to_1(self.reader.read(genotype)?)))
     }
 
     /// On the front, or as near as a hundredth of g.
     fn trial_on(&self, network: &Runner) -> Result<Trial, Cancelled> {
-        let [f1, f2, g] = self.of(network)?;
+        let [f1, f2, g] = self.values(&variables(network)?);
         Ok(Trial::new(g <= 1.0 + NEAR, vec![("f1", f1), ("f2", f2), ("g", g)]))
     }
 }

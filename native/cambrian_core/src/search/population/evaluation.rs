@@ -189,6 +189,9 @@ impl Population {
             return None;
         }
         let score = task.evaluate_vector(genotype)?;
+        if score.behaviour.is_empty() && novelty::needs_behaviours(&self.parameters) {
+            return None; // the probes need the network
+        }
         let work = genotype.cost();
         spend(work);
         Some(map_elites::as_asked(Score { work, ..score }, &self.parameters))
