@@ -77,7 +77,7 @@ run(Options, Sender, Ms) ->
     {ok, P} = cambrian_population:start(Options#{name => besieged}),
     {ok, _} = cambrian_population:step(besieged, 1),
     {ok, _} = cambrian_bridge:start(#{realm => ?REALM, populations => [besieged]}),
-    ok = cambrian_population:account(besieged),
+    ok = cambrian_population_client:account(besieged),
     ok = cambrian_population:run(besieged),
     Stranger = case Ready of [] -> none; _ -> spawn_link(fun() -> send_on(Ready) end) end,
     {ok, #{generation := First}} = cambrian_population:stats(besieged),

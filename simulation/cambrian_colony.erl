@@ -74,7 +74,7 @@ generation(Now, Colony) ->
             {Events, Next}
     end.
 
-%% @doc Offers a stranger's genotype, as {@link cambrian_population:inject_from_mesh/4} does.
+%% @doc Offers a stranger's genotype, as {@link cambrian_population_client:inject_from_mesh/4} does.
 -spec offer(cambrian_genotype:genotype(), From :: term(), Bound :: number(), Now :: integer(),
             colony()) -> {[event()], colony()}.
 offer(Genotype, From, Bound, Now, Colony) ->

@@ -174,7 +174,7 @@ awaited(Population, #{story := _}) ->
     cambrian_population:await(Population, infinity);
 awaited(Population, Request) ->
     receive
-        {?MODULE, interrupt} -> interrupted(cambrian_population:so_far(Population));
+        {?MODULE, interrupt} -> interrupted(cambrian_population_client:so_far(Population));
         Message ->
             case gen_statem:check_response(Message, Request) of
                 {reply, Answer} -> Answer;

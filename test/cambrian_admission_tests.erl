@@ -13,7 +13,8 @@ none(_) -> error.
 
 %% The answer, the names of the questions, and the realm after them.
 envelope(Bytes, Realm) -> envelope(Bytes, fun none/1, Realm).
-envelope(Bytes, BaseOf, Realm) -> short(cambrian_admission:envelope(Bytes, BaseOf, fun ask/2, {?NOW, [], Realm})).
+envelope(Bytes, BaseOf, Realm) ->
+    short(cambrian_admission:envelope(Bytes, BaseOf, fun ask/2, {?NOW, [], Realm})).
 
 record(Bytes, Realm) -> short(cambrian_admission:record(Bytes, fun ask/2, {?NOW, [], Realm})).
 
@@ -34,7 +35,9 @@ record_of(Bytes) ->
     cambrian_envelope:record(Envelope).
 
 an_envelope_asks_the_realm_in_order_test() ->
-    Asks = fun(Bytes, Options) -> {Answer, Asked, _} = envelope(Bytes, realm(Options)), {Answer, Asked} end,
+    Asks =
+        fun(Bytes, Options) -> {Answer, Asked, _} = envelope(Bytes, realm(Options)), {Answer, Asked}
+        end,
     Good = now(1, #{sequence => 1}),
     ?assertEqual({ok, [admit, genuine]}, Asks(Good, #{})),
     ?assertEqual({malformed, [refused]}, Asks(<<"rubbish">>, #{})),
@@ -62,7 +65,8 @@ a_replayed_bad_payload_costs_reputation_once_test() ->
 a_bad_payload_that_other_nodes_deliver_costs_its_origin_once_test() ->
     Delivered = fun(Sequence, Realm) ->
                     Claims = #{origin => key(1), sequence => Sequence},
-                    {{error, malformed}, Next} = cambrian_realm:ask({rubbish, malformed, Claims}, ?NOW, Realm),
+                    {{error, malformed}, Next} =
+                        cambrian_realm:ask({rubbish, malformed, Claims}, ?NOW, Realm),
                     Next
                 end,
     Known = element(3, envelope(now(1, #{sequence => 3}), realm(#{}))),
@@ -82,9 +86,14 @@ a_ban_holds_for_the_bytes_of_an_earlier_schema_test() ->
     {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7),
     Bytes = cambrian_earlier:schema_2(G),
     {Id, Signed} = {cambrian_genotype:id(G), crypto:hash(sha256, Bytes)},
-    Envelope = cambrian_earlier:envelope(Bytes, #{realm => ?REALM, task => <<"xor">>, fitness => 1.0, sequence => 1, time => ?NOW}, secret(1)),
+    Envelope =
+        cambrian_earlier:envelope(Bytes,
+                                  #{realm => ?REALM, task => <<"xor">>, fitness => 1.0,
+                                    sequence => 1, time => ?NOW}, secret(1)),
     ?assertMatch({ok, _, #{genotype := Signed}}, cambrian_envelope:read(Envelope)),
-    ?assertMatch({{ok, _, #{genotype := Id}, _}, _}, cambrian_admission:envelope(Envelope, fun none/1, fun ask/2, {?NOW, [], realm(#{})})),
+    ?assertMatch({{ok, _, #{genotype := Id}, _}, _},
+                 cambrian_admission:envelope(Envelope, fun none/1, fun ask/2,
+                                             {?NOW, [], realm(#{})})),
     [begin
          {ok, Banned} = cambrian_realm:ban({genotype, Of}, <<>>, ?NOW, realm(#{})),
          ?assertMatch({banned_genotype, _, _}, envelope(Envelope, Banned))
@@ -95,17 +104,23 @@ a_grant_is_checked_once_test() ->
     {ok, Grant} = cambrian_nif:identity_grant(secret(9), ?REALM, key(1), {?NOW, ?NOW + 1000}),
     {ok, [admit, admit, genuine], Known} = envelope(now(1, #{grant => Grant}), Realm),
     ?assertMatch({ok, [admit, genuine], _}, envelope(now(1, #{sequence => 2}), Known)),
-    ?assertMatch({not_permitted, [admit, refused], _}, envelope(now(1, #{grant => <<"leave">>}), Realm)),
-    ?assertMatch({ok, [admit, admit, genuine], _}, record(record_of(now(1, #{grant => Grant})), Realm)).
+    ?assertMatch({not_permitted, [admit, refused], _},
+                 envelope(now(1, #{grant => <<"leave">>}), Realm)),
+    ?assertMatch({ok, [admit, admit, genuine], _},
+                 record(record_of(now(1, #{grant => Grant})), Realm)).
 
 a_difference_is_opened_with_its_base_test() ->
     {ok, Grown} = cambrian_genotype:new(#{inputs => 20, outputs => 5}, 7),
     {ok, Target} = cambrian_genotype:mutate(Grown, add_node, 1),
-    {ok, Bytes} = cambrian_envelope:seal(#{realm => ?REALM, task => <<"xor">>, fitness => 1.0, generation => 0, sequence => 1,
-                                           time => ?NOW}, Target, Grown, secret(1)),
+    {ok, Bytes} =
+        cambrian_envelope:seal(#{realm => ?REALM, task => <<"xor">>, fitness => 1.0,
+                                 generation => 0,
+                                 sequence => 1,
+                                 time => ?NOW}, Target, Grown, secret(1)),
     Id = cambrian_genotype:id(Grown),
     ?assertMatch({{missing_base, Id}, [admit, refused], _}, envelope(Bytes, realm(#{}))),
-    ?assertMatch({ok, [admit, genuine], _}, envelope(Bytes, fun(Base) when Base =:= Id -> {ok, Grown} end, realm(#{}))).
+    ?assertMatch({ok, [admit, genuine], _},
+                 envelope(Bytes, fun(Base) when Base =:= Id -> {ok, Grown} end, realm(#{}))).
 
 %% The realm answers a record as it answers an envelope: the record counts in its origin's rate.
 a_record_passes_the_same_checks_as_an_envelope_test() ->
@@ -133,7 +148,8 @@ the_trust_server_answers_as_the_realm_value_does_test_() ->
                     {Answer, {_, _, Next}} = by_value(Message, {Now, [], Realm}),
                     {Answer, Next}
                 end, realm(#{}), Messages),
-            ?assertEqual([told(Answer) || Answer <- Answers], [told(by_server(Message)) || Message <- Messages]),
+            ?assertEqual([told(Answer) || Answer <- Answers],
+                         [told(by_server(Message)) || Message <- Messages]),
             #{refused := Refused, origins := Origins} = cambrian_trust:report(?REALM),
             ?assertMatch(#{refused := Refused}, cambrian_realm:report(Value)),
             ?assertEqual(counts(Origins), counts(maps:get(origins, cambrian_realm:report(Value))))
@@ -143,13 +159,18 @@ the_trust_server_answers_as_the_realm_value_does_test_() ->
 messages(Now) ->
     Of = fun(N, Changes) -> at(Now, N, Changes) end,
     Good = Of(1, #{sequence => 1}),
-    [{envelope, Good}, {envelope, Good}, {envelope, forged(Of(1, #{sequence => 2}))}, {envelope, <<>>}, {record, <<>>},
-     {record, record_of(Of(2, #{sequence => 1}))}, {envelope, Of(2, #{sequence => 1})}, {record, record_of(Of(2, #{sequence => 2}))},
-     {envelope, rubbish(3, #{sequence => 1, time => Now})}, {envelope, rubbish(3, #{sequence => 2, time => Now})},
-     {record, record_of(rubbish(3, #{sequence => 3, time => Now}))}, {envelope, Of(3, #{realm => <<"else">>})},
+    [{envelope, Good}, {envelope, Good}, {envelope, forged(Of(1, #{sequence => 2}))},
+     {envelope, <<>>}, {record, <<>>},
+     {record, record_of(Of(2, #{sequence => 1}))}, {envelope, Of(2, #{sequence => 1})},
+     {record, record_of(Of(2, #{sequence => 2}))},
+     {envelope, rubbish(3, #{sequence => 1, time => Now})},
+     {envelope, rubbish(3, #{sequence => 2, time => Now})},
+     {record, record_of(rubbish(3, #{sequence => 3, time => Now}))},
+     {envelope, Of(3, #{realm => <<"else">>})},
      {envelope, Of(4, #{time => 0})}].
 
-by_value({envelope, Bytes}, State) -> cambrian_admission:envelope(Bytes, fun none/1, fun ask/2, State);
+by_value({envelope, Bytes}, State) ->
+    cambrian_admission:envelope(Bytes, fun none/1, fun ask/2, State);
 by_value({record, Bytes}, State) -> cambrian_admission:record(Bytes, fun ask/2, State).
 
 by_server({envelope, Bytes}) -> cambrian_trust:check(?REALM, Bytes);
@@ -159,4 +180,6 @@ told({ok, Genotype, Claims, _Record}) -> told({ok, Genotype, Claims});
 told({ok, Genotype, Claims}) -> {ok, cambrian_genotype:id(Genotype), Claims};
 told(Other) -> Other.
 
-counts(Origins) -> maps:map(fun(_, Standing) -> maps:with([received, lies, reputation, sequence], Standing) end, Origins).
+counts(Origins) ->
+    maps:map(fun(_, Standing) -> maps:with([received, lies, reputation, sequence], Standing) end,
+             Origins).

@@ -12,8 +12,11 @@ the_supervision_tree_is_as_documented_test() ->
 
 the_picture_shows_every_process_of_the_tree_test() ->
     {ok, Svg} = file:read_file(cambrian_checkout:path("docs/pictures/architecture.svg")),
-    ?assertEqual([], [Name || {_, Name, _} <- shown(),
-                              binary:match(Svg, iolist_to_binary(string:replace(Name, "cambrian_", ""))) =:= nomatch,
+    IsDrawn = fun(Name) ->
+                  Short = iolist_to_binary(string:replace(Name, "cambrian_", "")),
+                  binary:match(Svg, Short) =/= nomatch
+              end,
+    ?assertEqual([], [Name || {_, Name, _} <- shown(), not IsDrawn(Name),
                               Name =/= "{bridge,Realm}"]).
 
 %%% ---- as the document shows it ---------------------------------------------------------------
@@ -23,7 +26,8 @@ shown() ->
     {ok, Text} = file:read_file(cambrian_checkout:path("docs/architecture.md")),
     [_, After] = string:split(Text, "```text\ncambrian_sup"),
     [Block, _] = string:split(After, "```"),
-    [shown(Line) || Line <- string:lexemes("cambrian_sup" ++ unicode:characters_to_list(Block), "\n")].
+    [shown(Line)
+     || Line <- string:lexemes("cambrian_sup" ++ unicode:characters_to_list(Block), "\n")].
 
 shown(Line) ->
     {match, [Branches, Name, About]} =
@@ -51,7 +55,8 @@ name(Id, _) -> atom_to_list(Id).
 
 supervision(_, worker) -> "";
 supervision(undefined, supervisor) -> flags(cambrian_population_sup:init(guard));
-supervision(cambrian_population_sup, supervisor) -> flags(cambrian_population_sup:init(populations));
+supervision(cambrian_population_sup, supervisor) ->
+    flags(cambrian_population_sup:init(populations));
 supervision(cambrian_realms, supervisor) -> flags({ok, cambrian_realms:specification()});
 supervision(Module, supervisor) -> flags(Module:init([])).
 

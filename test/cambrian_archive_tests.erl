@@ -42,7 +42,8 @@ a_new_evaluation_of_an_elite_finds_its_fitness_and_behaviour_test() ->
         cambrian_archive:stats(Archive),
     Elites = cambrian_archive:elites(Archive),
     ?assertEqual({Filled, Filled / Cells}, {length(Elites), Coverage}),
-    [?assertEqual({ok, Fitness}, cambrian_task:evaluate(maze_medium, cambrian_network:compile(Genotype)))
+    [?assertEqual({ok, Fitness},
+                  cambrian_task:evaluate(maze_medium, cambrian_network:compile(Genotype)))
      || #{genotype := Genotype, fitness := Fitness} <- lists:sublist(Elites, 5)],
     ?assertEqual(Best, lists:max([Fitness || #{fitness := Fitness} <- Elites])),
     ?assert(abs(Score - lists:sum([Fitness || #{fitness := Fitness} <- Elites])) < 1.0e-6),
@@ -68,7 +69,8 @@ merging_archives_in_any_order_gives_the_same_archive_test() ->
     Id = fun cambrian_archive:id/1,
     Whole = Id(Merge(A, Merge(B, C))),
     ?assertEqual([Whole, Whole, Whole],
-                 [Id(Merge(Merge(C, B), A)), Id(Merge(Merge(B, A), Merge(C, A))), Id(Merge(Merge(A, Merge(B, C)), B))]),
+                 [Id(Merge(Merge(C, B), A)), Id(Merge(Merge(B, A), Merge(C, A))),
+                  Id(Merge(Merge(A, Merge(B, C)), B))]),
     {ok, Read} = cambrian_archive:from_binary(cambrian_archive:to_binary(A)),
     ?assertEqual(Id(A), Id(Read)).
 
@@ -83,10 +85,12 @@ an_archive_that_cannot_be_merged_or_read_is_an_error_test() ->
     ?assertMatch({error, {different_archives, <<"the archives divide", _/binary>>}},
                  cambrian_archive:merge(Archive, Finer)),
     Bytes = cambrian_archive:to_binary(Archive),
-    ?assertEqual({error, malformed}, cambrian_archive:from_binary(binary:part(Bytes, 0, byte_size(Bytes) - 1))),
+    ?assertEqual({error, malformed},
+                 cambrian_archive:from_binary(binary:part(Bytes, 0, byte_size(Bytes) - 1))),
     ?assertEqual({error, malformed}, cambrian_archive:from_binary(<<>>)),
     <<Array, 1, Rest/binary>> = Bytes,
-    ?assertEqual({error, {unsupported_version, 2}}, cambrian_archive:from_binary(<<Array, 2, Rest/binary>>)).
+    ?assertEqual({error, {unsupported_version, 2}},
+                 cambrian_archive:from_binary(<<Array, 2, Rest/binary>>)).
 
 an_argument_that_is_no_archive_is_named_test() ->
     {ok, Genotype} = cambrian_genotype:new(#{inputs => 1, outputs => 1}, 1),
@@ -105,7 +109,8 @@ an_argument_that_is_no_archive_is_named_test() ->
                  Said(fun() -> cambrian_archive:merge(small(), 7) end)),
     ?assertEqual(#{2 => <<"has to be a list of 2 numbers, as many as the archive has dimensions">>},
                  Said(fun() -> cambrian_archive:at(small(), [1]) end)),
-    [?assertEqual(#{2 => <<"has to be a list of 2 numbers, as many as the archive has dimensions">>},
+    [?assertEqual(#{2 => <<"has to be a list of 2 numbers, as many as the archive has "
+                           "dimensions">>},
                   Said(fun() -> cambrian_archive:nearest(small(), Point) end))
      || Point <- [[1, 1 bsl 2000], [1 | 2], [1, a], none]],
     [?assertMatch(#{2 := <<"has to be a map with at most the option offset", _/binary>>},
@@ -113,21 +118,26 @@ an_argument_that_is_no_archive_is_named_test() ->
      || Options <- [#{ofset => 1}, #{offset => 1 bsl 2000}, #{offset => none}, []]],
     [?assertMatch(#{At := <<"has to be an integer from 0", _/binary>>},
                   Said(fun() -> cambrian_archive:sample(small(), Count, Seed) end))
-     || {At, Count, Seed} <- [{2, 1_000_001, 1}, {2, -1, 1}, {2, 1.0, 1}, {3, 1, 1 bsl 64}, {3, 1, -1}]].
+     || {At, Count, Seed} <- [{2, 1_000_001, 1}, {2, -1, 1}, {2, 1.0, 1}, {3, 1, 1 bsl 64},
+                              {3, 1, -1}]].
 
 a_bad_archive_parameter_is_refused_test_() ->
     [?_assertEqual({error, {bad_parameter, {Name, Value, Expected}}},
-                   cambrian:evolve(maze_medium, maps:merge(?OPTIONS, #{params => #{Name => Value}})))
+                   cambrian:evolve(maze_medium,
+                                   maps:merge(?OPTIONS, #{params => #{Name => Value}})))
      || {Name, Value, Expected} <-
             [{bounds, [{5, 2}, {0, 1}], <<"a list of pairs of a lower and a higher number">>},
              {bounds, [{0, 1}, {0, left}], <<"a list of pairs of a lower and a higher number">>},
              {bounds, [1, 2], <<"a list of pairs of a lower and a higher number">>},
-             {bounds, lists:duplicate(17, {0, 1}), <<"2 pairs, as many as the behaviour of maze_medium has numbers">>},
+             {bounds, lists:duplicate(17, {0, 1}),
+              <<"2 pairs, as many as the behaviour of maze_medium has numbers">>},
              {cells, 1_000_000_000_000, <<"an integer from 1 to 1000000">>},
-             {cells, 3, <<"at least 4: a grid of this many dimensions needs two places along each">>},
+             {cells, 3,
+              <<"at least 4: a grid of this many dimensions needs two places along each">>},
              {emitters, lists:duplicate(17, neat), <<"at most 16">>},
              {partition, squares, <<"one of grid, cvt">>},
-             {emitters, [neat, magic], <<"a list of one or more of neat, iso_line, cma_me, cma_mae">>}]].
+             {emitters, [neat, magic],
+              <<"a list of one or more of neat, iso_line, cma_me, cma_mae">>}]].
 
 a_behaviour_whose_length_differs_from_the_bounds_is_an_error_test() ->
     Fun = fun(_) -> #{fitness => 1, behaviour => [1, 2, 3]} end,
@@ -138,7 +148,8 @@ a_behaviour_whose_length_differs_from_the_bounds_is_an_error_test() ->
               end,
     ?assertEqual({bad_score, {behaviour, 3, <<"2 numbers, as the parameter bounds has">>}},
                  Failure(#{bounds => [{0, 1}, {0, 1}]})),
-    ?assertEqual({bad_score, {behaviour, 3, <<"no behaviour, or the parameter bounds for it">>}}, Failure(#{})).
+    ?assertEqual({bad_score, {behaviour, 3, <<"no behaviour, or the parameter bounds for it">>}},
+                 Failure(#{})).
 
 a_population_returns_its_archive_while_it_runs_and_after_a_restart_test_() ->
     {timeout, 60, fun() ->
@@ -173,7 +184,8 @@ pictures_and_tables_show_all_elites_test() ->
     Svg = iolist_to_binary(cambrian_archive:to_svg(Archive, #{title => <<"Maze">>})),
     {match, Cells} = re:run(Svg, "M[0-9.]+ [0-9.]+h", [global]),
     ?assertEqual(Filled, length(Cells)),
-    {match, [[Words]]} = re:run(Svg, "<desc>(.*)</desc>", [global, {capture, all_but_first, binary}]),
+    {match, [[Words]]} =
+        re:run(Svg, "<desc>(.*)</desc>", [global, {capture, all_but_first, binary}]),
     ?assertEqual(integer_to_binary(Filled), hd(string:lexemes(Words, " "))),
     Json = iolist_to_binary(cambrian_archive:to_json(Archive)),
     ?assertEqual(Filled, length(binary:matches(Json, <<"\"cell\":">>))),
@@ -181,7 +193,9 @@ pictures_and_tables_show_all_elites_test() ->
                        [Out] = cambrian_network:activate(Network, [1]),
                        #{fitness => Out, behaviour => [Out, Out * Out, 1 - Out]}
                    end, #{inputs => 1, outputs => 1, generations => 5,
-                          params => #{bounds => [{0, 1}, {0, 1}, {0, 1}], partition => cvt, cells => 100}}),
+                          params =>
+                              #{bounds => [{0, 1}, {0, 1}, {0, 1}], partition => cvt,
+                                cells => 100}}),
     ?assertMatch({match, _}, re:run(cambrian_archive:to_svg(Wide, #{}), "cb-line")),
     ?assertError(_, cambrian_archive:to_svg(Archive, #{titel => <<"Maze">>})).
 
@@ -193,34 +207,45 @@ an_empty_archive_and_extreme_values_are_shown_test() ->
               [Out] = cambrian_network:activate(Network, [1]),
               #{fitness => (2 * Out - 1) * Largest, behaviour => [(2 * Out - 1) * Largest, Out]}
           end,
-    Options = #{task => Fun, inputs => 1, outputs => 1, search => map_elites, seed => 1, population => 40},
+    Options =
+        #{task => Fun, inputs => 1, outputs => 1, search => map_elites, seed => 1,
+          population => 40},
     [begin
-         {ok, Population} = cambrian_population:start(Options#{params => #{bounds => Bounds, cells => 100}}),
+         {ok, Population} =
+             cambrian_population:start(Options#{params => #{bounds => Bounds, cells => 100}}),
          {ok, Empty} = cambrian_population:archive(Population),
          {ok, _} = cambrian_population:step(Population, 3),
          {ok, Full} = cambrian_population:archive(Population),
          ?assertMatch({match, _}, re:run(cambrian_archive:to_json(Empty), "\"best\":null")),
          [begin
-              ?assertMatch(<<"<svg", _/binary>>, iolist_to_binary(cambrian_archive:to_svg(Archive, Opts))),
-              ?assertMatch(<<"cell,id", _/binary>>, iolist_to_binary(cambrian_archive:to_csv(Archive))),
+              ?assertMatch(<<"<svg", _/binary>>,
+                           iolist_to_binary(cambrian_archive:to_svg(Archive, Opts))),
+              ?assertMatch(<<"cell,id", _/binary>>,
+                           iolist_to_binary(cambrian_archive:to_csv(Archive))),
               ?assertMatch(<<"{", _/binary>>, iolist_to_binary(cambrian_archive:to_json(Archive)))
           end || Archive <- [Empty, Full], Opts <- [#{}, #{width => 1}]],
          ok = cambrian_population:stop(Population)
      end || Bounds <- [[{-Largest, Largest}, {0, 1}], [{0, 1}, {-Largest, Largest}],
                        [{-Largest, Largest}, {0, 5.0e-324}]]].
 
-%% Of genotypes that are equally fit in a cell, the one with the lowest id stays, in whatever order they come: else replicas of
-%% a common archive could differ for ever.
+%% Of genotypes that are equally fit in a cell, the one with the lowest id stays, in whatever order
+%% they come: else replicas of a common archive could differ for ever.
 of_equals_the_lowest_id_stays_test() ->
-    {ok, P} = cambrian_population:start(#{task => maze_medium, search => map_elites, seed => 1, target => 1000, params => #{population => 20}}),
+    {ok, P} =
+        cambrian_population:start(#{task => maze_medium, search => map_elites, seed => 1,
+                                    target => 1000, params => #{population => 20}}),
     {ok, _} = cambrian_population:step(P, 1),
     {ok, Archive} = cambrian_population:archive(P),
-    {ok, #{cell := Cell, genotype := Elite, behaviour := Behaviour, fitness := Fitness}} = cambrian_archive:best(Archive),
+    {ok, #{cell := Cell, genotype := Elite, behaviour := Behaviour, fitness := Fitness}} =
+        cambrian_archive:best(Archive),
     Twins = [with_idle_node(N, Elite) || N <- lists:seq(1, 8)],
     ok = cambrian_population:subscribe(P),
     Outcomes = [begin
                     ok = cambrian_population:inject(P, Twin),
-                    receive {cambrian, _, {received, #{outcome := Outcome, fitness := Fitness, behaviour := Behaviour}}} -> Outcome end
+                    receive {cambrian, _,
+                             {received,
+                              #{outcome := Outcome, fitness := Fitness, behaviour := Behaviour}}} ->
+                            Outcome end
                 end || Twin <- Twins],
     {ok, After} = cambrian_population:archive(P),
     Lowest = lists:min([cambrian_genotype:id(G) || G <- [Elite | Twins]]),
@@ -231,5 +256,8 @@ of_equals_the_lowest_id_stays_test() ->
 
 with_idle_node(Id, Genotype) ->
     #{nodes := Nodes} = Genes = cambrian_genotype:to_map(Genotype),
-    {ok, Twin} = cambrian_genotype:from_map(Genes#{nodes := Nodes ++ [#{kind => hidden, id => 1_000_000 + Id, layer => 1 bsl 62}]}),
+    {ok, Twin} =
+        cambrian_genotype:from_map(Genes#{nodes := Nodes ++
+                                              [#{kind => hidden, id => 1_000_000 + Id,
+                                                 layer => 1 bsl 62}]}),
     Twin.

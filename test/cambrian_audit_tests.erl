@@ -5,19 +5,26 @@
 -define(REALM, <<"org.example.test">>).
 
 refusal(N, Reason) ->
-    #{time => 1_800_000_000_000 + N, reason => Reason, origin => <<N:256>>, genotype => undefined, sequence => N}.
+    #{time => 1_800_000_000_000 + N, reason => Reason, origin => <<N:256>>, genotype => undefined,
+      sequence => N}.
 
 %% Writes decisions to a log with the given file size and number of files.
 logged(Dir, Sizes, Numbers) ->
-    Decide = fun(N, Audit) -> cambrian_audit:decided(1_800_000_000_000 + N, banned, #{n => N}, Audit) end,
-    ok = cambrian_audit:close(lists:foldl(Decide, cambrian_audit:open(Dir, #{decisions => Sizes}), Numbers)).
+    Decide =
+        fun(N, Audit) -> cambrian_audit:decided(1_800_000_000_000 + N, banned, #{n => N}, Audit)
+        end,
+    ok = cambrian_audit:close(lists:foldl(Decide, cambrian_audit:open(Dir, #{decisions => Sizes}),
+                                          Numbers)).
 
-numbers(Entries) -> [binary_to_integer(N) || #{what := <<"banned">>, details := #{<<"n">> := N}} <- Entries].
+numbers(Entries) ->
+    [binary_to_integer(N) || #{what := <<"banned">>, details := #{<<"n">> := N}} <- Entries].
 
 files(Dir, Kind) -> lists:sort(filelib:wildcard(filename:join(Dir, "*." ++ Kind))).
 
 without_a_directory_the_audit_keeps_the_last_hundred_test() ->
-    Audit = lists:foldl(fun(N, A) -> cambrian_audit:refusal(refusal(N, replay), A) end, cambrian_audit:open(none), lists:seq(1, 150)),
+    Audit =
+        lists:foldl(fun(N, A) -> cambrian_audit:refusal(refusal(N, replay), A) end,
+                    cambrian_audit:open(none), lists:seq(1, 150)),
     ?assertEqual(lists:seq(150, 51, -1), [N || #{sequence := N} <- cambrian_audit:last(Audit)]),
     ok = cambrian_audit:close(Audit).
 
@@ -25,16 +32,22 @@ every_refusal_is_written_with_its_reason_test() ->
     cambrian_temporary:with_dir(fun(Dir) ->
         Below = filename:join(Dir, "below"),
         Reasons = [malformed, replay, too_old, banned_key, bad_signature],
-        ok = cambrian_audit:close(lists:foldl(fun(Reason, A) -> cambrian_audit:refusal(refusal(7, Reason), A) end,
+        ok = cambrian_audit:close(lists:foldl(fun(Reason, A) ->
+            cambrian_audit:refusal(refusal(7, Reason), A) end,
                                               cambrian_audit:open(Below), Reasons)),
         {ok, Entries, []} = cambrian_audit:read(Below, refusals),
-        ?assertEqual([atom_to_binary(Reason) || Reason <- Reasons], [What || #{what := What} <- Entries]),
+        ?assertEqual([atom_to_binary(Reason) || Reason <- Reasons],
+                     [What || #{what := What} <- Entries]),
         ?assertEqual(#{time => <<"2027-01-15T08:00:00.007Z">>, what => <<"malformed">>,
-                       details => #{<<"origin">> => <<(binary:copy(<<"0">>, 63))/binary, "7">>, <<"sequence">> => <<"7">>}},
+                       details =>
+                           #{<<"origin">> => <<(binary:copy(<<"0">>, 63))/binary, "7">>,
+                             <<"sequence">> => <<"7">>}},
                      hd(Entries)),
         %% The line is readable text.
         [File] = files(Below, "refusals"),
-        {ok, <<"cambrian audit 1 refusals 1 after=", _:32/binary, "\n2027-01-15T08:00:00.007Z malformed origin=000", _/binary>>} =
+        {ok,
+         <<"cambrian audit 1 refusals 1 after=", _:32/binary,
+           "\n2027-01-15T08:00:00.007Z malformed origin=000", _/binary>>} =
             file:read_file(File)
     end).
 
@@ -46,8 +59,11 @@ a_pipe_in_place_of_a_log_file_is_an_error_test() ->
         Path = filename:join(Dir, <<"000000000001.decisions">>),
         ok = logger:add_primary_filter(expected, {fun(_, _) -> stop end, []}),
         try
-            Audit = cambrian_audit:decided(1_800_000_000_000, banned, #{n => 1}, cambrian_audit:open(Dir)),
-            ?assertEqual({error, {not_a_file, Path}}, cambrian_audit:written(cambrian_audit:writer(Audit))),
+            Audit =
+                cambrian_audit:decided(1_800_000_000_000, banned, #{n => 1},
+                                       cambrian_audit:open(Dir)),
+            ?assertEqual({error, {not_a_file, Path}},
+                         cambrian_audit:written(cambrian_audit:writer(Audit))),
             ?assertEqual({error, {not_a_file, Path}}, cambrian_audit:read(Dir, decisions)),
             %% the audit writes the decision once the pipe is deleted
             ok = file:delete(Pipe),
@@ -62,8 +78,10 @@ a_pipe_in_place_of_a_log_file_is_an_error_test() ->
 line_breaks_in_texts_are_escaped_test() ->
     cambrian_temporary:with_dir(fun(Dir) ->
         Evil = #{task => <<"x\n2027 banned key=1 é"/utf8>>, detail => {a, "b\nc"}},
-        ok = cambrian_audit:close(cambrian_audit:refusal(maps:merge(refusal(1, replay), Evil), cambrian_audit:open(Dir))),
-        {ok, [#{what := <<"replay">>, details := Details}], []} = cambrian_audit:read(Dir, refusals),
+        ok = cambrian_audit:close(cambrian_audit:refusal(maps:merge(refusal(1, replay), Evil),
+                                                         cambrian_audit:open(Dir))),
+        {ok, [#{what := <<"replay">>, details := Details}], []} =
+            cambrian_audit:read(Dir, refusals),
         ?assertMatch(#{<<"task">> := <<"x\n2027 banned key=1 é"/utf8>>}, Details),
         {ok, Bytes} = file:read_file(hd(files(Dir, "refusals"))),
         ?assertEqual(2, length(binary:matches(Bytes, <<"\n">>)))
@@ -118,13 +136,15 @@ a_last_line_that_was_cut_is_removed_test() ->
         logged(Dir, {10_000, 3}, [1, 2]),
         [File] = files(Dir, "decisions"),
         {ok, Bytes} = file:read_file(File),
-        Expected = fun(Size) -> length(binary:matches(binary:part(Bytes, 0, Size), <<"\n">>)) - 1 end,
+        Expected =
+            fun(Size) -> length(binary:matches(binary:part(Bytes, 0, Size), <<"\n">>)) - 1 end,
         quietly(fun() ->
             [begin
                  ok = file:write_file(File, binary:part(Bytes, 0, Size)),
                  logged(Dir, {10_000, 3}, [3]),
                  {ok, Entries, []} = cambrian_audit:read(Dir, decisions),
-                 ?assertEqual({Size, lists:sublist([1, 2], max(0, Expected(Size))) ++ [3]}, {Size, numbers(Entries)}),
+                 ?assertEqual({Size, lists:sublist([1, 2], max(0, Expected(Size))) ++ [3]},
+                              {Size, numbers(Entries)}),
                  Said = [What || #{what := What} <- Entries, What =/= <<"banned">>],
                  IsWhole = Size > 0 andalso binary:at(Bytes, Size - 1) =:= $\n,
                  ?assertEqual({Size, [<<"damaged_audit">> || not IsWhole]}, {Size, Said})
@@ -143,7 +163,8 @@ after_a_changed_line_the_log_starts_a_new_file_test() ->
         ok = file:write_file(File, Changed),
         quietly(fun() -> logged(Dir, {10_000, 3}, [4]) end),
         ?assertEqual({ok, Changed}, file:read_file(File)),
-        {ok, Entries, [#{file := _, line := 3, reason := changed}]} = cambrian_audit:read(Dir, decisions),
+        {ok, Entries, [#{file := _, line := 3, reason := changed}]} =
+            cambrian_audit:read(Dir, decisions),
         ?assertEqual([1, 4], numbers(Entries)),
         ?assertMatch([#{details := #{<<"line">> := <<"3">>, <<"reason">> := <<"changed">>}}],
                      [Entry || #{what := <<"damaged_audit">>} = Entry <- Entries])
@@ -172,7 +193,8 @@ refused_messages_remove_no_decision_from_the_audit_test_() ->
             Count = 240_000,
             ok = cambrian_trust:open(?REALM, #{}),
             ok = cambrian_trust:ban(?REALM, {genotype, <<7:256>>}, <<"it shakes the arm">>),
-            _ = [{error, malformed} = cambrian_trust:check(?REALM, <<"x">>) || _ <- lists:seq(1, Count)],
+            _ = [{error, malformed} = cambrian_trust:check(?REALM, <<"x">>)
+                 || _ <- lists:seq(1, Count)],
             %% Keys that are replaced write no decisions either.
             Keys = [<<N:256>> || N <- lists:seq(1, 200)],
             Followed = [cambrian_trust:follow(?REALM, cambrian_identity:succession(Old, New))
@@ -180,7 +202,10 @@ refused_messages_remove_no_decision_from_the_audit_test_() ->
             Limited = length([limited || {error, rate_limited} <- Followed]),
             {ok, Decisions, []} = cambrian_trust:decisions(?REALM),
             ?assertMatch([#{what := <<"opened">>},
-                          #{what := <<"banned">>, details := #{<<"by">> := <<"user">>, <<"reason">> := <<"it shakes the arm">>}}],
+                          #{what := <<"banned">>,
+                            details :=
+                                #{<<"by">> := <<"user">>,
+                                  <<"reason">> := <<"it shakes the arm">>}}],
                          Decisions),
             ok = application:stop(cambrian),
             Files = filename:join([Dir, "realms", binary_to_list(?REALM)]),
@@ -189,14 +214,17 @@ refused_messages_remove_no_decision_from_the_audit_test_() ->
             {ok, Verdicts, []} = cambrian_audit:read(Files, verdicts),
             ?assertEqual(199 - Limited, counted(Verdicts)),
             ?assert(Limited < 199),
-            Bytes = lists:sum([filelib:file_size(File) || Kind <- ["refusals", "verdicts"], File <- files(Files, Kind)]),
+            Bytes =
+                lists:sum([filelib:file_size(File)
+                           || Kind <- ["refusals", "verdicts"], File <- files(Files, Kind)]),
             %% Each minute writes at most ten lines of a kind and a count.
             ?assert(Bytes < 50_000)
         end)
     end}.
 
 counted(Entries) ->
-    lists:sum([binary_to_integer(maps:get(<<"count">>, Details, <<"1">>)) || #{details := Details} <- Entries]).
+    lists:sum([binary_to_integer(maps:get(<<"count">>, Details, <<"1">>))
+               || #{details := Details} <- Entries]).
 
 quietly(Test) ->
     ok = logger:add_primary_filter(expected, {fun(_, _) -> stop end, []}),

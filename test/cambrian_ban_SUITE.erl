@@ -48,17 +48,23 @@ champion() ->
     #{id := Output} = lists:last(Nodes),
     New = [#{id => 1000 + N, layer => 1 bsl 62, activation => tanh} || N <- [1, 2]],
     Idle = [#{from => Id, to => Output, weight => 0.0, enabled => true} || #{id := Id} <- New],
-    {ok, Bloated} = cambrian_genotype:from_map(Map#{nodes := Nodes ++ New, connections := Connections ++ Idle}),
+    {ok, Bloated} =
+        cambrian_genotype:from_map(Map#{nodes := Nodes ++ New, connections := Connections ++ Idle}),
     {Bloated, Fitness}.
 
-start_population() -> cambrian_population:start(#{task => 'xor', name => p, seed => 4, target => 99, population => 60}).
+start_population() ->
+    cambrian_population:start(#{task => 'xor', name => p, seed => 4, target => 99,
+                                population => 60}).
 
 start_bridge(Options) -> cambrian_bridge:start(Options#{realm => ?REALM, populations => [p]}).
 
 send(Genotype, Fitness, Secret, More) ->
-    {ok, Bytes} = cambrian_envelope:seal(maps:merge(#{realm => ?REALM, task => <<"xor">>, fitness => Fitness, generation => 0,
-                                                      sequence => erlang:system_time(), time => erlang:system_time(millisecond)},
-                                                    More), Genotype, Secret),
+    {ok, Bytes} =
+        cambrian_envelope:seal(maps:merge(#{realm => ?REALM, task => <<"xor">>, fitness => Fitness,
+                                            generation => 0,
+                                            sequence => erlang:system_time(),
+                                            time => erlang:system_time(millisecond)},
+                                          More), Genotype, Secret),
     {ok, Stranger} = cambrian_transport_dist:connect(#{realm => ?REALM}),
     ok = cambrian_transport_dist:publish(Stranger, <<"genotype">>, Bytes),
     ok = cambrian_transport_dist:disconnect(Stranger).
@@ -81,7 +87,9 @@ infected(Options) ->
 carriers() ->
     Drawn = [Of || Policy <- [champion, random, tournament], _ <- lists:seq(1, 50),
                    {ok, Of} <- [cambrian_population:migrant(p, Policy)]],
-    [Of || #{champion := Genotype, sources := Sources} = Of <- Drawn, Sources =/= [] orelse has_its_nodes(Genotype)].
+    [Of
+     || #{champion := Genotype, sources := Sources} = Of <- Drawn,
+     Sources =/= [] orelse has_its_nodes(Genotype)].
 
 has_its_nodes(Genotype) ->
     #{nodes := Nodes} = cambrian_genotype:to_map(Genotype),
@@ -99,12 +107,14 @@ banned_genes_leave_the_population(_Config) ->
     ?assertEqual([], carriers()),
     {ok, _} = cambrian_population:step(p, 2),
     ?assertEqual([], carriers()),
-    ?assertMatch({ok, #{leaving := 0}}, cambrian_population:purge(p, #{keys => [key(?THIEF)], genotypes => [Id]})),
+    ?assertMatch({ok, #{leaving := 0}},
+                 cambrian_population:purge(p, #{keys => [key(?THIEF)], genotypes => [Id]})),
     %% the bridge publishes the best of the genotypes that stayed
     Own = cambrian_bridge:identity(),
     cambrian_wait:until(fun() ->
                             case cambrian_bridge:global_best() of
-                                #{<<"xor">> := #{origin := Own, genotype := Best}} -> not has_its_nodes(Best);
+                                #{<<"xor">> := #{origin := Own, genotype := Best}} ->
+                                    not has_its_nodes(Best);
                                 _ -> false
                             end
                         end).
@@ -112,9 +122,12 @@ banned_genes_leave_the_population(_Config) ->
 a_purge_is_written_to_the_audit(Config) ->
     Champion = infected(#{}),
     ok = cambrian_trust:subscribe(?REALM),
-    ok = cambrian_trust:ban(?REALM, {genotype, cambrian_genotype:id(Champion)}, <<"it shakes the arm">>),
+    ok = cambrian_trust:ban(?REALM, {genotype, cambrian_genotype:id(Champion)},
+                            <<"it shakes the arm">>),
     #{leaving := Leaving} = purged(),
-    Told = receive {cambrian_trust, ?REALM, {purged, #{population := p, leaving := Leaving}}} -> ok end,
+    Told =
+        receive {cambrian_trust, ?REALM, {purged, #{population := p, leaving := Leaving}}} -> ok
+        end,
     ?assertEqual(ok, Told),
     ok = application:stop(cambrian),
     [Dir] = filelib:wildcard(filename:join([proplists:get_value(dir, Config), "realms", "*"])),
@@ -163,7 +176,8 @@ a_population_with_purge_false_keeps_banned_genes(_Config) ->
     #{published := Published} = maps:merge(#{published => 0}, cambrian_bridge:counts()),
     {ok, _} = cambrian_population:step(p, 5),
     ?assertMatch([_ | _], carriers()),
-    ?assertEqual(Published, maps:get(published, maps:merge(#{published => 0}, cambrian_bridge:counts()))),
+    ?assertEqual(Published,
+                 maps:get(published, maps:merge(#{published => 0}, cambrian_bridge:counts()))),
     receive {cambrian, p, {purged, _}} -> error(purged) after 0 -> ok end.
 
 has_its_nodes_here() ->
@@ -208,7 +222,9 @@ a_banned_genotype_is_refused_from_every_key(_Config) ->
     ok = cambrian_trust:ban(?REALM, {genotype, cambrian_genotype:id(Champion)}),
     _ = purged(),
     send(Champion, 3.9, <<2:256>>, #{}),
-    cambrian_wait:until(fun() -> lists:any(fun(#{reason := R}) -> R =:= banned_genotype end, cambrian_trust:refusals(?REALM)) end),
+    cambrian_wait:until(fun() ->
+        lists:any(fun(#{reason := R}) -> R =:= banned_genotype end, cambrian_trust:refusals(?REALM))
+    end),
     %% After the ban ends the genotype is accepted again.
     ok = cambrian_trust:unban(?REALM, {genotype, cambrian_genotype:id(Champion)}),
     {ok, _} = cambrian_population:step(p, 1),
@@ -222,7 +238,8 @@ a_champion_bred_from_banned_genes_is_purged(_Config) ->
     _ = infected(#{}),
     Own = cambrian_bridge:identity(),
     Bred = fun Bred() ->
-               {ok, #{sources := Sources, operators := Operators, champion := Best}} = cambrian_population:best(p),
+               {ok, #{sources := Sources, operators := Operators, champion := Best}} =
+                   cambrian_population:best(p),
                case Sources =/= [] andalso Operators =/= [injection] of
                    true -> Best;
                    false -> {ok, _} = cambrian_population:step(p, 5), Bred()
@@ -231,7 +248,8 @@ a_champion_bred_from_banned_genes_is_purged(_Config) ->
     Best = Bred(),
     cambrian_wait:until(fun() ->
                             case cambrian_bridge:global_best() of
-                                #{<<"xor">> := #{origin := Own, genotype := G}} -> cambrian_genotype:id(G) =:= cambrian_genotype:id(Best);
+                                #{<<"xor">> := #{origin := Own, genotype := G}} ->
+                                    cambrian_genotype:id(G) =:= cambrian_genotype:id(Best);
                                 _ -> false
                             end
                         end),
@@ -239,8 +257,9 @@ a_champion_bred_from_banned_genes_is_purged(_Config) ->
     #{champion := true} = purged(),
     #{<<"xor">> := #{genotype := Next}} =
         cambrian_wait:until(fun() ->
-                                All = #{<<"xor">> := #{genotype := G}} = maps:merge(#{<<"xor">> => #{genotype => Best}},
-                                                                                    cambrian_bridge:global_best()),
+                                All = #{<<"xor">> := #{genotype := G}} =
+                                    maps:merge(#{<<"xor">> => #{genotype => Best}},
+                                               cambrian_bridge:global_best()),
                                 cambrian_genotype:id(G) =/= cambrian_genotype:id(Best) andalso All
                             end),
     {ok, #{champion := Left, sources := []}} = cambrian_population:best(p),
@@ -251,7 +270,9 @@ bans_are_applied_after_the_trust_process_crashed(_Config) ->
     _ = infected(#{}),
     {ok, Before} = cambrian_realms:find(?REALM),
     exit(Before, kill),
-    cambrian_wait:until(fun() -> case cambrian_realms:find(?REALM) of {ok, Before} -> false; {ok, _} -> true; _ -> false end end),
+    cambrian_wait:until(fun() ->
+        case cambrian_realms:find(?REALM) of {ok, Before} -> false; {ok, _} -> true; _ -> false end
+    end),
     ok = cambrian_trust:ban(?REALM, {key, key(?THIEF)}),
     ?assertMatch(#{leaving := Leaving} when Leaving > 0, purged()),
     ?assertEqual([], carriers()).

@@ -35,7 +35,9 @@ text() -> iolist_to_binary([[Name, " ", What, "\n"] || {Name, What} <- lines()])
 
 lines() ->
     {ok, _} = application:ensure_all_started(cambrian),
-    lists:append([choices(), grown(), operators(), pairs(), evolved(), tuned(), others(), searches(), [{"traveller", whole_run()}], envelopes()]).
+    lists:append([choices(), grown(), operators(), pairs(), evolved(), tuned(), others(),
+                  searches(),
+                  [{"traveller", whole_run()}], envelopes()]).
 
 %% Starts a run whose last checkpoint, of generation 7, is in the data_dir. Another machine may
 %% end the run.
@@ -53,9 +55,13 @@ whole_run() -> ending(traveller(make_ref())).
 
 traveller(Name) ->
     {ok, _} = application:ensure_all_started(cambrian),
-    Options = #{task => double_pole_novel, name => Name, seed => 11, generations => 14, target => 99,
-                params => every_operator()},
-    {ok, P} = cambrian_population:start(maps:merge(Options, maps:from_list([{checkpoint_interval, 0} || is_atom(Name)]))),
+    Options =
+        #{task => double_pole_novel, name => Name, seed => 11, generations => 14, target => 99,
+          params => every_operator()},
+    {ok, P} =
+        cambrian_population:start(maps:merge(Options,
+                                             maps:from_list([{checkpoint_interval, 0}
+                                                             || is_atom(Name)]))),
     P.
 
 ending(P) ->
@@ -72,17 +78,20 @@ ending(P) ->
 choices() ->
     [{io_lib:format("~s ~s", [Gene, Choice]),
       hash([outputs(genotype(Gene, Choice), Inputs) || Inputs <- [ordinary(), extreme()]])}
-     || {Gene, Choices} <- lists:sort(maps:to_list(cambrian_genotype:choices())), Choice <- Choices].
+     || {Gene, Choices} <- lists:sort(maps:to_list(cambrian_genotype:choices())),
+     Choice <- Choices].
 
 %% A genotype with three inputs and an output of that kind, which has a link to itself.
 genotype(Gene, Choice) ->
     {ok, Start} = cambrian_genotype:new(#{inputs => 3, outputs => 1, output_activation => tanh}, 5),
     {ok, Fed} = cambrian_genotype:mutate(Start, add_recurrent, 6),
     #{nodes := Nodes} = Genes = cambrian_genotype:to_map(Fed),
-    Chosen = #{gain => 0.75, bias => 0.125, time_constant => 3.7, learning_rate => 0.05, decay => 0.01},
+    Chosen =
+        #{gain => 0.75, bias => 0.125, time_constant => 3.7, learning_rate => 0.05, decay => 0.01},
     {ok, Genotype} = cambrian_genotype:from_map(
                        Genes#{nodes := [case Node of
-                                            #{kind := output} -> (maps:merge(Node, Chosen))#{Gene := Choice};
+                                            #{kind := output} ->
+                               (maps:merge(Node, Chosen))#{Gene := Choice};
                                             _ -> Node
                                         end || Node <- Nodes]}),
     Genotype.
@@ -90,37 +99,44 @@ genotype(Gene, Choice) ->
 ordinary() -> [I / 16 || I <- lists:seq(-160, 160)].
 
 extreme() ->
-    [Sign * X || Sign <- [1, -1], X <- [0, 1.0e-45, 1.0e-38, 1.0e-30, 1.0e-7, 0.49999997, 0.5, 1.0000001, 9.5, 17.0, 88.0, 89.0,
-                                        103.5, 1.0e3, 1.0e6, 1.0e12]].
+    [Sign * X
+     || Sign <- [1, -1],
+     X <- [0, 1.0e-45, 1.0e-38, 1.0e-30, 1.0e-7, 0.49999997, 0.5, 1.0000001, 9.5, 17.0, 88.0, 89.0,
+           103.5, 1.0e3, 1.0e6, 1.0e12]].
 
 outputs(Genotype, Numbers) ->
     Network = cambrian_network:compile(Genotype),
     #{inputs := Width} = cambrian_network:info(Network),
     Rows = rows(Width, Numbers),
     [cambrian_network:activate_batch(Network, << <<Row/binary>> || Row <- Rows >>),
-     cambrian_network:activate_many([Network || _ <- Rows], Rows), stepped(Network, lists:sublist(Rows, 12))].
+     cambrian_network:activate_many([Network || _ <- Rows], Rows),
+     stepped(Network, lists:sublist(Rows, 12))].
 
 %% As many rows as numbers, and one row less, so that the last vectors are not full.
 rows(Width, Numbers) ->
     Around = list_to_tuple(Numbers),
-    [<< <<(element((At * (I + 1)) rem tuple_size(Around) + 1, Around)):32/float-little>> || I <- lists:seq(1, Width) >>
+    [<< <<(element((At * (I + 1)) rem tuple_size(Around) + 1, Around)):32/float-little>>
+       || I <- lists:seq(1, Width) >>
      || At <- lists:seq(1, length(Numbers) - 1)].
 
 stepped(Network, Rows) ->
     {Outputs, Last} = lists:mapfoldl(fun(Row, Memory) ->
-                                         {Output, Next} = cambrian_network:step(Network, Memory, Row),
+                                         {Output, Next} =
+                                             cambrian_network:step(Network, Memory, Row),
                                          {Output, cambrian_network:reward(Network, Next, 0.5)}
                                      end, cambrian_network:initial_state(Network), Rows),
     [Outputs, Last].
 
 %% Large genotypes that use every operator.
 grown() ->
-    [{io_lib:format("network of seed ~b", [Seed]), hash(outputs(many_changes(Seed, 300), ordinary()))} || Seed <- [1, 2, 3]].
+    [{io_lib:format("network of seed ~b", [Seed]),
+      hash(outputs(many_changes(Seed, 300), ordinary()))} || Seed <- [1, 2, 3]].
 
 many_changes(Seed, Count) ->
     {ok, First} = cambrian_genotype:new(#{inputs => 9, outputs => 4}, Seed),
     lists:foldl(fun(Change, Genotype) ->
-                    {ok, Next} = cambrian_genotype:mutate(Genotype, every_operator(), Seed * 1000 + Change),
+                    {ok, Next} =
+                        cambrian_genotype:mutate(Genotype, every_operator(), Seed * 1000 + Change),
                     Next
                 end, First, lists:seq(1, Count)).
 
@@ -143,7 +159,8 @@ pairs() ->
     [A, B] = [many_changes(Seed, 40) || Seed <- [5, 6]],
     {ok, Child} = cambrian_genotype:crossover(A, B, 8),
     Difference = cambrian_genotype:diff(A, B),
-    [{"crossover", hex(cambrian_genotype:id(Child))}, {"distance", hex(<<(cambrian_genotype:distance(A, B)):64/float>>)},
+    [{"crossover", hex(cambrian_genotype:id(Child))},
+     {"distance", hex(<<(cambrian_genotype:distance(A, B)):64/float>>)},
      {"difference", hash(Difference)}, {"bytes", hash(cambrian_genotype:to_binary(A))}].
 
 %% ---- runs --------------------------------------------------------------------------------
@@ -152,7 +169,8 @@ pairs() ->
 evolved() ->
     [run("xor", 'xor', #{seed => 42, generations => 25}),
      run("double_pole_novel", double_pole_novel, #{seed => 42, generations => 12})]
-    ++ [run(io_lib:format("~s with every operator", [Task]), Task, #{seed => Seed, generations => 6, params => every_operator()})
+    ++ [run(io_lib:format("~s with every operator", [Task]), Task,
+            #{seed => Seed, generations => 6, params => every_operator()})
         || {Seed, Task} <- lists:zip(lists:seq(1, length(cambrian:tasks())), cambrian:tasks())].
 
 tuned() ->
@@ -166,55 +184,73 @@ tuned() ->
 others() ->
     Wave = [[X / 10] || X <- lists:seq(-20, 20)],
     Field = cambrian_substrate:grid([3, 3]),
-    {ok, Layers} = cambrian_substrate:new(#{inputs => Field, hidden => [Field], outputs => Field, leo => true, bias => true}),
-    {ok, Quadtree} = cambrian_substrate:new(#{inputs => Field, hidden => #{max_depth => 4}, outputs => [[0, 0]]}),
-    Centre = fun(Network) -> hd(cambrian_network:activate(Network, [0, 0, 0, 0, 1, 0, 0, 0, 0])) end,
+    {ok, Layers} =
+        cambrian_substrate:new(#{inputs => Field, hidden => [Field], outputs => Field, leo => true,
+                                 bias => true}),
+    {ok, Quadtree} =
+        cambrian_substrate:new(#{inputs => Field, hidden => #{max_depth => 4},
+                                 outputs => [[0, 0]]}),
+    Centre =
+        fun(Network) -> hd(cambrian_network:activate(Network, [0, 0, 0, 0, 1, 0, 0, 0, 0])) end,
     [run("dataset", {dataset, Wave, [[X * X / 4] || [X] <- Wave]}, #{seed => 4, generations => 8}),
      run("fun", fun(Network) -> -abs(hd(cambrian_network:activate(Network, [0.5, -1])) - 0.7) end,
          #{seed => 5, inputs => 2, outputs => 1, generations => 5, population => 30})
-     | [run("substrate " ++ Name, Centre, #{seed => 6, substrate => Substrate, generations => 4, population => 30})
+     | [run("substrate " ++ Name, Centre,
+            #{seed => 6, substrate => Substrate, generations => 4, population => 30})
         || {Name, Substrate} <- [{"layers", Layers}, {"quadtree", Quadtree}]]].
 
 run(Name, Task, Options) ->
     {ok, #{champion := Champion, fitness := Fitness, evaluations := Evaluations}} =
         cambrian:evolve(Task, Options#{target => 1.0e9}),
     {["champion ", Name],
-     [hex(cambrian_genotype:id(Champion)), " ", hex(<<Fitness:64/float>>), " ", integer_to_list(Evaluations)]}.
+     [hex(cambrian_genotype:id(Champion)), " ", hex(<<Fitness:64/float>>), " ",
+      integer_to_list(Evaluations)]}.
 
-%% The other searches, each with its archive or its front: every emitter in a grid and around centroids, behaviours of a task
-%% and of probes.
+%% The other searches, each with its archive or its front: every emitter in a grid and around
+%% centroids, behaviours of a task and of probes.
 searches() ->
     Emitters = [neat, iso_line, cma_me, cma_mae],
     Elites = fun(Params) -> #{search => map_elites, params => Params#{emitter_batch => 10}} end,
     [search(Name, Task, Options#{seed => 9, generations => 8, population => 60})
      || {Name, Task, Options} <-
-            [{"novelty", maze_medium, #{search => novelty}}, {"novelty of probes", 'xor', #{search => novelty}},
+            [{"novelty", maze_medium, #{search => novelty}},
+             {"novelty of probes", 'xor', #{search => novelty}},
              {"dominated_novelty", maze_medium, #{search => dominated_novelty}},
              {"nsga2", zdt1, #{search => pareto}},
              {"nsga2 of energy, connections and novelty", maze_medium,
-              #{search => pareto, params => #{objectives => [fitness, energy, connections, novelty]}}},
+              #{search => pareto,
+                params => #{objectives => [fitness, energy, connections, novelty]}}},
              {"nsga3", dtlz2, #{search => pareto, params => #{pareto => nsga3}}},
              {"map_elites of probes", 'xor', Elites(#{})},
-             {"map_elites all emitters", maze_medium, Elites(#{emitters => Emitters, emitter_step => 0.3})},
-             {"map_elites cvt", maze_medium, Elites(#{emitters => Emitters, partition => cvt, cells => 500})}]
-            ++ [{["map_elites ", atom_to_list(Emitter)], linear_projection, Elites(#{emitters => [Emitter]})}
-                || Emitter <- Emitters]].
+             {"map_elites all emitters", maze_medium,
+              Elites(#{emitters => Emitters, emitter_step => 0.3})},
+             {"map_elites cvt", maze_medium,
+              Elites(#{emitters => Emitters, partition => cvt, cells => 500})}]
+            ++
+         [{["map_elites ", atom_to_list(Emitter)], linear_projection,
+           Elites(#{emitters => [Emitter]})}
+          || Emitter <- Emitters]].
 
 search(Name, Task, Options) ->
     {ok, #{champion := Champion, fitness := Fitness, evaluations := Evaluations} = Result} =
         cambrian:evolve(Task, Options#{target => 1.0e9}),
     {["search ", Name],
-     [hex(cambrian_genotype:id(Champion)), " ", hex(<<Fitness:64/float>>), " ", integer_to_list(Evaluations),
+     [hex(cambrian_genotype:id(Champion)), " ", hex(<<Fitness:64/float>>), " ",
+      integer_to_list(Evaluations),
       [[" ", hex(cambrian_archive:id(Archive))] || #{archive := Archive} <- [Result]],
-      [[" ", hash([[cambrian_genotype:id(Genotype) | [<<Objective:64/float>> || Objective <- Objectives]]
-                   || #{genotype := Genotype, objectives := Objectives} <- Front])] || #{front := Front} <- [Result]]]}.
+      [[" ",
+        hash([[cambrian_genotype:id(Genotype) | [<<Objective:64/float>> || Objective <- Objectives]]
+              || #{genotype := Genotype, objectives := Objectives} <- Front])]
+       || #{front := Front} <- [Result]]]}.
 
 %% ---- what travels ------------------------------------------------------------------------
 
 envelopes() ->
     Genotype = many_changes(7, 100),
-    Claims = #{realm => <<"org.example.bits">>, task => <<"xor">>, fitness => 3.9, generation => 3, sequence => 1,
-               time => 1_800_000_000_000},
+    Claims =
+        #{realm => <<"org.example.bits">>, task => <<"xor">>, fitness => 3.9, generation => 3,
+          sequence => 1,
+          time => 1_800_000_000_000},
     {ok, Bytes} = cambrian_envelope:seal(Claims, Genotype, binary:copy(<<16#21>>, 32)),
     [{"envelope", hash(Bytes)}].
 

@@ -2,12 +2,14 @@
 -module(cambrian_bounded_map_tests).
 -include_lib("eunit/include/eunit.hrl").
 
-with(Pairs, Recent) -> lists:foldl(fun({Key, Value}, R) -> cambrian_bounded_map:put(Key, Value, R) end, Recent, Pairs).
+with(Pairs, Recent) ->
+    lists:foldl(fun({Key, Value}, R) -> cambrian_bounded_map:put(Key, Value, R) end, Recent, Pairs).
 
 a_key_that_was_put_is_found_test() ->
     Recent = with([{a, 1}, {b, 2}], cambrian_bounded_map:new(3)),
-    ?assertEqual({{ok, 1}, error, 2, 9}, {cambrian_bounded_map:find(a, Recent), cambrian_bounded_map:find(c, Recent),
-                                          cambrian_bounded_map:get(b, Recent, 9), cambrian_bounded_map:get(c, Recent, 9)}).
+    ?assertEqual({{ok, 1}, error, 2, 9},
+                 {cambrian_bounded_map:find(a, Recent), cambrian_bounded_map:find(c, Recent),
+                  cambrian_bounded_map:get(b, Recent, 9), cambrian_bounded_map:get(c, Recent, 9)}).
 
 the_oldest_key_is_removed_first_test() ->
     Recent = with([{N, N} || N <- lists:seq(1, 10)], cambrian_bounded_map:new(3)),
@@ -27,8 +29,11 @@ a_bounded_map_behaves_as_a_list_that_does_the_same_test() ->
                    {Key, Rand1} = rand:uniform_s(20, Rand),
                    {What, Rand2} = rand:uniform_s(4, Rand1),
                    {R, L} = case What of
-                                1 -> {cambrian_bounded_map:remove(Key, Recent), lists:keydelete(Key, 1, List)};
-                                _ -> {cambrian_bounded_map:put(Key, What, Recent), put_last(Key, What, List)}
+                                1 ->
+                           {cambrian_bounded_map:remove(Key, Recent),
+                            lists:keydelete(Key, 1, List)};
+                                _ ->
+                           {cambrian_bounded_map:put(Key, What, Recent), put_last(Key, What, List)}
                             end,
                    ?assertEqual(L, cambrian_bounded_map:to_list(R)),
                    {R, L, Rand2}
@@ -45,19 +50,28 @@ put_last(Key, Value, List) ->
 %%% ---- the journal ------------------------------------------------------------------------
 
 noted(Notes, Journal) ->
-    lists:foldl(fun({Id, Step, Now}, J) -> cambrian_journal:note(Id, Step, #{}, Now, J) end, Journal, Notes).
+    lists:foldl(fun({Id, Step, Now}, J) -> cambrian_journal:note(Id, Step, #{}, Now, J) end,
+                Journal,
+                Notes).
 
-steps(Id, Journal) -> [{Step, Time} || #{step := Step, time := Time} <- cambrian_journal:story(Id, Journal)].
+steps(Id, Journal) ->
+    [{Step, Time} || #{step := Step, time := Time} <- cambrian_journal:story(Id, Journal)].
 
 a_story_has_its_steps_in_order_test() ->
-    Journal = noted([{a, announced, 1}, {b, received, 2}, {a, asked, 3}, {a, received, 3}], cambrian_journal:new()),
+    Journal =
+        noted([{a, announced, 1}, {b, received, 2}, {a, asked, 3}, {a, received, 3}],
+              cambrian_journal:new()),
     ?assertEqual([{announced, 1}, {asked, 3}, {received, 3}], steps(a, Journal)),
     ?assertEqual([], steps(c, Journal)),
     ?assertEqual([a, b], [Id || {Id, _} <- cambrian_journal:stories(Journal)]),
-    ?assertEqual([cambrian_journal:story(Id, Journal) || Id <- [a, b]], [Steps || {_, Steps} <- cambrian_journal:stories(Journal)]).
+    ?assertEqual([cambrian_journal:story(Id, Journal) || Id <- [a, b]],
+                 [Steps || {_, Steps} <- cambrian_journal:stories(Journal)]).
 
 a_step_keeps_its_details_test() ->
-    [Step] = cambrian_journal:story(a, cambrian_journal:note(a, judged, #{fitness => 2.5}, 7, cambrian_journal:new())),
+    [Step] =
+        cambrian_journal:story(a,
+                               cambrian_journal:note(a, judged, #{fitness => 2.5}, 7,
+                                                     cambrian_journal:new())),
     ?assertEqual(#{step => judged, time => 7, fitness => 2.5}, Step).
 
 the_journal_keeps_the_last_thousand_genotypes_test() ->

@@ -6,9 +6,12 @@ working(Share) -> cambrian_budget:set_resting(false, cambrian_budget:new(Share))
 %% Generations of 1,000 units. After each generation every account spends what it may, on
 %% evaluations of random cost up to a bound.
 run(Share, Accounts, Most, Generations) ->
-    Step = fun(_, {B, Spent, Rand}) -> lists:foldl(fun(Account, S) -> while_it_may(Account, Most, S) end,
-                                                   {cambrian_budget:worked(1000, B), Spent, Rand}, Accounts) end,
-    {_, Spent, _} = lists:foldl(Step, {working(Share), #{}, rand:seed_s(exsss, 1)}, lists:seq(1, Generations)),
+    Step =
+        fun(_, {B, Spent, Rand}) ->
+            lists:foldl(fun(Account, S) -> while_it_may(Account, Most, S) end,
+                        {cambrian_budget:worked(1000, B), Spent, Rand}, Accounts) end,
+    {_, Spent, _} =
+        lists:foldl(Step, {working(Share), #{}, rand:seed_s(exsss, 1)}, lists:seq(1, Generations)),
     Spent.
 
 while_it_may(Account, Most, {B, Spent, Rand}) ->
@@ -41,7 +44,9 @@ all_accounts_together_get_at_most_one_and_a_half_shares_test() ->
 %% An account that spent nothing for a thousand generations may spend one generation's part at
 %% once, as any account may.
 an_account_cannot_save_its_share_over_generations_test() ->
-    Late = lists:foldl(fun(_, B) -> cambrian_budget:worked(1000, B) end, working(0.1), lists:seq(1, 1000)),
+    Late =
+        lists:foldl(fun(_, B) -> cambrian_budget:worked(1000, B) end, working(0.1),
+                    lists:seq(1, 1000)),
     {_, #{fresh := Spent}, _} = while_it_may(fresh, 10, {Late, #{}, rand:seed_s(exsss, 1)}),
     ?assert(Spent >= 111 andalso Spent =< 121).
 

@@ -5,7 +5,8 @@
 root() -> root(filename:absname(".")).
 
 root(Dir) ->
-    case {filelib:is_regular(filename:join(Dir, "native/cambrian_build.erl")), filename:dirname(Dir)} of
+    case {filelib:is_regular(filename:join(Dir, "native/cambrian_build.erl")),
+          filename:dirname(Dir)} of
         {true, _} -> Dir;
         {false, Dir} -> error({not_in_a_checkout, filename:absname(".")});
         {false, Above} -> root(Above)

@@ -1,4 +1,5 @@
-%% Replicas of a common archive find in which cells they differ, by digests, with few and short questions.
+%% Replicas of a common archive find in which cells they differ, by digests, with few and short
+%% questions.
 -module(cambrian_common_archive_tests).
 -include_lib("eunit/include/eunit.hrl").
 
@@ -6,8 +7,10 @@
 
 archive(Seed) -> archive(Seed, #{}).
 archive(Seed, Params) ->
-    {ok, #{archive := Archive}} = cambrian:evolve(maze_medium, #{search => map_elites, seed => Seed, generations => 3, target => 1000,
-                                                                 params => maps:merge(#{population => 40}, Params)}),
+    {ok, #{archive := Archive}} =
+        cambrian:evolve(maze_medium,
+                        #{search => map_elites, seed => Seed, generations => 3, target => 1000,
+                          params => maps:merge(#{population => 40}, Params)}),
     Archive.
 
 replica(Seed) -> cambrian_common_archive:new(archive(Seed)).
@@ -24,7 +27,8 @@ compare([{Level, _} = Node | Left], Own, Other, {Entries, Asked}) ->
         1 ->
             New = cambrian_common_archive:entries(Node, Bits, Other),
             compare(Left, Own, Other, {New ++ Entries, Asked + 1});
-        _ -> compare(cambrian_common_archive:children(Node, {Bits, Own}) ++ Left, Own, Other, {Entries, Asked + 1})
+        _ -> compare(cambrian_common_archive:children(Node, {Bits, Own}) ++ Left, Own, Other,
+                     {Entries, Asked + 1})
     end.
 
 %% By the union of both, which the library makes.
@@ -34,7 +38,9 @@ what_is_wanted_is_what_the_union_lacks_test() ->
     {Entries, _} = compare(Own, Other),
     {ok, Union} = cambrian_archive:merge(A, B),
     Of = fun(Archive) ->
-             [{Cell, Fitness, cambrian_genotype:id(G)} || #{cell := Cell, fitness := Fitness, genotype := G} <- cambrian_archive:elites(Archive)]
+             [{Cell, Fitness, cambrian_genotype:id(G)}
+              || #{cell := Cell, fitness := Fitness,
+                   genotype := G} <- cambrian_archive:elites(Archive)]
          end,
     Lacking = Of(Union) -- Of(A),
     ?assert(length(Lacking) > 10),
@@ -42,29 +48,37 @@ what_is_wanted_is_what_the_union_lacks_test() ->
     [{Cell, Fitness, Id} | _] = Lacking,
     {ok, Genotype, Fitness} = cambrian_common_archive:find(Id, Other),
     ?assertEqual(Id, cambrian_genotype:id(Genotype)),
-    ?assertEqual({{ok, Cell, Fitness}, error}, {cambrian_common_archive:place(Id, Other), cambrian_common_archive:place(Id, Own)}).
+    ?assertEqual({{ok, Cell, Fitness}, error},
+                 {cambrian_common_archive:place(Id, Other),
+                  cambrian_common_archive:place(Id, Own)}).
 
 equals_need_one_question_test() ->
     ?assertEqual({[], 1}, compare(replica(1), replica(1))),
-    ?assertEqual(cambrian_common_archive:root(replica(1)), cambrian_common_archive:root(replica(1))),
-    ?assertNotEqual(cambrian_common_archive:root(replica(1)), cambrian_common_archive:root(replica(2))).
+    ?assertEqual(cambrian_common_archive:root(replica(1)),
+                 cambrian_common_archive:root(replica(1))),
+    ?assertNotEqual(cambrian_common_archive:root(replica(1)),
+                    cambrian_common_archive:root(replica(2))).
 
 %% Of 2,500 cells, one question for each level.
 one_elite_is_found_by_three_questions_test() ->
     A = archive(1),
     Empty = archive(7, #{population => 2}),
     {ok, Union} = cambrian_archive:merge(A, Empty),
-    Of = fun(Archive) -> [{Cell, cambrian_genotype:id(G)} || #{cell := Cell, genotype := G} <- cambrian_archive:elites(Archive)] end,
+    Of = fun(Archive) ->
+        [{Cell, cambrian_genotype:id(G)}
+         || #{cell := Cell, genotype := G} <- cambrian_archive:elites(Archive)] end,
     case Of(Union) -- Of(A) of
         [] -> ok;
         New ->
-            {Entries, Asked} = compare(cambrian_common_archive:new(A), cambrian_common_archive:new(Union)),
+            {Entries, Asked} =
+                compare(cambrian_common_archive:new(A), cambrian_common_archive:new(Union)),
             ?assertEqual(length(New), length(Entries)),
             ?assert(Asked =< 1 + 2 * length(New))
     end.
 
 other_cells_are_another_subject_test() ->
-    Subject = fun(Archive) -> cambrian_common_archive:subject(cambrian_common_archive:new(Archive)) end,
+    Subject =
+        fun(Archive) -> cambrian_common_archive:subject(cambrian_common_archive:new(Archive)) end,
     ?assertEqual(Subject(archive(1)), Subject(archive(2))),
     ?assertNotEqual(Subject(archive(1)), Subject(archive(1, #{cells => 100}))).
 
@@ -78,7 +92,8 @@ a_behaviour_has_its_cell_test() ->
 %% Of archives of every size there is a tree with one top.
 any_number_of_cells_test_() ->
     [?_test(begin
-                Replica = cambrian_common_archive:new(archive(1, #{cells => Cells, population => 20})),
+                Replica =
+                    cambrian_common_archive:new(archive(1, #{cells => Cells, population => 20})),
                 ?assert(byte_size(cambrian_common_archive:root(Replica)) =< 512),
                 Top = cambrian_common_archive:top(Replica),
                 ?assert(cambrian_common_archive:is_node(Top, Replica)),
@@ -92,7 +107,9 @@ any_number_of_cells_test_() ->
 %% A node that has another number of digests there has another tree.
 digests_of_another_length_do_not_compare_test() ->
     Replica = replica(1),
-    ?assertEqual(error, cambrian_common_archive:differing(cambrian_common_archive:top(Replica), <<>>, Replica)).
+    ?assertEqual(error,
+                 cambrian_common_archive:differing(cambrian_common_archive:top(Replica), <<>>,
+                                                   Replica)).
 
 %%% ---- messages ---------------------------------------------------------------------------
 
@@ -100,18 +117,23 @@ question() ->
     #{subject => <<1:128>>, nonce => <<2:128>>, node => {2, 7}, digests => <<3:128, 4:128>>}.
 
 a_question_is_read_as_it_was_written_test() ->
-    ?assertEqual({ok, {compare, question()}}, cambrian_message:read_request(cambrian_message:compare(question()))),
-    _ = [?assertEqual({error, malformed}, cambrian_message:read_request(cambrian_message:compare(maps:merge(question(), Wrong))))
-         || Wrong <- [#{subject => <<>>}, #{nonce => <<1:64>>}, #{node => {0, 0}}, #{node => {1, -1}}, #{digests => <<1:8>>},
+    ?assertEqual({ok, {compare, question()}},
+                 cambrian_message:read_request(cambrian_message:compare(question()))),
+    Read = fun(Question) -> cambrian_message:read_request(cambrian_message:compare(Question)) end,
+    _ = [?assertEqual({error, malformed}, Read(maps:merge(question(), Wrong)))
+         || Wrong <- [#{subject => <<>>}, #{nonce => <<1:64>>}, #{node => {0, 0}},
+                      #{node => {1, -1}}, #{digests => <<1:8>>},
                       #{digests => <<0:(33 * 128)>>}]].
 
 elites_are_signed_for_one_question_test() ->
     Identity = #{key := Key} = cambrian_identity:from_secret(<<1:256>>),
     Entries = [{3, 1.5, <<7:256>>}, {4, -0.5, <<8:256>>}],
     {ok, {elites, Key, _, _} = Answer} =
-        cambrian_message:read_compared(cambrian_message:elites(?REALM, question(), {claims(), Entries}, Identity)),
+        cambrian_message:read_compared(cambrian_message:elites(?REALM, question(),
+                                                               {claims(), Entries}, Identity)),
     Read = fun(Realm, Question) ->
-               {ok, Claims, Entries, Verify} = cambrian_message:read_elites(Realm, Question, Answer),
+               {ok, Claims, Entries, Verify} =
+                   cambrian_message:read_elites(Realm, Question, Answer),
                ?assertEqual((claims())#{realm => Realm, origin => Key}, Claims),
                Verify()
            end,
@@ -125,14 +147,21 @@ claims() -> #{sequence => 7, time => 1_800_000_000_000, grant => <<0:4096>>}.
 no_answer_is_longer_than_it_may_be_test() ->
     Identity = cambrian_identity:from_secret(<<1:256>>),
     Entries = [{Cell, 1.0, <<Cell:256>>} || Cell <- lists:seq(49_968, 49_999)],
-    Full = cambrian_message:elites(?REALM, question(), {(claims())#{grant := <<0:8192>>}, Entries}, Identity),
+    Full =
+        cambrian_message:elites(?REALM, question(), {(claims())#{grant := <<0:8192>>}, Entries},
+                                Identity),
     ?assertMatch({ok, {elites, _, _, _}}, cambrian_message:read_compared(Full)),
     ?assert(byte_size(Full) < 3072),
-    Many = cambrian_message:elites(?REALM, question(), {claims(), [{Cell, 1.0, <<Cell:256>>} || Cell <- lists:seq(1, 33)]}, Identity),
+    Many =
+        cambrian_message:elites(?REALM, question(),
+                                {claims(), [{Cell, 1.0, <<Cell:256>>} || Cell <- lists:seq(1, 33)]},
+                                Identity),
     {ok, TooMany} = cambrian_message:read_compared(Many),
     ?assertEqual({error, malformed}, cambrian_message:read_elites(?REALM, question(), TooMany)),
     ?assertEqual({error, malformed}, cambrian_message:read_compared(binary:copy(<<0>>, 5000))).
 
 bits_that_no_node_has_are_malformed_test() ->
-    ?assertEqual({ok, {differ, 5}}, cambrian_message:read_compared(cambrian_message:compared({differ, 5}))),
-    ?assertEqual({error, malformed}, cambrian_message:read_compared(cambrian_message:compared({differ, 1 bsl 32}))).
+    ?assertEqual({ok, {differ, 5}},
+                 cambrian_message:read_compared(cambrian_message:compared({differ, 5}))),
+    ?assertEqual({error, malformed},
+                 cambrian_message:read_compared(cambrian_message:compared({differ, 1 bsl 32}))).

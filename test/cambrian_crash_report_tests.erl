@@ -32,7 +32,8 @@ no_report_shows_a_secret() ->
 crashed(Seed, Token) ->
     Holders = [{Module, Pid} || {Module, Pid} <- ours(), holds([Seed, Token], Pid)],
     Modules = [Module || {Module, _} <- Holders],
-    ?assertEqual([], [cambrian_bridge_server, cambrian_dashboard_access, cambrian_mesh_sup] -- Modules),
+    ?assertEqual([],
+                 [cambrian_bridge_server, cambrian_dashboard_access, cambrian_mesh_sup] -- Modules),
     {Supervisors, Workers} = lists:partition(fun({_, Pid}) -> is_supervisor(Pid) end, Holders),
     [crash(Pid) || {_, Pid} <- Workers ++ Supervisors].
 
@@ -67,7 +68,8 @@ crash(Pid) ->
 forms(<<Start:8/binary, _/binary>>) ->
     [{raw, Start}, {hex, cambrian_text:hex(Start)}, {upper_hex, binary:encode_hex(Start)},
      {list, iolist_to_binary(lists:join(",", [integer_to_list(Byte) || <<Byte>> <= Start]))},
-     {elixirs_list, iolist_to_binary(lists:join(", ", [integer_to_list(Byte) || <<Byte>> <= Start]))},
+     {elixirs_list,
+      iolist_to_binary(lists:join(", ", [integer_to_list(Byte) || <<Byte>> <= Start]))},
      {base64, binary:part(base64:encode(Start), 0, 10)}].
 
 %%% ---- the log -----------------------------------------------------------------------------
@@ -92,5 +94,6 @@ reports_of(Fun) ->
 %% A logger handler that cuts nothing.
 log(Event, #{config := Table}) ->
     Text = logger_formatter:format(Event, #{depth => unlimited, chars_limit => unlimited}),
-    true = ets:insert(Table, {erlang:unique_integer([monotonic]), unicode:characters_to_binary(Text)}),
+    true =
+        ets:insert(Table, {erlang:unique_integer([monotonic]), unicode:characters_to_binary(Text)}),
     ok.

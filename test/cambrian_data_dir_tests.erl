@@ -26,11 +26,15 @@ the_second_vm_is_refused_and_names_the_first_test_() ->
                 with_vm(fun(Two) ->
                     {error, {cambrian, {{data_dir_in_use, InUse, Holder}, _}}} = start_in(Dir, Two),
                     ?assertEqual(list_to_binary(Dir), InUse),
-                    ?assertMatch({_, _}, binary:match(Holder, list_to_binary(["process ", One(os, getpid, [])]))),
-                    ?assertEqual({error, {data_dir_in_use, InUse, Holder}}, Two(cambrian, evolve, ['xor'])),
+                    ?assertMatch({_, _},
+                                 binary:match(Holder,
+                                              list_to_binary(["process ", One(os, getpid, [])]))),
+                    ?assertEqual({error, {data_dir_in_use, InUse, Holder}},
+                                 Two(cambrian, evolve, ['xor'])),
                     {1, Said} = said(Two, ["resume", "x", "--data-dir", Dir]),
                     ?assertEqual(list_to_binary(["cambrian: the data directory ", Dir,
-                                                 " is in use by another VM (", Holder, ")\n"]), Said),
+                                                 " is in use by another VM (", Holder, ")\n"]),
+                                 Said),
                     %% by another name, and set after the start
                     ok = file:make_symlink(Dir, Dir ++ ".link"),
                     ok = Two(application, unset_env, [cambrian, data_dir]),
@@ -40,17 +44,21 @@ the_second_vm_is_refused_and_names_the_first_test_() ->
                                  Two(cambrian_population, start, [#{task => 'xor', name => x}])),
                     {1, Again} = said(Two, ["resume", "x", "--data-dir", Dir]),
                     ?assertEqual(Said, Again),
-                    ?assertMatch({error, {data_dir_in_use, _, Holder}}, Two(cambrian_trust, open, [<<"lab">>, #{}])),
+                    ?assertMatch({error, {data_dir_in_use, _, Holder}},
+                                 Two(cambrian_trust, open, [<<"lab">>, #{}])),
                     ok = file:delete(Dir ++ ".link"),
                     ?assertEqual(false, filelib:is_file(filename:join(Dir, "populations/x"))),
                     %% reading is allowed
-                    {ok, _} = One(cambrian_population, start, [#{task => 'xor', name => y, target => 99}]),
+                    {ok, _} =
+                        One(cambrian_population, start,
+                            [#{task => 'xor', name => y, target => 99}]),
                     {ok, _} = One(cambrian_population, step, [y, 3]),
                     ok = One(cambrian_population, stop, [y]),
                     ?assertMatch({0, _}, said(Two, ["inspect", "y", "--data-dir", Dir])),
                     %% after the first VM lets go
                     ok = One(application, stop, [cambrian]),
-                    ?assertMatch({ok, _}, Two(cambrian_population, start, [#{task => 'xor', name => y}]))
+                    ?assertMatch({ok, _},
+                                 Two(cambrian_population, start, [#{task => 'xor', name => y}]))
                 end)
             end)
         end)
@@ -144,22 +152,31 @@ a_directory_has_one_name_in_every_locale_test_() ->
                  Name = filename:join(Dir, Locale),
                  Ebin = filename:dirname(code:which(cambrian)),
                  %% the bytes of grösse and of Japanese text, as a shell passes them
-                 Program = "D = filename:join(<<\"" ++ Name ++ "\">>, <<103,114,195,182,227,128,129>>), "
+                 Program = "D = filename:join(<<\"" ++ Name ++
+                     "\">>, <<103,114,195,182,227,128,129>>), "
                      "application:load(cambrian), "
-                     "application:set_env(cambrian, data_dir, D), {ok, _} = application:ensure_all_started(cambrian), "
+                     "application:set_env(cambrian, data_dir, D), {ok, _} = "
+                     "application:ensure_all_started(cambrian), "
                      "{ok, _} = cambrian:evolve('\\''xor'\\'', #{generations => 2, name => p}), "
-                     "ok = cambrian_trust:open(<<\"lab\">>, #{}), application:stop(cambrian), halt().",
-                 Said = os:cmd("LC_ALL=" ++ Locale ++ " erl -noinput -pa " ++ Ebin ++ " -eval '" ++ Program ++ "'"),
+                     "ok = cambrian_trust:open(<<\"lab\">>, #{}), application:stop(cambrian), "
+                     "halt().",
+                 Said =
+                     os:cmd("LC_ALL=" ++ Locale ++ " erl -noinput -pa " ++ Ebin ++ " -eval '" ++
+                                Program ++ "'"),
                  ?assertEqual({Locale, ""}, {Locale, Said}),
                  %% as a shell passes it
-                 Typed = "D=$(printf '" ++ Name ++ "/gr\\303\\266\\343\\200\\201'); LC_ALL=" ++ Locale ++ " erl -noinput -pa "
-                     ++ Ebin ++ " -s cambrian_cli -extra resume p --generations 3 --data-dir \"$D\" >/dev/null 2>&1; echo $?",
+                 Typed = "D=$(printf '" ++ Name ++ "/gr\\303\\266\\343\\200\\201'); LC_ALL=" ++
+                     Locale ++ " erl -noinput -pa "
+                     ++ Ebin ++
+                         " -s cambrian_cli -extra resume p --generations 3 --data-dir \"$D\" "
+                         ">/dev/null 2>&1; echo $?",
                  ?assertEqual({Locale, "0\n"}, {Locale, os:cmd(Typed)}),
                  {ok, [Only]} = file:list_dir_all(Name),
                  Raw = unicode:characters_to_binary(Only),
                  ?assertEqual({Locale, <<"gr", 195, 182, 227, 128, 129>>}, {Locale, Raw}),
                  {ok, Below} = file:list_dir_all(filename:join(list_to_binary(Name), Raw)),
-                 ?assertEqual({Locale, ["lineage", "lock", "populations", "realms"]}, {Locale, lists:sort(Below)})
+                 ?assertEqual({Locale, ["lineage", "lock", "populations", "realms"]},
+                              {Locale, lists:sort(Below)})
              end || Locale <- ["C", "C.UTF-8"]]
         end)
     end}.
@@ -181,7 +198,8 @@ a_name_that_no_file_system_can_have_is_refused_test() ->
         {ok, _} = application:ensure_all_started(cambrian),
         ok = application:set_env(cambrian, data_dir, 42),
         Store = whereis(cambrian_store),
-        ?assertMatch({error, {bad_option, {data_dir, 42, _}}}, cambrian_population:start(#{task => 'xor', name => x})),
+        ?assertMatch({error, {bad_option, {data_dir, 42, _}}},
+                     cambrian_population:start(#{task => 'xor', name => x})),
         ?assertEqual(Store, whereis(cambrian_store)),
         ok = application:unset_env(cambrian, data_dir),
         ok = logger:set_primary_config(level, Level)
@@ -193,28 +211,44 @@ only_the_owner_has_rights_to_the_data_dir_test_() ->
         cambrian_temporary:with_dir(fun(Dir) ->
             Name = filename:join(Dir, "data"),
             Ebin = filename:dirname(code:which(cambrian)),
-            Use = "application:load(cambrian), application:set_env(cambrian, data_dir, \"" ++ Name ++ "\"), "
+            Use = "application:load(cambrian), application:set_env(cambrian, data_dir, \"" ++
+                Name ++
+                "\"), "
                 "{ok, _} = application:ensure_all_started(cambrian), "
                 "{ok, _} = cambrian:evolve('\\''xor'\\'', #{generations => 2, name => p}), "
-                "{ok, _} = cambrian_bridge:start(#{realm => <<\"lab\">>}), ok = cambrian_trust:ban(<<\"lab\">>, {key, <<7:256>>}), "
+                "{ok, _} = cambrian_bridge:start(#{realm => <<\"lab\">>}), ok = "
+                "cambrian_trust:ban(<<\"lab\">>, {key, <<7:256>>}), "
                 "{error, malformed} = cambrian_trust:check(<<\"lab\">>, <<>>), "
-                "ok = cambrian_trust:follow(<<\"lab\">>, cambrian_identity:succession(<<1:256>>, <<2:256>>)), "
+                "ok = cambrian_trust:follow(<<\"lab\">>, cambrian_identity:succession(<<1:256>>, "
+                "<<2:256>>)), "
                 "application:stop(cambrian), halt().",
-            Run = fun() -> os:cmd("umask 0; erl -noinput -pa " ++ Ebin ++ " -eval '" ++ Use ++ "'") end,
+            Run =
+                fun() -> os:cmd("umask 0; erl -noinput -pa " ++ Ebin ++ " -eval '" ++ Use ++ "'")
+                end,
             ?assertEqual("", Run()),
-            Kinds = lists:usort([filename:extension(File) || File <- all_below(Name), filelib:is_regular(File)]),
-            ?assertEqual([], [".checkpoint", ".decisions", ".refusals", ".trust", ".verdicts"] -- Kinds),
+            Kinds =
+                lists:usort([filename:extension(File)
+                             || File <- all_below(Name), filelib:is_regular(File)]),
+            ?assertEqual([],
+                         [".checkpoint", ".decisions", ".refusals", ".trust",
+                          ".verdicts"] -- Kinds),
             ?assertEqual([], loose(Name)),
             %% a new directory gives no message at the second start
             ?assertEqual("", Run()),
             ?assertEqual([], loose(Name)),
             %% the rights that an earlier release left
             Identity = filename:join(Name, "identity"),
-            _ = [ok = file:change_mode(File, case filelib:is_dir(File) of true -> 8#755; false -> 8#666 end)
+            _ = [ok = file:change_mode(File,
+                                       case filelib:is_dir(File) of
+                                           true -> 8#755;
+                                           false -> 8#666
+                                       end)
                  || File <- all_below(Name), File =/= Identity],
             Said = Run(),
             ?assertNotEqual(nomatch, string:find(Said, "have none any more")),
-            ?assertEqual([], lists:append([loose(filename:join(Name, Ours)) || Ours <- ["realms", "populations", "lineage"]])),
+            ?assertEqual([],
+                         lists:append([loose(filename:join(Name, Ours))
+                                       || Ours <- ["realms", "populations", "lineage"]])),
             ?assertEqual("", Run()),
             %% the log reports that a secret was readable
             ok = file:change_mode(Identity, 8#644),
@@ -227,16 +261,24 @@ only_the_owner_has_rights_to_a_data_dir_that_a_command_creates_test_() ->
         cambrian_temporary:with_dir(fun(Dir) ->
             Name = filename:join(Dir, "data"),
             Ebin = filename:dirname(code:which(cambrian)),
-            Run = fun(Command) -> os:cmd("umask 0; erl -noinput -pa " ++ Ebin ++ " -s cambrian_cli -extra " ++ Command ++ " --data-dir " ++ Name) end,
+            Run =
+                fun(Command) ->
+                    os:cmd("umask 0; erl -noinput -pa " ++ Ebin ++ " -s cambrian_cli -extra " ++
+                               Command ++ " --data-dir " ++ Name) end,
             Said = Run("evolve xor --generations 2 --seed 1 --name p"),
             ?assertNotEqual(nomatch, string:find(Said, "generation")),
             Again = Run("resume p --generations 3"),
-            ?assertEqual([nomatch, nomatch], [string:find(Text, "rights") || Text <- [Said, Again]]),
+            ?assertEqual([nomatch, nomatch],
+                         [string:find(Text, "rights") || Text <- [Said, Again]]),
             ?assertEqual([], loose(Name))
         end)
     end}.
 
 all_below(Path) ->
-    [Path | lists:append([all_below(File) || filelib:is_dir(Path), File <- filelib:wildcard(Path ++ "/*")])].
+    [Path
+     | lists:append([all_below(File)
+                     || filelib:is_dir(Path), File <- filelib:wildcard(Path ++ "/*")])].
 
-loose(Dir) -> [{File, Mode} || File <- all_below(Dir), Mode <- [cambrian_temporary:mode(File)], Mode band 8#077 =/= 0].
+loose(Dir) ->
+    [{File, Mode}
+     || File <- all_below(Dir), Mode <- [cambrian_temporary:mode(File)], Mode band 8#077 =/= 0].

@@ -1,23 +1,25 @@
-%% The blocks of code in README.md and docs/*.md, for the tests that run them. Each test walks a document from its top in a
-%% folder of its own, in which `cambrian' is this checkout.
+%% The blocks of code in README.md and docs/*.md, for the tests that run them. Each test walks a
+%% document from its top in a folder of its own, in which `cambrian' is this checkout.
 %%
-%%   erl      a session with prompts, each block from a fresh start         cambrian_guides_tests, eunit
+%%   erl      a session with prompts, each block from a fresh start        cambrian_guides_tests
 %%   erlang   a module; a sys.config, with which the application must
-%%            start; other terms; else expressions                          cambrian_guides_tests, eunit
-%%   iex      a session with prompts, each block from a fresh start         guides_test.exs, ExUnit
+%%            start; other terms; else expressions                         cambrian_guides_tests
+%%   iex      a session with prompts, each block from a fresh start        guides_test.exs
 %%   elixir   a module; `config :cambrian'; `deps'; else expressions,
-%%            whose bindings go on through the document                     guides_test.exs, ExUnit
-%%   sh       commands, of which none may fail                              bin/guides
-%%   console  commands behind `$ ', and what they say; `...' is any lines   bin/guides
+%%            whose bindings go on through the document                    guides_test.exs
+%%   sh       commands, of which none may fail                             bin/guides
+%%   console  commands behind `$ ', and what they say; `...' is any lines  bin/guides
 %%
 %% A module is loaded for the sessions below it. Answers are compared, except for times, rates,
 %% process ids and the like. `text', or no kind, is no code. Directly above a fence may stand:
 %%
-%%   <!-- file: NAME -->    the block is that file, of whatever kind; a module of Erlang or Elixir is loaded as well
+%%   <!-- file: NAME -->    the block is that file, of whatever kind; a module of Erlang or Elixir
+%%                          is loaded as well
 %%   <!-- not run: WHY -->  bin/guides lists those
 -module(cambrian_document).
 
--export([all/0, read/1, links/1, paths/1, anchors/1, headings/1, blocks/1, runner/1, title/1, scratch/2, write/2]).
+-export([all/0, read/1, links/1, paths/1, anchors/1, headings/1, blocks/1, runner/1, title/1,
+         scratch/2, write/2]).
 -export_type([block/0]).
 
 -define(DOCUMENTS, ["README.md", "docs/*.md"]).
@@ -26,8 +28,9 @@
 
 %% `line' is the line of the opening fence, `kind' the word behind it. `file' and `not_run' are
 %% the marks above it.
--type block() :: #{document := file:filename(), line := pos_integer(), kind := binary(), text := binary(),
-                   file => binary(), not_run => binary()}.
+-type block() ::
+    #{document := file:filename(), line := pos_integer(), kind := binary(), text := binary(),
+      file => binary(), not_run => binary()}.
 
 -spec all() -> [file:filename()].
 all() ->
@@ -58,7 +61,8 @@ runner(#{kind := Kind} = Block) ->
     end.
 
 -spec title(block()) -> string().
-title(#{document := Document, line := Line}) -> lists:flatten(io_lib:format("~ts:~b", [Document, Line])).
+title(#{document := Document, line := Line}) ->
+    lists:flatten(io_lib:format("~ts:~b", [Document, Line])).
 
 %% An empty folder for a document and its runner. `cambrian' in it is a link to this checkout, as
 %% beside a clone.
@@ -92,25 +96,33 @@ links(Document) ->
 %% a folder of the checkout or ends as a source file does. A word in capitals stands for any name.
 -spec paths(file:filename()) -> [Path :: string()].
 paths(Document) ->
-    Prose = re:replace(read(Document), "^\\s*```.*?^\\s*```", "", [global, multiline, dotall, {return, binary}]),
+    Prose =
+        re:replace(read(Document), "^\\s*```.*?^\\s*```", "",
+                   [global, multiline, dotall, {return, binary}]),
     Quoted = case re:run(Prose, "`([\\w.*-]+(?:/[\\w.*-]+)+)/?`", [global, {capture, [1], list}]) of
                  {match, Found} -> Found;
                  nomatch -> []
              end,
-    lists:usort([Path || [Path] <- Quoted, is_of_the_checkout(Path), not lists:any(fun is_placeholder/1, filename:split(Path))]).
+    lists:usort([Path
+                 || [Path] <- Quoted, is_of_the_checkout(Path),
+                 not lists:any(fun is_placeholder/1, filename:split(Path))]).
 
 is_of_the_checkout(Path) ->
     [First | _] = filename:split(Path),
     lists:member(filename:extension(Path), [".erl", ".rs", ".ex", ".hrl"])
-        orelse filelib:is_dir(cambrian_checkout:path(First)) andalso not lists:member(First, ["_build", "target"]).
+        orelse filelib:is_dir(cambrian_checkout:path(First)) andalso
+            not lists:member(First, ["_build", "target"]).
 
 is_placeholder(Part) -> re:run(Part, "(^|_)NAME\\b") =/= nomatch.
 
 %% The headings to which it links, in itself and in our other documents.
 -spec anchors(file:filename()) -> [{file:filename(), Anchor :: binary()}].
 anchors(Document) ->
-    case re:run(read(Document), "\\]\\(([^)#:]*)#([^)]+)\\)", [global, {capture, [1, 2], binary}]) of
-        {match, Found} -> [{target(unicode:characters_to_list(Link), Document), Anchor} || [Link, Anchor] <- Found];
+    case re:run(read(Document), "\\]\\(([^)#:]*)#([^)]+)\\)",
+                [global, {capture, [1, 2], binary}]) of
+        {match, Found} ->
+            [{target(unicode:characters_to_list(Link), Document), Anchor}
+             || [Link, Anchor] <- Found];
         nomatch -> []
     end.
 
@@ -151,7 +163,8 @@ outside([{Number, Line} | Lines], Marks) ->
     end;
 outside([], _) -> [].
 
-inside([{_, Fence} | Lines], Fence, Block) -> [Block | outside(Lines, maps:with([document], Block))];
+inside([{_, Fence} | Lines], Fence, Block) ->
+    [Block | outside(Lines, maps:with([document], Block))];
 inside([{_, Line} | Lines], Fence, #{text := Text} = Block) ->
     inside(Lines, Fence, Block#{text := <<Text/binary, Line/binary, "\n">>});
 inside([], _, Block) -> error({no_end_of_block, title(Block)}).

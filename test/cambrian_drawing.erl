@@ -4,7 +4,8 @@
 -include_lib("eunit/include/eunit.hrl").
 -include_lib("xmerl/include/xmerl.hrl").
 
--export([bytes/1, has/2, svg/1, only_itself/1, ids/2, attribute/2, texts/2, translation/1, number/1]).
+-export([bytes/1, has/2, svg/1, only_itself/1, ids/2, attribute/2, texts/2, translation/1,
+         number/1]).
 -export([box/1, boxes/1, overlaps/1]).
 
 bytes(Iodata) -> iolist_to_binary(Iodata).
@@ -20,7 +21,8 @@ svg(Iodata) ->
 %% Fails if the picture loads anything from elsewhere.
 only_itself(Iodata) ->
     Rest = binary:replace(bytes(Iodata), <<"http://www.w3.org/2000/svg">>, <<>>, [global]),
-    [?assertNot(has(Rest, Bad)) || Bad <- [<<"http">>, <<"url(">>, <<"@import">>, <<"<script">>, <<"href">>]].
+    [?assertNot(has(Rest, Bad))
+     || Bad <- [<<"http">>, <<"url(">>, <<"@import">>, <<"<script">>, <<"href">>]].
 
 ids(Svg, Name) ->
     Found = xmerl_xpath:string("//g[@" ++ atom_to_list(Name) ++ "]", Svg),
@@ -31,7 +33,8 @@ attribute(Name, #xmlElement{attributes = Attributes}) ->
     Value.
 
 texts(Path, Svg) ->
-    [lists:append([V || #xmlText{value = V} <- Content]) || #xmlElement{content = Content} <- xmerl_xpath:string(Path, Svg)].
+    [lists:append([V || #xmlText{value = V} <- Content])
+     || #xmlElement{content = Content} <- xmerl_xpath:string(Path, Svg)].
 
 translation(Element) ->
     "translate(" ++ Rest = attribute(transform, Element),
@@ -56,7 +59,8 @@ box(#xmlElement{content = Content} = Text) ->
     Words = lists:append([V || #xmlText{value = V} <- Content]),
     [X, Y, Size] = [number(attribute(Name, Text)) || Name <- [x, y, 'font-size']],
     Wide = 0.54 * Size * string:length(Words),
-    Left = case [V || #xmlAttribute{name = 'text-anchor', value = V} <- Text#xmlElement.attributes] of
+    Left =
+        case [V || #xmlAttribute{name = 'text-anchor', value = V} <- Text#xmlElement.attributes] of
         ["end"] -> X - Wide;
         ["middle"] -> X - Wide / 2;
         [] -> X

@@ -7,7 +7,9 @@ edoc_reports_nothing_test_() ->
 
 %% EDoc takes a comment above a type or a callback for the doc of the one before it.
 the_doc_of_a_type_stands_below_it_test() ->
-    ?assertEqual([], [{filename:basename(File), Line} || File <- public(), Line <- comments_above_types(File)]).
+    ?assertEqual([],
+                 [{filename:basename(File), Line}
+                  || File <- public(), Line <- comments_above_types(File)]).
 
 %% A private module has no page, so a link to it is broken; `make docs' finds that only at its
 %% end.
@@ -33,10 +35,12 @@ module(File) -> list_to_atom(filename:basename(File, ".erl")).
 %% The modules to which the docs of a file link, except the docs of private functions.
 linked_modules(File) ->
     {ok, Text} = file:read_file(File),
-    lists:append([linked(Part) || Part <- binary:split(Text, <<"\n\n">>, [global]), not is_private(Part)]).
+    lists:append([linked(Part)
+                  || Part <- binary:split(Text, <<"\n\n">>, [global]), not is_private(Part)]).
 
 linked(Text) ->
-    case re:run(Text, "{@link\\s+(?:%%\\s+)?(cambrian[a-z_]*)[:}]", [global, {capture, [1], list}]) of
+    case re:run(Text, "{@link\\s+(?:%%\\s+)?(cambrian[a-z_]*)[:}]",
+                [global, {capture, [1], list}]) of
         {match, Found} -> [list_to_atom(Module) || [Module] <- Found];
         nomatch -> []
     end.
@@ -46,8 +50,11 @@ run_edoc(Files) ->
     cambrian_temporary:with_dir(fun(Dir) ->
         Said = filename:join(Dir, "said"),
         {ok, Device} = file:open(Said, [write]),
-        Options = [{dir, Dir}, {doclet, edoc_doclet_chunks}, {layout, edoc_layout_chunks}, {preprocess, true}],
-        {Pid, Monitor} = spawn_monitor(fun() -> group_leader(Device, self()), edoc:files(Files, Options) end),
+        Options =
+            [{dir, Dir}, {doclet, edoc_doclet_chunks}, {layout, edoc_layout_chunks},
+             {preprocess, true}],
+        {Pid, Monitor} =
+            spawn_monitor(fun() -> group_leader(Device, self()), edoc:files(Files, Options) end),
         receive {'DOWN', Monitor, process, Pid, Reason} -> ?assertEqual(normal, Reason) end,
         ok = file:close(Device),
         {ok, Text} = file:read_file(Said),
@@ -57,14 +64,20 @@ run_edoc(Files) ->
 comments_above_types(File) ->
     {ok, Text} = file:read_file(File),
     Lines = string:split(Text, "\n", all),
-    [At || {At, <<"%% ", _/binary>>, Below} <- lists:zip3(lists:seq(1, length(Lines)), Lines, tl(Lines) ++ [<<>>]),
+    [At
+     || {At, <<"%% ", _/binary>>, Below} <- lists:zip3(lists:seq(1, length(Lines)), Lines,
+                                                       tl(Lines) ++ [<<>>]),
            re:run(Below, "^-(type|opaque|callback)\\b") =/= nomatch].
 
 without_spec(Module) ->
-    {ok, {Module, [{abstract_code, {_, Forms}}]}} = beam_lib:chunks(code:which(Module), [abstract_code]),
-    Callbacks = lists:append([Behaviour:behaviour_info(callbacks) || {attribute, _, behaviour, Behaviour} <- Forms]),
+    {ok, {Module, [{abstract_code, {_, Forms}}]}} =
+        beam_lib:chunks(code:which(Module), [abstract_code]),
+    Callbacks =
+        lists:append([Behaviour:behaviour_info(callbacks)
+                      || {attribute, _, behaviour, Behaviour} <- Forms]),
     Exported = lists:append([Functions || {attribute, _, export, Functions} <- Forms]),
     Specified = [Function || {attribute, _, spec, {Function, _}} <- Forms],
-    States = [Function || {_, 3} = Function <- Exported, lists:member({callback_mode, 0}, Callbacks)],
+    States =
+        [Function || {_, 3} = Function <- Exported, lists:member({callback_mode, 0}, Callbacks)],
     Exported -- (Specified ++ Callbacks ++ States ++ [{behaviour_info, 1}]).
 

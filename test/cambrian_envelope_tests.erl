@@ -8,8 +8,10 @@ genotype() ->
     G.
 
 claims() ->
-    #{realm => <<"lab">>, task => <<"xor">>, fitness => 3.5, generation => 4, parents => [<<1:256>>],
-      operators => [crossover, <<"add_node">>], sequence => 7, time => erlang:system_time(millisecond)}.
+    #{realm => <<"lab">>, task => <<"xor">>, fitness => 3.5, generation => 4,
+      parents => [<<1:256>>],
+      operators => [crossover, <<"add_node">>], sequence => 7,
+      time => erlang:system_time(millisecond)}.
 
 a_sealed_envelope_can_be_read_test() ->
     Secret = cambrian_identity:new(),
@@ -18,7 +20,8 @@ a_sealed_envelope_can_be_read_test() ->
     ?assertEqual(cambrian_identity:public_key(Secret), Origin),
     ?assertEqual(cambrian_genotype:id(genotype()), Id),
     ?assertMatch(#{realm := <<"lab">>, fitness := 3.5, sequence := 7, parents := [<<1:256>>],
-                   operators := [<<"crossover">>, <<"add_node">>], grant := undefined, base := undefined}, Read),
+                   operators := [<<"crossover">>, <<"add_node">>], grant := undefined,
+                   base := undefined}, Read),
     {ok, Opened} = cambrian_envelope:open(Envelope),
     ?assertEqual(Id, cambrian_genotype:id(Opened)).
 
@@ -79,13 +82,17 @@ every_malformed_envelope_has_a_reason_test() ->
     ?assertEqual({error, {unsupported_version, 3}}, cambrian_envelope:read(Newer)),
     Genes = cambrian_genotype:to_binary(G),
     <<Array, _Schema, Columns/binary>> = Genes,
-    ?assertEqual({error, {unsupported_version, 4}}, cambrian_genotype:from_binary(<<Array, 4, Columns/binary>>)),
-    ?assertEqual({error, malformed}, cambrian_genotype:from_binary(binary:part(Genes, 0, byte_size(Genes) - 1))),
+    ?assertEqual({error, {unsupported_version, 4}},
+                 cambrian_genotype:from_binary(<<Array, 4, Columns/binary>>)),
+    ?assertEqual({error, malformed},
+                 cambrian_genotype:from_binary(binary:part(Genes, 0, byte_size(Genes) - 1))),
     Delta = cambrian_genotype:diff(G, G),
     <<Head, _Version, Rest/binary>> = Delta,
-    ?assertEqual({error, {unsupported_version, 2}}, cambrian_genotype:patch(G, <<Head, 2, Rest/binary>>)),
+    ?assertEqual({error, {unsupported_version, 2}},
+                 cambrian_genotype:patch(G, <<Head, 2, Rest/binary>>)),
     {ok, Other} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 2),
-    ?assertEqual({error, {wrong_base, cambrian_genotype:id(G)}}, cambrian_genotype:patch(Other, Delta)).
+    ?assertEqual({error, {wrong_base, cambrian_genotype:id(G)}},
+                 cambrian_genotype:patch(Other, Delta)).
 
 %% The test reads the VM's peak memory from the kernel.
 hostile_bytes_take_no_memory_test_() ->
@@ -98,38 +105,47 @@ hostile_bytes_take_no_memory() ->
     Large = binary:copy(<<16#90>>, 100 * ?MEGABYTE),
     Bomb = bomb(),
     {ok, Sealed} = cambrian_envelope:seal(claims(), genotype(), <<1:256>>),
-    Forged = [<<16#9a, 3, 1, 1, 16#c6, 16#ff, 16#ff, 16#ff, 16#ff>>, <<16#dd, 16#ff, 16#ff, 16#ff, 16#ff, 3>>,
-              <<16#dc, 16#ff, 16#ff, 2>>, Bomb, Sealed, binary:part(Sealed, 0, 100)],
+    Forged =
+        [<<16#9a, 3, 1, 1, 16#c6, 16#ff, 16#ff, 16#ff, 16#ff>>,
+         <<16#dd, 16#ff, 16#ff, 16#ff, 16#ff, 3>>,
+         <<16#dc, 16#ff, 16#ff, 2>>, Bomb, Sealed, binary:part(Sealed, 0, 100)],
     _ = erlang:garbage_collect(),
     ok = file:write_file("/proc/self/clear_refs", "5"),
     Before = peak(),
     ?assertEqual({error, {too_large, byte_size(Large)}}, cambrian_genotype:from_binary(Large)),
-    ?assertEqual({error, {too_large, byte_size(Large)}}, cambrian_genotype:patch(genotype(), Large)),
+    ?assertEqual({error, {too_large, byte_size(Large)}},
+                 cambrian_genotype:patch(genotype(), Large)),
     ?assertEqual({error, {too_large, byte_size(Large)}}, cambrian_envelope:read(Large)),
     ?assertEqual({error, {too_large, byte_size(Large)}}, cambrian_envelope:read_record(Large)),
     ?assertEqual({error, {too_large, byte_size(Large)}}, cambrian_envelope:peek_record(Large)),
     _ = [{error, _} = Read(Bytes) || _ <- lists:seq(1, 200), Bytes <- Forged,
-                                     Read <- [fun cambrian_genotype:from_binary/1, fun cambrian_envelope:read_record/1,
-                                              fun(B) -> cambrian_genotype:patch(genotype(), B) end]],
+                                     Read <- [fun cambrian_genotype:from_binary/1,
+                                              fun cambrian_envelope:read_record/1,
+                                              fun(B) -> cambrian_genotype:patch(genotype(), B)
+                                              end]],
     {ok, Envelope, _} = cambrian_envelope:read(around(Bomb)),
-    _ = [?assertEqual({error, bad_compression}, cambrian_envelope:open(Envelope)) || _ <- lists:seq(1, 50)],
+    _ = [?assertEqual({error, bad_compression}, cambrian_envelope:open(Envelope))
+         || _ <- lists:seq(1, 50)],
     ?assert(peak() - Before < 48 * ?MEGABYTE).
 
 peak() ->
     {ok, Status} = file:read_file("/proc/self/status"),
-    {match, [Kilobytes]} = re:run(Status, "VmHWM:\\s+(\\d+) kB", [{capture, all_but_first, binary}]),
+    {match, [Kilobytes]} =
+        re:run(Status, "VmHWM:\\s+(\\d+) kB", [{capture, all_but_first, binary}]),
     1024 * binary_to_integer(Kilobytes).
 
 %% A gigabyte of zeros in one zstd frame: 8192 blocks that each repeat a byte.
 bomb() ->
     Block = fun(Last) -> <<((128 * 1024) bsl 3 bor 2 bor Last):24/little, 0>> end,
-    iolist_to_binary([<<16#28, 16#b5, 16#2f, 16#fd, 16#a0, (1 bsl 30):32/little>>, lists:duplicate(8191, Block(0)), Block(1)]).
+    iolist_to_binary([<<16#28, 16#b5, 16#2f, 16#fd, 16#a0, (1 bsl 30):32/little>>,
+                      lists:duplicate(8191, Block(0)), Block(1)]).
 
 %% A genuinely signed envelope around a payload that is no genotype.
 around(Payload) ->
     {ok, Sealed} = cambrian_envelope:seal(claims(), genotype(), <<1:256>>),
     {Claims, _, Old} = parts(Sealed),
     Said = binary:replace(Claims, crypto:hash(sha256, Old), crypto:hash(sha256, Payload)),
-    Signature = crypto:sign(eddsa, none, <<"cambrian envelope 2\n", Said/binary>>, [<<1:256>>, ed25519]),
+    Signature =
+        crypto:sign(eddsa, none, <<"cambrian envelope 2\n", Said/binary>>, [<<1:256>>, ed25519]),
     iolist_to_binary([16#93, 16#c4, byte_size(Said), Said, 16#c4, 64, Signature,
                       16#c5, <<(byte_size(Payload)):16>>, Payload]).

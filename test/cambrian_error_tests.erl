@@ -80,7 +80,8 @@ hostile() ->
              {"negative", fun() -> Option([-(1 bsl 600_000), {1 bsl 600_000}]) end},
              {"size", fun() -> {too_large, 1 bsl 3_000_000} end},
              {"text", fun() -> {unknown_gene, 1 bsl 3_000_000, a} end},
-             {"nested reason", fun() -> Nested(fun(T) -> {cambrian, {T, {cambrian_app, start, 1}}} end) end},
+             {"nested reason",
+              fun() -> Nested(fun(T) -> {cambrian, {T, {cambrian_app, start, 1}}} end) end},
              {"deep", fun() -> Option(Nested(fun(T) -> {T} end)) end},
              {"deep list", fun() -> {unknown_name, Nested(fun(T) -> [T] end)} end},
              {"tree", fun() -> Option(Tree(fun(T) -> [T, T, T] end)) end},
@@ -91,11 +92,16 @@ hostile() ->
              {"expected", fun() -> {bad_option, {seed, 1, binary:copy(<<"a">>, 50_000_000)}} end},
              {"path", fun() -> {enoent, lists:duplicate(3_000_000, $a)} end}]]
         ++ [{lists:flatten(io_lib:format("~0tp", [Reason])), fun() -> Reason end}
-            || Reason <- [{missing_options, foo}, {missing_options, [a | b]}, {wrong_base, foo}, {wrong_base, []},
-                          {crashed, {a, b, [c]}, {error, x, []}}, {bad_option, {x, 1, foo}}, {bad_option, {x, 1, {a, b}}},
-                          {unknown_option, foo, #{see => bar}}, {bad_return, {1, 2, 3}, x}, {cannot_listen, <<"x">>, {a, b}},
-                          {bad_option, {until, {error, x, [foo | bar]}, x}}, {bad_option, {until, {1, x, []}, x}},
-                          {enoent, [16#110000]}, {torn_file, <<255, 254>>}, {torn_checkpoint, [a | b]},
+            || Reason <- [{missing_options, foo}, {missing_options, [a | b]}, {wrong_base, foo},
+                          {wrong_base, []},
+                          {crashed, {a, b, [c]}, {error, x, []}}, {bad_option, {x, 1, foo}},
+                          {bad_option, {x, 1, {a, b}}},
+                          {unknown_option, foo, #{see => bar}}, {bad_return, {1, 2, 3}, x},
+                          {cannot_listen, <<"x">>, {a, b}},
+                          {bad_option, {until, {error, x, [foo | bar]}, x}},
+                          {bad_option, {until, {1, x, []}, x}},
+                          {enoent, [16#110000]}, {torn_file, <<255, 254>>},
+                          {torn_checkpoint, [a | b]},
                           {evaluation_failed, {crashed, {error, x, [foo | bar]}}}]].
 
 %% Makes the text in a process that is killed at 64 MB more than the term takes. Elixir's texts
@@ -106,7 +112,8 @@ in_bounds(Make) ->
         Reason = Make(),
         true = erlang:garbage_collect(),
         {total_heap_size, Words} = process_info(self(), total_heap_size),
-        process_flag(max_heap_size, #{size => Words * 2 + 8_000_000, kill => true, error_logger => false}),
+        process_flag(max_heap_size,
+                     #{size => Words * 2 + 8_000_000, kill => true, error_logger => false}),
         {reductions, Before} = process_info(self(), reductions),
         Text = unicode:characters_to_list(cambrian_error:format_error(Reason)),
         {reductions, After} = process_info(self(), reductions),
@@ -156,13 +163,19 @@ random(Depth) ->
 
 %% A name from another node can neither move the cursor of a terminal nor add a line to a log.
 control_characters_are_escaped_test() ->
-    ?assertEqual("this node knows no key with the name a\\x{1b}[31mb\\n\\r", text({unknown_name, <<"a\e[31mb\n\r">>})),
-    [?assertEqual([], [C || C <- text(Reason), C < 32 orelse C >= 127 andalso C < 160 orelse C =:= 16#202E])
-     || Reason <- [{data_dir_in_use, "a\nb", <<"x\e]0;evil\a">>}, {unknown_name, <<"a", 16#9B/utf8, 16#202E/utf8>>},
+    ?assertEqual("this node knows no key with the name a\\x{1b}[31mb\\n\\r",
+                 text({unknown_name, <<"a\e[31mb\n\r">>})),
+    [?assertEqual([],
+                  [C
+                   || C <- text(Reason),
+                   C < 32 orelse C >= 127 andalso C < 160 orelse C =:= 16#202E])
+     || Reason <- [{data_dir_in_use, "a\nb", <<"x\e]0;evil\a">>},
+                   {unknown_name, <<"a", 16#9B/utf8, 16#202E/utf8>>},
                    {bad_option, {seed, 1, <<"\e[2J">>}}, {torn_file, "a\nb"}]].
 
 large_integers_are_shown_by_their_size_test() ->
-    ?assertEqual("option seed must be an integer, got: an integer of 75001 bytes", text({bad_option, {seed, 1 bsl 600_000, <<"an integer">>}})).
+    ?assertEqual("option seed must be an integer, got: an integer of 75001 bytes",
+                 text({bad_option, {seed, 1 bsl 600_000, <<"an integer">>}})).
 
 text(Reason) -> lists:flatten(unicode:characters_to_list(cambrian_error:format_error(Reason))).
 

@@ -46,12 +46,15 @@ init_per_testcase(Case, Config) ->
     end.
 
 end_per_testcase(_, Config) ->
-    _ = [try peer:stop(Peer) catch exit:_ -> halted end || {Peer, _} <- proplists:get_value(nodes, Config, [])],
+    _ = [try peer:stop(Peer) catch exit:_ -> halted end
+         || {Peer, _} <- proplists:get_value(nodes, Config, [])],
     ok.
 
 %%% ---- a task whose code depends on the network ----------------------------------------------
 
-genotypes(Count) -> [begin {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, Seed), G end || Seed <- lists:seq(1, Count)].
+genotypes(Count) ->
+    [begin {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, Seed), G end
+     || Seed <- lists:seq(1, Count)].
 
 network(Genotype) -> cambrian_network:compile(Genotype).
 
@@ -60,7 +63,8 @@ key(Network) -> hd(cambrian_network:activate(Network, [1, 0.5])).
 %% The action of each network, by its index; a network without an action scores 10 plus its index.
 behaviour(Genotypes, Named) ->
     Behaviours = maps:from_list([{key(network(G)), maps:get(I, Named, fun() -> 10 + I end)}
-                                 || {I, G} <- lists:zip(lists:seq(1, length(Genotypes)), Genotypes)]),
+                                 || {I, G} <- lists:zip(lists:seq(1, length(Genotypes)),
+                                                        Genotypes)]),
     true = length(Genotypes) =:= map_size(Behaviours),
     fun(Network) -> (maps:get(key(Network), Behaviours))() end.
 
@@ -68,7 +72,9 @@ each(Genotypes, Named) -> {each, behaviour(Genotypes, Named)}.
 
 together(Genotypes, Named) ->
     One = behaviour(Genotypes, Named),
-    {together, fun(Networks, Mark) -> [begin ok = Mark(I), {I, One(Network)} end || {I, Network} <- Networks] end}.
+    {together,
+     fun(Networks, Mark) -> [begin ok = Mark(I), {I, One(Network)} end || {I, Network} <- Networks]
+     end}.
 
 start(How, Options) ->
     Defaults = #{name => test, how => How, timeout => 500, memory => 1 bsl 24, nodes => []},
@@ -113,7 +119,10 @@ misdeeds() ->
       17 => fun() -> _ = spawn_link(fun() -> exit(child) end), hang() end,
       18 => fun() -> process_flag(trap_exit, true), forever() end,
       19 => fun() -> exit(self(), normal), hang() end,
-      21 => fun() -> self() ! {evaluate, make_ref(), fun network/1, []}, self() ! {answer, self(), make_ref(), 1, 99.0, ready}, 31 end,
+      21 =>
+          fun() ->
+              self() ! {evaluate, make_ref(), fun network/1, []},
+              self() ! {answer, self(), make_ref(), 1, 99.0, ready}, 31 end,
       22 => fun() -> forge(), 32 end,
       23 => fun() -> _ = spawn_link(fun() -> exit(late) end), process_flag(trap_exit, true), 33 end,
       24 => fun() -> _ = spawn_link(fun hang/0), 34 end,
@@ -124,7 +133,8 @@ forever() -> receive _ -> forever() after 0 -> forever() end.
 %% Sends messages that look like results to every linked process.
 forge() ->
     {links, Links} = process_info(self(), links),
-    _ = [Crew ! {answer, self(), Ref, I, 99.0, ready} || Crew <- Links, I <- lists:seq(1, 30), Ref <- [make_ref(), undefined]],
+    _ = [Crew ! {answer, self(), Ref, I, 99.0, ready}
+         || Crew <- Links, I <- lists:seq(1, 30), Ref <- [make_ref(), undefined]],
     ok.
 
 expected_scores() ->
@@ -140,19 +150,27 @@ a_fault_costs_only_its_own_network(_) ->
     Gs = genotypes(30),
     {Scores, Faults} = once(each(Gs, misdeeds()), Gs),
     ?assertEqual(expected_scores(), Scores),
-    ?assertMatch([{2, {crashed, {error, crash, [_ | _]}}}, {3, {crashed, {exit, leave, _}}}, {5, {crashed, {throw, ball, _}}},
-                  {7, timeout}, {8, memory}, {9, memory}, {11, {bad_fitness, rubbish}}, {12, {bad_fitness, _}}, {13, {bad_fitness, nan}},
-                  {14, {bad_score, {cases, [1 | 2], _}}}, {17, {crashed, child}}, {18, timeout}, {19, {crashed, normal}}], Faults).
+    ?assertMatch([{2, {crashed, {error, crash, [_ | _]}}}, {3, {crashed, {exit, leave, _}}},
+                  {5, {crashed, {throw, ball, _}}},
+                  {7, timeout}, {8, memory}, {9, memory}, {11, {bad_fitness, rubbish}},
+                  {12, {bad_fitness, _}}, {13, {bad_fitness, nan}},
+                  {14, {bad_score, {cases, [1 | 2], _}}}, {17, {crashed, child}}, {18, timeout},
+                  {19, {crashed, normal}}], Faults).
 
 a_batch_gives_the_scores_of_single_evaluations(_) ->
     Gs = genotypes(30),
     {Scores, Faults} = once(together(Gs, misdeeds()), Gs),
     ?assertEqual(expected_scores(), Scores),
     ?assertEqual([2, 3, 5, 7, 8, 9, 11, 12, 13, 14, 17, 18, 19], [I || {I, _} <- Faults]),
-    ?assertMatch(#{2 := {crashed, {error, crash, _}}, 7 := timeout, 9 := memory, 17 := {crashed, child}}, maps:from_list(Faults)),
+    ?assertMatch(#{2 := {crashed, {error, crash, _}}, 7 := timeout, 9 := memory,
+                   17 := {crashed, child}}, maps:from_list(Faults)),
     %% the runner itself may return a fault
     {together, Run} = together(Gs, #{}),
-    {_, Named} = once({together, fun(Networks, Mark) -> [case A of {4, _} -> {4, {fault, timeout}}; _ -> A end || A <- Run(Networks, Mark)] end}, Gs),
+    {_, Named} =
+        once({together,
+              fun(Networks, Mark) ->
+                  [case A of {4, _} -> {4, {fault, timeout}}; _ -> A end
+                   || A <- Run(Networks, Mark)] end}, Gs),
     ?assertEqual([{4, timeout}], Named).
 
 the_size_of_a_batch_changes_no_score(_) ->
@@ -177,7 +195,8 @@ a_runner_that_returns_too_few_scores_costs_one_network(_) ->
 a_failed_evaluation_has_no_fitness(_) ->
     Gs = genotypes(3),
     ?assertMatch({[11.0, failed, 13.0], [{2, _}]}, once(each(Gs, #{2 => fun() -> no end}), Gs)),
-    ?assertMatch({[failed], [{1, _}]}, once(each(tl(Gs), #{1 => fun() -> no end, 2 => fun() -> no end}), [hd(tl(Gs))])).
+    ?assertMatch({[failed], [{1, _}]},
+                 once(each(tl(Gs), #{1 => fun() -> no end, 2 => fun() -> no end}), [hd(tl(Gs))])).
 
 %% The hanging evaluations would end after a minute. Scores until the limit count, and the workers
 %% are free for the next round.
@@ -230,7 +249,9 @@ faults_are_bounded_in_size(_) ->
                                   5 => fun() -> binary:copy(<<0>>, 50_000_000) end,
                                   6 => fun() -> exit(self(), Large()), hang() end,
                                   7 => fun() -> #{fitness => Large()} end,
-                                  8 => fun() -> exit(self(), {error, x, [{m, f, [a | b], [c | d]} | e]}), hang() end}),
+                                  8 => fun() ->
+                                      exit(self(), {error, x, [{m, f, [a | b], [c | d]} | e]}),
+                                      hang() end}),
                        Gs, #{memory => 1 bsl 28, timeout => 5000}),
     ?assertEqual(lists:seq(1, 8), [I || {I, _} <- Faults]),
     _ = [?assert(byte_size(term_to_binary(Fault)) < 4000) || {_, Fault} <- Faults],
@@ -240,14 +261,22 @@ faults_are_bounded_in_size(_) ->
 every_fault_has_a_bounded_text(_) ->
     Deep = lists:foldl(fun(_, Term) -> {Term} end, x, lists:seq(1, 100_000)),
     Emoji = list_to_atom(lists:duplicate(255, 16#1F600)),
-    Odd = [{error, enoent, <<"/some/path">>}, {error, foo, 3}, {error, foo, [a | b]}, {error, foo, [{m, f, 1, [{file, 3}, {line, x}]}]},
-           {bad_return, {m, f, []}, 3}, {bad_return, {'Elixir.Nothing', f, x}, 3}, {bad_observation, {wrong_size, inputs, a, b}}, Deep,
-           <<255, 254>>, [<<255>>], lists:duplicate(60, Emoji)],
-    Stacks = [[{m, f, 1, [{file, {a}}, {line, 1}]}], [{m, f, 1, [{file, lists:duplicate(1_000_000, $a)}, {line, 3}]}],
-              [{m, f, 1, [{error_info, #{cause => lists:seq(1, 1_000_000)}}]}], [{fun() -> Deep end, 0, []}],
-              [{fun() -> lists:seq(1, 1_000_000) end, 0, []}], [{m, f, [a, b], []}], []],
-    Faults = [cambrian_fault:crashed(Term) || Term <- Odd] ++ [cambrian_fault:bad_fitness(Term) || Term <- Odd]
-             ++ [cambrian_fault:crashed(Class, Term, Stack) || Class <- [error, exit, throw], Term <- [x | Odd], Stack <- Stacks],
+    Odd =
+        [{error, enoent, <<"/some/path">>}, {error, foo, 3}, {error, foo, [a | b]},
+         {error, foo, [{m, f, 1, [{file, 3}, {line, x}]}]},
+         {bad_return, {m, f, []}, 3}, {bad_return, {'Elixir.Nothing', f, x}, 3},
+         {bad_observation, {wrong_size, inputs, a, b}}, Deep,
+         <<255, 254>>, [<<255>>], lists:duplicate(60, Emoji)],
+    Stacks =
+        [[{m, f, 1, [{file, {a}}, {line, 1}]}],
+         [{m, f, 1, [{file, lists:duplicate(1_000_000, $a)}, {line, 3}]}],
+         [{m, f, 1, [{error_info, #{cause => lists:seq(1, 1_000_000)}}]}],
+         [{fun() -> Deep end, 0, []}],
+         [{fun() -> lists:seq(1, 1_000_000) end, 0, []}], [{m, f, [a, b], []}], []],
+    Faults = [cambrian_fault:crashed(Term) || Term <- Odd] ++
+        [cambrian_fault:bad_fitness(Term) || Term <- Odd]
+             ++ [cambrian_fault:crashed(Class, Term, Stack)
+                 || Class <- [error, exit, throw], Term <- [x | Odd], Stack <- Stacks],
     [begin
          Text = cambrian_fault:text(Fault),
          ?assert(is_binary(Text) andalso byte_size(Text) > 0 andalso byte_size(Text) < 20_000),
@@ -262,7 +291,9 @@ every_fault_has_a_bounded_text(_) ->
                              end
                          end,
                {ok, #{failures := Failures}} =
-                   cambrian:evolve(Fitness, #{inputs => 2, outputs => 1, seed => 1, population => 20, generations => 2}),
+                   cambrian:evolve(Fitness,
+                                   #{inputs => 2, outputs => 1, seed => 1, population => 20,
+                                     generations => 2}),
                ?assert(Failures > 0)
            end,
     lists:foreach(Ends, Odd).
@@ -279,8 +310,10 @@ a_worker_that_forges_its_exit_is_ended(_) ->
     until(fun() -> erlang:system_info(process_count) < Before + 20 end).
 
 evaluations_that_use_too_much_memory_fail_the_run(_) ->
-    {ok, P} = cambrian_population:start_link(#{task => fun(_) -> bomb() end, inputs => 1, outputs => 1, population => 2, generations => 1,
-                                               evaluation_memory => 1 bsl 22}),
+    {ok, P} =
+        cambrian_population:start_link(#{task => fun(_) -> bomb() end, inputs => 1, outputs => 1,
+                                         population => 2, generations => 1,
+                                         evaluation_memory => 1 bsl 22}),
     ok = cambrian_population:subscribe(P),
     ok = cambrian_population:run(P),
     Failed = #{count => 2, first => memory},
@@ -294,7 +327,9 @@ evaluations_that_use_too_much_memory_fail_the_run(_) ->
 the_memory_limit_is_for_one_evaluation(_) ->
     Gs = genotypes(60),
     Burden = lists:seq(1, 400_000),
-    {Scores, []} = once({each, fun(_) -> length(lists:seq(1, 50_000)) + hd(Burden) end}, Gs, #{memory => 1 bsl 22, timeout => 5000}),
+    {Scores, []} =
+        once({each, fun(_) -> length(lists:seq(1, 50_000)) + hd(Burden) end}, Gs,
+             #{memory => 1 bsl 22, timeout => 5000}),
     ?assertEqual([50_001.0], lists:usort(Scores)).
 
 %% 100 generations with faults of three kinds, which come again and again.
@@ -308,7 +343,9 @@ each_kind_of_fault_is_logged_once(_) ->
                   end
               end,
     Lines = logged(fun() ->
-        {ok, P} = cambrian_population:start_link(#{task => Fitness, inputs => 2, outputs => 1, population => 30, seed => 1, generations => 100}),
+        {ok, P} =
+            cambrian_population:start_link(#{task => Fitness, inputs => 2, outputs => 1,
+                                             population => 30, seed => 1, generations => 100}),
         ok = cambrian_population:subscribe(P),
         ok = cambrian_population:run(P),
         {ok, #{generations := 100}} = cambrian_population:await(P, 300_000),
@@ -317,7 +354,10 @@ each_kind_of_fault_is_logged_once(_) ->
     ?assertEqual(3, length(Lines)),
     ?assertEqual(100, failed_events()).
 
-failed_events() -> receive {cambrian, _, {evaluations_failed, _}} -> 1 + failed_events(); {cambrian, _, _} -> failed_events() after 0 -> 0 end.
+failed_events() ->
+    receive {cambrian, _, {evaluations_failed, _}} -> 1 + failed_events();
+        {cambrian, _, _} -> failed_events() after 0 -> 0
+    end.
 
 %% The warnings of Cambrian while a fun runs.
 logged(Do) ->
@@ -350,8 +390,10 @@ population_at_work(Nodes) ->
                       2 -> 1.0
                   end
               end,
-    {ok, P} = cambrian_population:start_link(#{task => Fitness, inputs => 2, outputs => 1, population => 30, nodes => Nodes,
-                                               evaluation_timeout => 10}),
+    {ok, P} =
+        cambrian_population:start_link(#{task => Fitness, inputs => 2, outputs => 1,
+                                         population => 30, nodes => Nodes,
+                                         evaluation_timeout => 10}),
     unlink(P),
     ok = cambrian_population:run(P),
     _ = [receive at_work -> ok end || _ <- lists:seq(1, rand:uniform(10))],
@@ -365,7 +407,8 @@ an_idle_evaluator_has_no_workers(_) ->
     {links, Links} = process_info(Evaluator, links),
     [Crew] = Links -- [self()],
     until(fun() -> process_info(Crew, links) =:= {links, [Evaluator]} end),
-    until(fun() -> process_info(Crew, current_function) =:= {current_function, {erlang, hibernate, 3}}
+    until(fun() ->
+        process_info(Crew, current_function) =:= {current_function, {erlang, hibernate, 3}}
                        orelse element(2, process_info(Crew, total_heap_size)) < 1000 end),
     {[11.0 | _], []} = round(Evaluator, Gs),
     ok = stop(Evaluator).
@@ -373,14 +416,21 @@ an_idle_evaluator_has_no_workers(_) ->
 options_of_the_evaluator_are_checked(_) ->
     Fun = fun(_) -> 1 end,
     Options = #{task => Fun, inputs => 1, outputs => 1},
-    _ = [?assertMatch({error, {bad_option, {Name, Value, _}}}, cambrian_population:start(Options#{Name => Value}))
-         || {Name, Value} <- [{nodes, all}, {nodes, ["a"]}, {nodes, [a | b]}, {evaluation_memory, 0}, {evaluation_memory, 1 bsl 70},
+    _ = [?assertMatch({error, {bad_option, {Name, Value, _}}},
+                      cambrian_population:start(Options#{Name => Value}))
+         || {Name, Value} <- [{nodes, all}, {nodes, ["a"]}, {nodes, [a | b]},
+                              {evaluation_memory, 0},
+                              {evaluation_memory, 1 bsl 70},
                               {nodes, low}]],
-    ?assertEqual({error, {bad_option, {nodes, [n@h], <<"none with a task that runs in Rust and is tuned">>}}},
-                 cambrian_population:start(#{task => 'xor', nodes => [n@h], params => #{tuning => cma_es}})),
+    ?assertEqual({error,
+                  {bad_option,
+                   {nodes, [n@h], <<"none with a task that runs in Rust and is tuned">>}}},
+                 cambrian_population:start(#{task => 'xor', nodes => [n@h],
+                                             params => #{tuning => cma_es}})),
     {ok, Substrate} = cambrian_substrate:new(#{inputs => [[0, 0]], outputs => [[0, 1]]}),
     ?assertEqual({error, {bad_option, {nodes, connected, <<"none with a substrate">>}}},
-                 cambrian_population:start(#{task => Fun, substrate => Substrate, nodes => connected})).
+                 cambrian_population:start(#{task => Fun, substrate => Substrate,
+                                             nodes => connected})).
 
 %% 1,000 evaluations that do nothing. The best round counts, since other programs use this machine
 %% too.
@@ -408,7 +458,8 @@ fitness(Gate) ->
     fun(Network) ->
         enter(Gate),
         [A, B] = [hd(cambrian_network:activate(Network, [X, 1 - X])) || X <- [0.1, 0.9]],
-        lists:foreach(fun(I) -> cambrian_network:activate(Network, [0.5, I]) end, lists:seq(1, 100)),
+        lists:foreach(fun(I) -> cambrian_network:activate(Network, [0.5, I]) end,
+                      lists:seq(1, 100)),
         A - B
     end.
 
@@ -429,7 +480,8 @@ open_gate(Observer) ->
 
 closed_gate(Observer, Waiting) ->
     receive
-        {enter, Ref, Pid} -> Observer ! {did, node(Pid)}, closed_gate(Observer, [{Ref, Pid} | Waiting]);
+        {enter, Ref, Pid} -> Observer ! {did, node(Pid)},
+        closed_gate(Observer, [{Ref, Pid} | Waiting]);
         open -> _ = [Pid ! Ref || {Ref, Pid} <- Waiting], open_gate(Observer)
     end.
 
@@ -437,35 +489,46 @@ closed_gate(Observer, Waiting) ->
 a_task_in_rust_gives_the_same_champion_on_several_nodes(Config) ->
     there(a_task_in_rust_gives_the_same_champion_on_several_nodes_there, Config).
 a_task_in_rust_gives_the_same_champion_on_several_nodes_there(Nodes) ->
-    Data = #{inputs => [[K / 10] || K <- lists:seq(1, 30)], targets => [K rem 3 || K <- lists:seq(1, 30)],
-             kind => classification, validation => 0.3},
+    Data =
+        #{inputs => [[K / 10] || K <- lists:seq(1, 30)],
+          targets => [K rem 3 || K <- lists:seq(1, 30)],
+          kind => classification, validation => 0.3},
     [begin
-         Options = #{population => 60, generations => 6, seed => 5, target => 1.0e6, params => Params},
+         Options =
+             #{population => 60, generations => 6, seed => 5, target => 1.0e6, params => Params},
          Champion = fun(On) ->
-             {ok, #{champion := C, evaluations := E}} = cambrian:evolve(Task, Options#{nodes => On}),
+             {ok, #{champion := C, evaluations := E}} =
+                 cambrian:evolve(Task, Options#{nodes => On}),
              {cambrian_genotype:id(C), E}
          end,
          ?assertEqual(Champion([]), Champion(Nodes))
-     end || {Task, Params} <- [{'xor', #{selection => lexicase}}, {{parity, #{bits => 4}}, #{}}, {double_pole_novel, #{}},
-                               {{dataset, Data}, #{}}]],
+     end
+     || {Task, Params} <- [{'xor', #{selection => lexicase}}, {{parity, #{bits => 4}}, #{}},
+                           {double_pole_novel, #{}},
+                           {{dataset, Data}, #{}}]],
     ok.
 
 evolve(Task, Nodes) ->
     {ok, #{champion := Champion, fitness := Fitness, evaluations := Evaluations}} =
-        cambrian:evolve(Task, #{inputs => 2, outputs => 1, population => 60, generations => 10, seed => 5, nodes => Nodes,
-                                evaluation_timeout => 30_000, params => #{tuning => hill_climbing, tuning_budget => 5}}),
+        cambrian:evolve(Task,
+                        #{inputs => 2, outputs => 1, population => 60, generations => 10, seed => 5,
+                          nodes => Nodes,
+                          evaluation_timeout => 30_000,
+                          params => #{tuning => hill_climbing, tuning_budget => 5}}),
     {cambrian_genotype:id(Champion), Fitness, Evaluations}.
 
 %% The gate opens once evaluations of all these nodes wait at it.
 evolve_with(Gate, Task, Nodes, Seen) ->
-    evolve_when(Gate, fun() -> _ = [receive {did, Node} -> ok end || Node <- Seen], ok end, Task, Nodes).
+    evolve_when(Gate, fun() -> _ = [receive {did, Node} -> ok end || Node <- Seen], ok end, Task,
+                Nodes).
 
 %% The gate opens once so many lines have been logged; the answer has them as second.
 evolve_without(Gate, Task, Nodes, Count) ->
     Self = self(),
     ok = logger:add_handler(?MODULE, ?MODULE, #{level => warning, config => Self}),
     Lines = fun() -> [receive {line, Line} -> Line end || _ <- lists:seq(1, Count)] end,
-    Answer = evolve_when(Gate, fun() -> Found = Lines(), Self ! {lines, Found}, ok end, Task, Nodes),
+    Answer =
+        evolve_when(Gate, fun() -> Found = Lines(), Self ! {lines, Found}, ok end, Task, Nodes),
     ok = logger:remove_handler(?MODULE),
     {Answer, receive {lines, Found} -> Found ++ lines() end}.
 
@@ -478,7 +541,9 @@ evolve_when(Gate, Wait, Task, Nodes) ->
     receive {result, Result} -> Result end.
 
 did() -> did(#{}).
-did(Counts) -> receive {did, Node} -> did(maps:update_with(Node, fun(N) -> N + 1 end, 1, Counts)) after 0 -> Counts end.
+did(Counts) ->
+    receive {did, Node} -> did(maps:update_with(Node, fun(N) -> N + 1 end, 1, Counts)) after 0 ->
+            Counts end.
 
 several_nodes_find_the_champion_of_one_node(Config) ->
     there(several_nodes_find_the_champion_of_one_node_there, Config).
@@ -534,15 +599,19 @@ left_out_there([Two, Three] = Nodes, Reason2, Reason3) ->
     {Same, Lines} = evolve_without(Gate, fitness(Gate), Nodes, 2),
     ?assertEqual(Alone, Same),
     ?assertEqual([node()], maps:keys(did())),
-    ?assertEqual(lists:sort([{Two, Reason2}, {Three, Reason3}]), lists:sort([{Node, Reason} || {_, [_, Node, Reason]} <- Lines])).
+    ?assertEqual(lists:sort([{Two, Reason2}, {Three, Reason3}]),
+                 lists:sort([{Node, Reason} || {_, [_, Node, Reason]} <- Lines])).
 
 %% The node has the fun's module, but not the module that the fun calls.
 a_node_without_a_module_of_the_task_is_left_out(Config) ->
     there(a_node_without_a_module_of_the_task_is_left_out_there, [cambrian_only_here], Config).
 a_node_without_a_module_of_the_task_is_left_out_there(Nodes, Module) ->
     {ok, cambrian_only_here, Code} =
-        compile:forms([{attribute, 1, module, cambrian_only_here}, {attribute, 1, export, [{half, 1}]},
-                       {function, 1, half, 1, [{clause, 1, [{var, 1, 'X'}], [], [{op, 1, '/', {var, 1, 'X'}, {integer, 1, 2}}]}]}]),
+        compile:forms([{attribute, 1, module, cambrian_only_here},
+                       {attribute, 1, export, [{half, 1}]},
+                       {function, 1, half, 1,
+                        [{clause, 1, [{var, 1, 'X'}], [],
+                          [{op, 1, '/', {var, 1, 'X'}, {integer, 1, 2}}]}]}]),
     {module, _} = code:load_binary(cambrian_only_here, "", Code),
     Gate = gate(),
     Fitness = fitness(Gate),
@@ -550,9 +619,12 @@ a_node_without_a_module_of_the_task_is_left_out_there(Nodes, Module) ->
     Alone = evolve(Task, []),
     {Same, Lines} = evolve_without(Gate, Task, Nodes, 2),
     ?assertEqual(Alone, Same),
-    ?assertMatch([{_, [_, _, {crashed, {error, undef, [{cambrian_only_here, half, _, _} | _]}}]}, _], Lines),
+    ?assertMatch([{_, [_, _, {crashed, {error, undef, [{cambrian_only_here, half, _, _} | _]}}]},
+                  _],
+                 Lines),
     %% the evaluator checks a module that the fun carries before it sends work
-    {Same, Others} = evolve_without(Gate, fun(Network) -> Module:half(1) + Fitness(Network) end, Nodes, 2),
+    {Same, Others} =
+        evolve_without(Gate, fun(Network) -> Module:half(1) + Fitness(Network) end, Nodes, 2),
     ?assertMatch([{_, [_, _, {other_code, cambrian_only_here}]}, _], Others).
 
 a_node_with_another_version_of_cambrian_is_left_out(Config) ->
@@ -589,7 +661,8 @@ lying_crew(Lie) ->
         "lie(Boss) -> receive {_, {work, Round, _, [{Index, _} | _]}} ->~n"
         "    Lie = case ~w of [{1, What}] -> [{Index, What}]; Other -> Other end,~n"
         "    Boss ! {'$gen_cast', {results, self(), Round, Lie, true}}, lie(Boss) end.~n", [Lie]),
-    compile:forms([begin {ok, Form} = erl_parse:parse_form(Tokens), Form end || Tokens <- forms(lists:flatten(Source))]).
+    compile:forms([begin {ok, Form} = erl_parse:parse_form(Tokens), Form end
+                   || Tokens <- forms(lists:flatten(Source))]).
 
 forms(Source) ->
     case erl_scan:tokens([], Source, 1) of
@@ -648,8 +721,10 @@ a_fault_on_another_node_costs_only_its_network_there(Nodes) ->
     Gs = genotypes(30),
     Self = self(),
     {each, One} = each(Gs, misdeeds()),
-    Evaluator = start({each, fun(Network) -> Self ! {did, node()}, One(Network) end}, #{nodes => Nodes}),
-    {Expected, Faults} = Answer = {expected_scores(), [I || {I, _} <- element(2, round(Evaluator, Gs))]},
+    Evaluator =
+        start({each, fun(Network) -> Self ! {did, node()}, One(Network) end}, #{nodes => Nodes}),
+    {Expected, Faults} = Answer =
+        {expected_scores(), [I || {I, _} <- element(2, round(Evaluator, Gs))]},
     until(fun() ->
               {Scores, Found} = round(Evaluator, Gs),
               ?assertEqual(Answer, {Scores, [I || {I, _} <- Found]}),
@@ -664,14 +739,22 @@ a_killed_population_leaves_no_process_on_any_node(Config) ->
     _ = there(several_nodes_find_the_champion_of_one_node_there, Config),
     Before = [peer:call(Peer, erlang, processes, []) || {Peer, _} <- Nodes],
     _ = [ok = there(work_and_die, Config) || _ <- lists:seq(1, 10)],
-    Left = fun() -> lists:append([living(Peer, peer:call(Peer, erlang, processes, []) -- Old) || {{Peer, _}, Old} <- lists:zip(Nodes, Before)]) end,
-    try until(fun() -> [] =:= Left() end) catch error:{never, _, _} -> error({still_there, Left()}) end,
-    true = peer:call(One, erlang, is_process_alive, [peer:call(One, erlang, whereis, [cambrian_sup])]).
+    Left =
+        fun() ->
+            lists:append([living(Peer, peer:call(Peer, erlang, processes, []) -- Old)
+                          || {{Peer, _}, Old} <- lists:zip(Nodes, Before)]) end,
+    try until(fun() -> [] =:= Left() end) catch error:{never, _, _} -> error({still_there, Left()})
+    end,
+    true =
+        peer:call(One, erlang, is_process_alive, [peer:call(One, erlang, whereis, [cambrian_sup])]).
 
 %% Only processes of Cambrian and of this module: the runtime starts and ends others, for
 %% connections and the like.
 living(Peer, Pids) ->
-    [Info || Pid <- Pids, Info <- [peer:call(Peer, erlang, process_info, [Pid, [initial_call, current_stacktrace, dictionary]])],
+    [Info
+     || Pid <- Pids,
+     Info <- [peer:call(Peer, erlang, process_info,
+                        [Pid, [initial_call, current_stacktrace, dictionary]])],
              string:find(io_lib:format("~p", [Info]), "cambrian") =/= nomatch].
 
 work_and_die(Nodes) ->

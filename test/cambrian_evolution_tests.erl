@@ -354,7 +354,9 @@ saved(Where, Effects) -> [Checkpoint || {save, W, Checkpoint} <- Effects, W =:= 
 %% A user's fun that hangs blocks neither the caller nor the population.
 an_until_that_hangs_is_an_error_test_() ->
     {timeout, 60, fun() ->
-        Hangs = #{until => fun(_) -> receive never -> true end end, timeout => 500, generations => 3, seed => 1},
+        Hangs =
+            #{until => fun(_) -> receive never -> true end end, timeout => 500, generations => 3,
+              seed => 1},
         {ok, _} = application:ensure_all_started(cambrian),
         Before = supervisor:which_children(cambrian_population_sup),
         {error, Reason} = cambrian:evolve('xor', Hangs),

@@ -23,7 +23,9 @@ learner() ->
     {ok, Grown} = cambrian_genotype:mutate(First, add_node, 8),
     {ok, Recurrent} = cambrian_genotype:mutate(Grown, add_recurrent, 9),
     #{nodes := Nodes} = Map = cambrian_genotype:to_map(Recurrent),
-    Learns = #{plasticity => reward, learning_rate => 0.3, decay => 0.5, dynamics => ltc, time_constant => 2.0},
+    Learns =
+        #{plasticity => reward, learning_rate => 0.3, decay => 0.5, dynamics => ltc,
+          time_constant => 2.0},
     Change = fun(#{kind := input} = Node) -> Node; (Node) -> maps:merge(Node, Learns) end,
     {ok, Genotype} = cambrian_genotype:from_map(Map#{nodes := lists:map(Change, Nodes)}),
     Genotype.
@@ -33,7 +35,8 @@ run(Network, State, Course) ->
 
 program(Genotype, Input) ->
     Dir = filename:join([code:lib_dir(cambrian), "exported"]),
-    [In, Out, Program, Main] = Files = [filename:join(Dir, Name) || Name <- ["in", "out", "program", "main.c"]],
+    [In, Out, Program, Main] = Files =
+        [filename:join(Dir, Name) || Name <- ["in", "out", "program", "main.c"]],
     File = filename:join(Dir, "pole.c"),
     ok = filelib:ensure_dir(File),
     ok = file:write_file(File, cambrian_genotype:to_c(Genotype, #{name => <<"pole">>})),
@@ -53,7 +56,9 @@ program(Genotype, Input) ->
         "    fwrite(pole_memory(&network), 4, POLE_MEMORY, stdout);\n"
         "    return 0;\n"
         "}\n"]),
-    Command = io_lib:format("cc -std=c99 -O2 ~ts -o ~ts && ~ts <~ts >~ts", [Main, Program, Program, In, Out]),
+    Command =
+        io_lib:format("cc -std=c99 -O2 ~ts -o ~ts && ~ts <~ts >~ts",
+                      [Main, Program, Program, In, Out]),
     ?assertEqual("", os:cmd(lists:flatten(Command))),
     {ok, Written} = file:read_file(Out),
     [ok = file:delete(Path) || Path <- [File | Files]],
@@ -63,17 +68,22 @@ floats(Numbers) -> << <<X:32/float-little>> || X <- Numbers >>.
 
 a_hostile_name_is_refused_in_exported_code_test() ->
     {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7),
-    Hostile = [<<>>, <<"*/ int x; /*">>, <<"a\nb">>, <<"a b">>, <<"a;">>, <<"A">>, <<"1a">>, <<"_a">>, <<"fn">>, <<"a\\">>,
-               <<"a", 0>>, <<255>>, <<"é"/utf8>>, binary:copy(<<"a">>, 33), pole, "pole", 1],
+    Hostile =
+        [<<>>, <<"*/ int x; /*">>, <<"a\nb">>, <<"a b">>, <<"a;">>, <<"A">>, <<"1a">>, <<"_a">>,
+         <<"fn">>, <<"a\\">>,
+         <<"a", 0>>, <<255>>, <<"é"/utf8>>, binary:copy(<<"a">>, 33), pole, "pole", 1],
     [?assertMatch({error, {bad_option, {name, Name, <<_/binary>>}}}, To(G, #{name => Name}))
      || Name <- Hostile, To <- [fun cambrian_genotype:to_c/2, fun cambrian_genotype:to_rust/2]],
-    ?assertMatch({error, {unknown_option, prefix, _}}, cambrian_genotype:to_c(G, #{prefix => <<"a">>})),
+    ?assertMatch({error, {unknown_option, prefix, _}},
+                 cambrian_genotype:to_c(G, #{prefix => <<"a">>})),
     ?assertEqual(cambrian_genotype:to_c(G), cambrian_genotype:to_c(G, #{})),
-    ?assertEqual(cambrian_genotype:to_rust(G), cambrian_genotype:to_rust(G, #{name => <<"cambrian">>})).
+    ?assertEqual(cambrian_genotype:to_rust(G),
+                 cambrian_genotype:to_rust(G, #{name => <<"cambrian">>})).
 
 %% A dirty scheduler writes the ten thousand connections.
 a_large_network_is_exported_on_a_dirty_scheduler_test() ->
     {ok, G} = cambrian_genotype:new(#{inputs => 100, outputs => 100}, 7),
     ?assertEqual(dirty, cambrian_nif:genotype_to_c(G, <<"a">>)),
     [?assert(byte_size(Export) > 10_000)
-     || Export <- [cambrian_genotype:to_c(G), cambrian_genotype:to_rust(G), cambrian_genotype:to_onnx(G)]].
+     || Export <- [cambrian_genotype:to_c(G), cambrian_genotype:to_rust(G),
+                   cambrian_genotype:to_onnx(G)]].

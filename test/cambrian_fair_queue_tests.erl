@@ -3,7 +3,8 @@
 
 %% The origin has an account of its own, and the genotype weighs 1.
 in(Origin, Item, Q) -> cambrian_fair_queue:in(Origin, Origin, Item, 1, Q).
-in_all(Items, Q) -> lists:foldl(fun({Origin, N}, Q0) -> element(2, in(Origin, {Origin, N}, Q0)) end, Q, Items).
+in_all(Items, Q) ->
+    lists:foldl(fun({Origin, N}, Q0) -> element(2, in(Origin, {Origin, N}, Q0)) end, Q, Items).
 
 out(Q) -> cambrian_fair_queue:out(fun(_Account) -> true end, Q).
 out(Count, Q) -> out(Count, Q, []).
@@ -45,9 +46,11 @@ a_flood_gets_one_turn_for_each_turn_of_the_others_test() ->
 a_flood_changes_no_turns_of_the_others_test() ->
     Run = fun(Flood) ->
                   Round = fun(N, {Q, Turns}) ->
-                                  Items = [{a, {N, Nth}} || Nth <- lists:seq(1, Flood)] ++ [{Origin, N} || Origin <- [b, c, d, e]],
+                                  Items = [{a, {N, Nth}} || Nth <- lists:seq(1, Flood)] ++
+                                      [{Origin, N} || Origin <- [b, c, d, e]],
                                   {Out, Next} = out(3, in_all(Items, Q)),
-                                  {Next, Turns + length([Origin || {Origin, _} <- Out, Origin =/= a])}
+                                  {Next,
+                                   Turns + length([Origin || {Origin, _} <- Out, Origin =/= a])}
                           end,
                   element(2, lists:foldl(Round, {cambrian_fair_queue:new(), 0}, lists:seq(1, 1000)))
           end,
@@ -63,7 +66,8 @@ a_full_origin_drops_its_own_oldest_item_test() ->
 
 a_full_queue_drops_an_item_of_the_origin_with_most_test() ->
     Limits = #{origin => 8, all => 10},
-    Q = in_all([{a, N} || N <- lists:seq(1, 8)] ++ [{b, 1}, {c, 1}], cambrian_fair_queue:new(Limits)),
+    Q = in_all([{a, N} || N <- lists:seq(1, 8)] ++ [{b, 1}, {c, 1}],
+               cambrian_fair_queue:new(Limits)),
     {Dropped, Next} = in(d, {d, 1}, Q),
     ?assertEqual([{a, 1}], Dropped),
     ?assertEqual(10, cambrian_fair_queue:size(Next)).
@@ -73,7 +77,8 @@ the_queue_is_bounded_test() ->
     Step = fun(N, {Q, Rand}) ->
                    {Origin, Next} = rand:uniform_s(100, Rand),
                    {Dropped, With} = in(Origin, N, Q),
-                   ?assertEqual(cambrian_fair_queue:size(Q) + 1, cambrian_fair_queue:size(With) + length(Dropped)),
+                   ?assertEqual(cambrian_fair_queue:size(Q) + 1,
+                                cambrian_fair_queue:size(With) + length(Dropped)),
                    ?assert(cambrian_fair_queue:size(With) =< 20),
                    {With, Next}
            end,
@@ -100,7 +105,8 @@ items_of_a_removed_origin_are_gone_test() ->
     {Dropped, Left} = cambrian_fair_queue:without(fun({Origin, _}) -> Origin =:= a end, Q),
     ?assertEqual([{a, 1}, {a, 2}], lists:sort(Dropped)),
     ?assertEqual({[{b, 1}], 1}, {element(1, all(Left)), cambrian_fair_queue:size(Left)}),
-    ?assertEqual({[], Left}, cambrian_fair_queue:without(fun({Origin, _}) -> Origin =:= a end, Left)).
+    ?assertEqual({[], Left},
+                 cambrian_fair_queue:without(fun({Origin, _}) -> Origin =:= a end, Left)).
 
 %% A full queue drops the oldest item of the origin with the most weight. A single item may have
 %% any weight.
@@ -110,7 +116,8 @@ the_total_weight_of_the_queue_is_bounded_test() ->
               {Gone ++ Dropped, Next}
           end,
     {Gone, Q} = lists:foldl(Put, {[], cambrian_fair_queue:new(#{weight => 10})},
-                            [{a, a1, 30}, {b, b1, 1}, {a, a2, 5}, {a, a3, 4}, {c, c1, 3}, {c, c2, 10}]),
+                            [{a, a1, 30}, {b, b1, 1}, {a, a2, 5}, {a, a3, 4}, {c, c1, 3},
+                             {c, c2, 10}]),
     ?assertEqual([a1, a2, c1, c2], Gone),
     ?assertEqual([b1, a3], lists:sort(fun(A, B) -> A >= B end, element(1, all(Q)))).
 
@@ -118,7 +125,8 @@ the_total_weight_of_the_queue_is_bounded_test() ->
 turns_are_charged_by_cost_test() ->
     Round = fun(N, {Q, Turns}) ->
                     {{Origin, _}, Next} = out(in_all([{a, N}, {b, N}], Q)),
-                    {cambrian_fair_queue:charge(Origin, case Origin of a -> 1000; b -> 100 end, Next), [Origin | Turns]}
+                    {cambrian_fair_queue:charge(Origin, case Origin of a -> 1000; b -> 100 end,
+                                                Next), [Origin | Turns]}
             end,
     {_, Turns} = lists:foldl(Round, {cambrian_fair_queue:new(), []}, lists:seq(1, 1100)),
     Count = length([a || a <- Turns]),

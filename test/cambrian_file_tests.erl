@@ -15,10 +15,12 @@ writers() ->
               Error -> Error
           end
       end}
-     | cambrian_cli_result:files("xor", Result, Story)] ++ [{save, fun(Path) -> cambrian_file:save(Path, "new") end}].
+     | cambrian_cli_result:files("xor", Result, Story)] ++
+         [{save, fun(Path) -> cambrian_file:save(Path, "new") end}].
 
 each_writer(Test) ->
-    [cambrian_temporary:with_dir(fun(Dir) -> Test(Name, Write, Dir) end) || {Name, Write} <- writers()],
+    [cambrian_temporary:with_dir(fun(Dir) -> Test(Name, Write, Dir) end)
+     || {Name, Write} <- writers()],
     ok.
 
 names(Dir) ->
@@ -72,7 +74,8 @@ a_link_stays_and_its_target_is_written_test_() ->
                  ?assertEqual({Name, ok}, {Name, Write(filename:join([Dir, "files", "second"]))}),
                  ?assertEqual({Name, symlink}, {Name, (info(Link))#file_info.type}),
                  ?assertEqual({Name, regular}, {Name, (info(Target))#file_info.type}),
-                 ?assertEqual({Name, ["second", "target"]}, {Name, names(filename:join(Dir, "files"))})
+                 ?assertEqual({Name, ["second", "target"]},
+                              {Name, names(filename:join(Dir, "files"))})
              end || _ <- [1, 2]]
         end)
     end}.
@@ -113,9 +116,11 @@ a_read_only_file_stays_as_it_is_test_() ->
             [ok = file:change_owner(Path(Name), Owner) || Name <- ["protected", "open"]],
             Ebin = filename:dirname(code:which(cambrian_file)),
             Save = fun(Name) ->
-                Program = "P = \"" ++ Path(Name) ++ "\", io:format(\"~w\", [[cambrian_file:check_place(P), "
+                Program = "P = \"" ++ Path(Name) ++
+                    "\", io:format(\"~w\", [[cambrian_file:check_place(P), "
                     "cambrian_file:save(P, <<\"new\">>)]]), halt().",
-                os:cmd("HOME=/ " ++ As ++ "erl -noinput -pa " ++ Ebin ++ " -eval '" ++ Program ++ "'")
+                os:cmd("HOME=/ " ++ As ++ "erl -noinput -pa " ++ Ebin ++ " -eval '" ++ Program ++
+                           "'")
             end,
             ok = file:change_mode(Dir, 8#777),
             ?assertEqual("[{error,eacces},{error,eacces}]", Save("protected")),
@@ -176,7 +181,9 @@ files_are_private_under_any_umask_test_() ->
             Program = "ok = cambrian_file:write(\"" ++ Dir ++ "/below/ours\", <<>>, <<1>>), "
                 "{ok, _} = cambrian_identity:load_or_new(\"" ++ Dir ++ "/identity\"), halt().",
             Ebin = filename:dirname(code:which(cambrian_file)),
-            ?assertEqual("", os:cmd("umask 0; erl -noinput -pa " ++ Ebin ++ " -eval '" ++ Program ++ "'")),
+            ?assertEqual("",
+                         os:cmd("umask 0; erl -noinput -pa " ++ Ebin ++ " -eval '" ++ Program ++
+                                    "'")),
             ?assertEqual(8#700, cambrian_temporary:mode(filename:join(Dir, "below"))),
             ?assertEqual(8#600, cambrian_temporary:mode(filename:join(Dir, "below/ours"))),
             ?assertEqual(8#600, cambrian_temporary:mode(filename:join(Dir, "identity")))
@@ -187,5 +194,6 @@ files_are_private_under_any_umask_test_() ->
 a_read_term_makes_no_atoms_and_is_not_larger_than_its_file_test() ->
     ?assertEqual({ok, #{a => [1, <<2>>]}}, cambrian_file:term(term_to_binary(#{a => [1, <<2>>]}))),
     ?assertEqual(error, cambrian_file:term(<<131, 119, 22, "no_atom_of_this_system">>)),
-    ?assertEqual(error, cambrian_file:term(term_to_binary(binary:copy(<<0>>, 100_000_000), [compressed]))),
+    ?assertEqual(error,
+                 cambrian_file:term(term_to_binary(binary:copy(<<0>>, 100_000_000), [compressed]))),
     ?assertEqual(error, cambrian_file:term(<<>>)).

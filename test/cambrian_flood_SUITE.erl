@@ -36,10 +36,12 @@ the_mailbox_of_the_bridge_is_bounded_in_bytes(Config) ->
     true = peer:call(One, ?MODULE, hang, []),
     ok = peer:call(Two, ?MODULE, flood, [400], 300_000),
     {Waiting, Rest} = peer:call(One, ?MODULE, flood_a_bridge_that_hangs, [400], 300_000),
-    ct:pal("waiting in the bridge's mailbox: ~b bytes; all binaries of the node: ~b bytes", [Waiting, Rest]),
+    ct:pal("waiting in the bridge's mailbox: ~b bytes; all binaries of the node: ~b bytes",
+           [Waiting, Rest]),
     ?assert(Waiting =< 8 * ?MIB),
     ?assert(Rest =< 100 * ?MIB),
-    #{received := Received, {rejected, overloaded} := Dropped} = peer:call(One, cambrian_bridge, counts, []),
+    #{received := Received, {rejected, overloaded} := Dropped} =
+        peer:call(One, cambrian_bridge, counts, []),
     %% messages of the other node may have got lost on their way
     ?assert(Received =< 8 andalso Received + Dropped >= 400),
     ?assertMatch(#{connected := true}, peer:call(One, cambrian_bridge, status, [])).
@@ -51,7 +53,8 @@ listeners() -> length(pg:get_members(cambrian_transport_dist, {?REALM, {topic, <
 hang() ->
     Asker = self(),
     Holder = spawn(fun() ->
-                       Asker ! {self(), erlang:suspend_process(cambrian_bridge_registry:whereis_name(?REALM))},
+                       Bridge = cambrian_bridge_registry:whereis_name(?REALM),
+                       Asker ! {self(), erlang:suspend_process(Bridge)},
                        receive go_on -> ok end
                    end),
     true = register(holder, Holder),
@@ -73,7 +76,9 @@ flood(Times) ->
     {ok, Stranger} = cambrian_transport_dist:connect(#{realm => ?REALM}),
     {_, Monitor} = spawn_monitor(fun() ->
                        lists:foreach(fun(N) ->
-                                         ok = cambrian_transport_dist:publish(Stranger, <<"genotype">>, binary:copy(<<N:8>>, ?MIB - 1)),
+                                         Bytes = binary:copy(<<N:8>>, ?MIB - 1),
+                                         ok = cambrian_transport_dist:publish(
+                                                  Stranger, <<"genotype">>, Bytes),
                                          N rem 10 =:= 0 andalso erlang:garbage_collect()
                                      end, lists:seq(1, Times))
                    end),
@@ -85,15 +90,19 @@ a_message_that_is_too_large_does_not_reach_the_bridge(Config) ->
     [One | _] = nodes_of(Config),
     ok = bridge(One, #{}),
     ok = peer:call(One, ?MODULE, send_too_large_here, []),
-    ?assertMatch(#{received := 2, bytes_received := 0, {rejected, too_large} := 1, {rejected, malformed} := 1},
+    ?assertMatch(#{received := 2, bytes_received := 0, {rejected, too_large} := 1,
+                   {rejected, malformed} := 1},
                  maps:merge(#{bytes_received => 0}, peer:call(One, cambrian_bridge, counts, []))),
-    ?assertMatch([#{reason := malformed}, #{reason := too_large, detail := 67_108_864}], peer:call(One, cambrian_trust, refusals, [?REALM])).
+    ?assertMatch([#{reason := malformed}, #{reason := too_large, detail := 67_108_864}],
+                 peer:call(One, cambrian_trust, refusals, [?REALM])).
 
-send_too_large_here() -> send_here([crypto:strong_rand_bytes(64 * ?MIB), {not_bytes, lists:seq(1, 100_000)}]).
+send_too_large_here() ->
+    send_here([crypto:strong_rand_bytes(64 * ?MIB), {not_bytes, lists:seq(1, 100_000)}]).
 
 send_here(Messages) ->
     Gate = cambrian_bridge_registry:whereis_name({gate, ?REALM}),
-    lists:foreach(fun(Message) -> Gate ! {cambrian_transport, <<"genotype">>, Message} end, Messages).
+    lists:foreach(fun(Message) -> Gate ! {cambrian_transport, <<"genotype">>, Message} end,
+                  Messages).
 
 %% M8. Fifty callers ask 20 times each for one of five large genotypes and name the other four as
 %% bases. Twenty differences are made, each once, and none by the bridge's process.
@@ -104,15 +113,22 @@ differences_are_made_outside_the_bridge(Config) ->
     until(fun() -> peer:call(Two, ?MODULE, listeners, []) =:= 1 end),
     ok = peer:call(One, ?MODULE, trace_here, []),
     Answers = peer:call(Two, ?MODULE, ask_often, [Ids], 300_000),
-    ?assertEqual([], [Other || Other <- Answers, Other =/= difference, Other =/= busy, Other =/= timeout]),
+    ?assertEqual([],
+                 [Other
+                  || Other <- Answers, Other =/= difference, Other =/= busy, Other =/= timeout]),
     ?assert(lists:member(difference, Answers)),
     {Bridge, By, Made} = peer:call(One, ?MODULE, traced_here, []),
-    ct:pal("~b answers, ~p; differences made: ~b", [length(Answers), [{What, length([A || A <- Answers, A =:= What])} || What <- lists:usort(Answers)], Made]),
+    ct:pal("~b answers, ~p; differences made: ~b",
+           [length(Answers),
+            [{What, length([A || A <- Answers, A =:= What])} || What <- lists:usort(Answers)],
+            Made]),
     ?assertNot(lists:member(Bridge, By)),
     ?assert(Made >= 4 andalso Made =< 20).
 
 publish_large() ->
-    Large = [begin {ok, G} = cambrian_genotype:new(#{inputs => 100, outputs => 20}, Seed), G end || Seed <- lists:seq(1, 5)],
+    Large =
+        [begin {ok, G} = cambrian_genotype:new(#{inputs => 100, outputs => 20}, Seed), G end
+         || Seed <- lists:seq(1, 5)],
     [begin
          {ok, Id} = cambrian_bridge:publish_genotype(G, #{task => 'xor', fitness => float(N)}),
          Id
@@ -133,14 +149,19 @@ collect(Seen) ->
 
 traced_here() ->
     collector ! {seen, self()},
-    receive {seen, Seen} -> {cambrian_bridge_registry:whereis_name(?REALM), lists:usort(Seen), length(Seen)} end.
+    receive {seen, Seen} ->
+            {cambrian_bridge_registry:whereis_name(?REALM), lists:usort(Seen), length(Seen)} end.
 
 ask_often(Ids) ->
     {ok, Stranger} = cambrian_transport_dist:connect(#{realm => ?REALM}),
-    [Server] = pg:get_members(cambrian_transport_dist, {?REALM, here}) -- [maps:get(server, Stranger)],
+    [Server] =
+        pg:get_members(cambrian_transport_dist, {?REALM, here}) -- [maps:get(server, Stranger)],
     Address = cambrian_transport_dist:address(Stranger#{server := Server}),
     Self = self(),
-    Callers = [spawn_link(fun() -> Self ! {self(), [ask(Stranger, Address, N + M, Ids) || M <- lists:seq(1, 20)]} end) || N <- lists:seq(1, 50)],
+    Callers =
+        [spawn_link(fun() ->
+            Self ! {self(), [ask(Stranger, Address, N + M, Ids) || M <- lists:seq(1, 20)]} end)
+         || N <- lists:seq(1, 50)],
     Answers = lists:append([receive {Caller, Some} -> Some end || Caller <- Callers]),
     ok = cambrian_transport_dist:disconnect(Stranger),
     Answers.
@@ -183,13 +204,19 @@ call_in_a_flood() ->
 nodes_that_show_proof_of_work_exchange_champions(Config) ->
     [One, Two, Three] = nodes_of(Config),
     ok = bridge(One, #{capability => {work, 8}}),
-    ok = bridge(Two, #{capability => {work, 8}, identity => filename:join(proplists:get_value(priv_dir, Config), "worker")}),
+    ok = bridge(Two,
+                #{capability => {work, 8},
+                  identity => filename:join(proplists:get_value(priv_dir, Config), "worker")}),
     ok = bridge(Three, #{}),
-    _ = [until(fun() -> maps:get(peers, peer:call(Peer, cambrian_bridge, status, [])) =:= 2 end) || Peer <- [One, Two, Three]],
+    _ = [until(fun() -> maps:get(peers, peer:call(Peer, cambrian_bridge, status, [])) =:= 2 end)
+         || Peer <- [One, Two, Three]],
     _ = [{ok, _} = peer:call(Peer, ?MODULE, publish_here, []) || Peer <- [Two, Three]],
     Key = peer:call(Two, cambrian_bridge, identity, []),
-    until(fun() -> maps:is_key(Key, maps:get(origins, peer:call(One, cambrian_trust, report, [?REALM]))) end),
-    until(fun() -> maps:get(refused, peer:call(One, cambrian_trust, report, [?REALM])) =:= #{not_permitted => 1} end),
+    until(fun() ->
+        maps:is_key(Key, maps:get(origins, peer:call(One, cambrian_trust, report, [?REALM]))) end),
+    until(fun() ->
+        maps:get(refused,
+                 peer:call(One, cambrian_trust, report, [?REALM])) =:= #{not_permitted => 1} end),
     %% after a rotation the node does the work again for its new key
     {ok, New} = peer:call(Two, cambrian_bridge, rotate, []),
     {ok, _} = peer:call(Two, ?MODULE, publish_here, []),

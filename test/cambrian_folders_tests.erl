@@ -7,14 +7,18 @@
 
 %% From the bottom. The front door and the application are in `src' itself; the command line uses
 %% them.
--define(FOLDERS, ["base", "genome", "picture", "task", "archive", "run", "trust", "transport", "mesh", "watch", "dashboard", "src", "shell"]).
+-define(FOLDERS,
+        ["base", "genome", "picture", "task", "archive", "run", "trust", "transport", "mesh",
+         "watch", "dashboard", "src", "shell"]).
 
 every_folder_has_a_place_in_the_order_test() ->
     ?assertEqual([], lists:usort(maps:values(folders())) -- ?FOLDERS).
 
 %% Of two modules with one name the build keeps one and says nothing.
 no_two_modules_have_the_same_name_test() ->
-    Names = [filename:basename(File) || File <- filelib:wildcard(cambrian_checkout:path("src/**/*.erl"))],
+    Names =
+        [filename:basename(File)
+         || File <- filelib:wildcard(cambrian_checkout:path("src/**/*.erl"))],
     ?assertEqual([], Names -- lists:usort(Names)).
 
 no_folder_uses_a_folder_after_it_test() ->
@@ -37,9 +41,10 @@ circles_are_found_test() ->
 %% Checks that the test sees calls, types and behaviours at all.
 uses_are_found_test() ->
     Uses = uses(),
-    [?assert(lists:member(Use, Uses)) || Use <- [{"run", "base", cambrian_population_telemetry, cambrian_telemetry},
-                                                 {"trust", "genome", cambrian_envelope, cambrian_genotype},
-                                                 {"transport", "base", cambrian_transport_dist, cambrian_running}]],
+    [?assert(lists:member(Use, Uses))
+     || Use <- [{"run", "base", cambrian_population_telemetry, cambrian_telemetry},
+                {"trust", "genome", cambrian_envelope, cambrian_genotype},
+                {"transport", "base", cambrian_transport_dist, cambrian_running}]],
     ?assertEqual([{a, call}, {b, type}, {c, behaviour}, {d, call}],
                  lists:usort(remote(erl_syntax_forms(
                      "-behaviour(c). -spec f() -> b:t(). f() -> a:g(fun d:h/0).")))).
@@ -63,7 +68,9 @@ circles(Calls) ->
 -spec print() -> ok.
 print() ->
     Uses = lists:usort([{place(From), place(To)} || {From, To, _, _} <- uses(), From =/= To]),
-    [io:format("~ts -> ~ts~n", [string:pad(Folder, 9), lists:join(", ", [lists:nth(To, ?FOLDERS) || {From, To} <- Uses, From =:= At])])
+    [io:format("~ts -> ~ts~n",
+               [string:pad(Folder, 9),
+                lists:join(", ", [lists:nth(To, ?FOLDERS) || {From, To} <- Uses, From =:= At])])
      || {At, Folder} <- lists:enumerate(?FOLDERS)],
     ok.
 
@@ -73,22 +80,27 @@ place(Folder) -> length(lists:takewhile(fun(Other) -> Other =/= Folder end, ?FOL
 
 uses() ->
     Folders = folders(),
-    lists:usort([{From, To, Module, Other} || {Module, From} <- maps:to_list(Folders), {Other, _} <- remote(forms(Module)),
+    lists:usort([{From, To, Module, Other}
+                 || {Module, From} <- maps:to_list(Folders), {Other, _} <- remote(forms(Module)),
                                               {ok, To} <- [maps:find(Other, Folders)]]).
 
 folders() ->
     Root = filename:dirname(code:lib_dir(cambrian, src)),
-    maps:from_list([{list_to_atom(filename:basename(File, ".erl")), filename:basename(filename:dirname(File))}
+    maps:from_list([{list_to_atom(filename:basename(File, ".erl")),
+                     filename:basename(filename:dirname(File))}
                     || File <- filelib:wildcard(filename:join(Root, "src/**/*.erl"))]).
 
 forms(Module) ->
-    {ok, {Module, [{abstract_code, {_, Forms}}]}} = beam_lib:chunks(code:which(Module), [abstract_code]),
+    {ok, {Module, [{abstract_code, {_, Forms}}]}} =
+        beam_lib:chunks(code:which(Module), [abstract_code]),
     Forms.
 
-remote({call, _, {remote, _, {atom, _, Module}, {atom, _, _}}, Arguments}) -> [{Module, call} | remote(Arguments)];
+remote({call, _, {remote, _, {atom, _, Module}, {atom, _, _}}, Arguments}) ->
+    [{Module, call} | remote(Arguments)];
 remote({'fun', _, {function, {atom, _, Module}, _, _}}) -> [{Module, call}];
 remote({remote_type, _, [{atom, _, Module}, _, Arguments]}) -> [{Module, type} | remote(Arguments)];
-remote({attribute, _, Behaviour, Module}) when Behaviour =:= behaviour; Behaviour =:= behavior -> [{Module, behaviour}];
+remote({attribute, _, Behaviour, Module}) when Behaviour =:= behaviour; Behaviour =:= behavior ->
+    [{Module, behaviour}];
 remote(Form) when is_tuple(Form) -> remote(tuple_to_list(Form));
 remote([First | Rest]) -> remote(First) ++ remote(Rest);
 remote(_) -> [].

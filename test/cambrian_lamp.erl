@@ -5,10 +5,14 @@
 -export([init/1, reset/2, step/2]).
 
 init({shape, Answer}) -> Answer;
-init(Args) -> {ok, maps:merge(#{inputs => 1, outputs => 1, steps => 20}, maps:with([inputs, outputs, steps, episodes], Args)), Args}.
+init(Args) ->
+    {ok,
+     maps:merge(#{inputs => 1, outputs => 1, steps => 20},
+                maps:with([inputs, outputs, steps, episodes], Args)), Args}.
 
 reset(Episode, #{reset := Fun}) -> Fun(Episode);
-reset(Episode, #{as := binary} = Args) -> {<<(Episode rem 2):32/float-little>>, {Episode rem 2, Args}};
+reset(Episode, #{as := binary} = Args) ->
+    {<<(Episode rem 2):32/float-little>>, {Episode rem 2, Args}};
 reset(Episode, Args) -> {[Episode rem 2], {Episode rem 2, Args}}.
 
 step(Outputs, {_, #{step := Fun}} = State) -> Fun(Outputs, State);

@@ -1,11 +1,12 @@
-%% An environment that gives more than rewards: a lift that its two outputs move up and down, and what its score can have
-%% wrong.
+%% An environment that gives more than rewards: a lift that its two outputs move up and down, and
+%% what its score can have wrong.
 -module(cambrian_lift).
 -behaviour(cambrian_environment).
 -export([init/1, reset/2, step/2, score/1]).
 
 init(Args) ->
-    {ok, maps:merge(#{inputs => 1, outputs => 2, steps => 10}, maps:with([steps, episodes], Args)), Args}.
+    {ok, maps:merge(#{inputs => 1, outputs => 2, steps => 10}, maps:with([steps, episodes], Args)),
+     Args}.
 
 reset(Episode, Args) -> {[Episode], {Episode, float(Episode), 0.0, Args}}.
 

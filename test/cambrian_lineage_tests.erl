@@ -22,8 +22,10 @@ records_of_other_keys_are_followed_and_their_signatures_checked_test() ->
     signed(Parent, [Grandparent], <<2:256>>),
     signed(Child, [Parent], <<1:256>>),
     {ok, Entries} = cambrian:lineage(Child),
-    ?assertEqual(lists:map(fun cambrian_genotype:id/1, [Child, Parent, Grandparent]), [Id || #{id := Id} <- Entries]),
-    ?assertEqual([cambrian_identity:public_key(Secret) || Secret <- [<<1:256>>, <<2:256>>, <<1:256>>]],
+    ?assertEqual(lists:map(fun cambrian_genotype:id/1, [Child, Parent, Grandparent]),
+                 [Id || #{id := Id} <- Entries]),
+    ?assertEqual([cambrian_identity:public_key(Secret)
+                  || Secret <- [<<1:256>>, <<2:256>>, <<1:256>>]],
                  [Origin || #{origin := Origin} <- Entries]),
     ?assertEqual({error, unknown}, cambrian:lineage(<<5:256>>)).
 
@@ -47,7 +49,9 @@ a_record_that_closes_a_circle_is_left_out_test() ->
     signed(A, [C], <<1:256>>),
     signed(B, [A], <<1:256>>),
     signed(C, [B], <<1:256>>),
-    ?assertMatch({ok, [#{id := IdC, parents := [IdB]}, #{id := IdB, parents := [IdA]}, #{id := IdA, parents := [], circular := [IdC]}]},
+    ?assertMatch({ok,
+                  [#{id := IdC, parents := [IdB]}, #{id := IdB, parents := [IdA]},
+                   #{id := IdA, parents := [], circular := [IdC]}]},
                  cambrian:lineage(C)),
     ?assertEqual({error, {bad_claim, parents}}, cambrian_envelope:seal(claims([A]), A, <<1:256>>)).
 
@@ -59,7 +63,9 @@ a_circle_that_an_attacker_signs_does_not_break_an_honest_lineage_test() ->
     signed(Child, [Parent], <<1:256>>),
     signed(Parent, [Child], <<2:256>>),
     Thief = cambrian_identity:public_key(<<2:256>>),
-    ?assertMatch({ok, [#{id := Id, parents := [Mother]}, #{id := Mother, parents := [], circular := [Id], origin := Thief}]},
+    ?assertMatch({ok,
+                  [#{id := Id, parents := [Mother]},
+                   #{id := Mother, parents := [], circular := [Id], origin := Thief}]},
                  cambrian:lineage(Child)).
 
 %% The lineage of genotypes that were bred here does not change, whatever records other keys sign
@@ -71,23 +77,34 @@ records_of_other_keys_never_change_an_own_lineage_test_() ->
                           _ = rand:seed(exsss, Seed),
                           All = family(24, 10_000 * Seed),
                           Numbered = lists:zip(lists:seq(1, 24), All),
-                          {Foreign, Own} = lists:partition(fun({N, _}) -> N rem 4 =:= 0 end, Numbered),
+                          {Foreign, Own} =
+                              lists:partition(fun({N, _}) -> N rem 4 =:= 0 end, Numbered),
                           %% each descends from two genotypes before it
-                          Line = [{cambrian_genotype:id(G), [cambrian_genotype:id(lists:nth(rand:uniform(N - 1), All))
-                                                            || N > 1, _ <- [1, 2]], [add_node], N} || {N, G} <- Own],
+                          Line =
+                              [{cambrian_genotype:id(G),
+                                [cambrian_genotype:id(lists:nth(rand:uniform(N - 1), All))
+                                || N > 1, _ <- [1, 2]], [add_node], N} || {N, G} <- Own],
                           ok = cambrian_lineage:bred('xor', lists:reverse(Line)),
                           Youngest = element(1, lists:last(Line)),
                           {ok, Before} = cambrian:lineage(Youngest),
-                          _ = [signed(G, lists:usort(some(2, All)) -- [G], <<(rand:uniform(3)):256>>) || _ <- [1, 2, 3], {_, G} <- Foreign],
-                          _ = [signed(G, lists:usort(some(2, All)) -- [G], <<9:256>>) || {_, G} <- some(3, Own)],
+                          _ = [signed(G, lists:usort(some(2, All)) -- [G],
+                                      <<(rand:uniform(3)):256>>)
+                               || _ <- [1, 2, 3], {_, G} <- Foreign],
+                          _ = [signed(G, lists:usort(some(2, All)) -- [G], <<9:256>>)
+                               || {_, G} <- some(3, Own)],
                           {ok, After} = cambrian:lineage(Youngest),
                           Ours = [Entry || #{origin := own} = Entry <- After],
                           ?assertEqual([], Before -- Ours),
-                          ?assertEqual([], [Id || #{id := Id, parents := Parents} <- Ours, {Of, Bred, _, _} <- Line, Of =:= Id,
-                                                  Parents =/= Bred]),
+                          ?assertEqual([],
+                                       [Id
+                                        || #{id := Id, parents := Parents} <- Ours,
+                                        {Of, Bred, _, _} <- Line, Of =:= Id,
+                                              Parents =/= Bred]),
                           ?assert(is_acyclic(After)),
-                          _ = [?assertMatch({ok, [_ | _]}, cambrian:lineage(G)) || G <- All, is_known(G)],
-                          _ = [begin {ok, Walked} = cambrian:lineage(G), ?assert(is_acyclic(Walked)) end || G <- All, is_known(G)]
+                          _ = [?assertMatch({ok, [_ | _]}, cambrian:lineage(G))
+                               || G <- All, is_known(G)],
+                          _ = [begin {ok, Walked} = cambrian:lineage(G), ?assert(is_acyclic(Walked))
+                          end || G <- All, is_known(G)]
                       end, lists:seq(1, 40))
     end}.
 
@@ -97,8 +114,11 @@ is_known(Genotype) -> cambrian:lineage(Genotype) =/= {error, unknown}.
 
 is_acyclic(Entries) ->
     Graph = digraph:new([acyclic]),
-    _ = [digraph:add_vertex(Graph, Vertex) || #{id := Id, parents := Parents} <- Entries, Vertex <- [Id | Parents]],
-    Added = [digraph:add_edge(Graph, Id, Parent) || #{id := Id, parents := Parents} <- Entries, Parent <- Parents],
+    _ = [digraph:add_vertex(Graph, Vertex)
+         || #{id := Id, parents := Parents} <- Entries, Vertex <- [Id | Parents]],
+    Added =
+        [digraph:add_edge(Graph, Id, Parent)
+         || #{id := Id, parents := Parents} <- Entries, Parent <- Parents],
     true = digraph:delete(Graph),
     not lists:any(fun(Edge) -> is_tuple(Edge) end, Added).
 
@@ -112,8 +132,11 @@ several_keys_that_claim_to_have_bred_a_genotype_are_all_shown_test() ->
     {ok, _} = cambrian_lineage:signed(Id),
     ok = cambrian_lineage:received(Id, record(Stolen, [Mother], 100, <<1:256>>)),
     ?assertEqual(none, cambrian_lineage:signed(Id)),
-    {ok, [#{origin := conflicting, breeders := Breeders, parents := Parents} = Entry]} = cambrian:lineage(Stolen),
-    ?assertMatch([#{origin := Breeder, time := 100}, #{origin := Thief, time := 200, parents := []}], Breeders),
+    {ok, [#{origin := conflicting, breeders := Breeders, parents := Parents} = Entry]} =
+        cambrian:lineage(Stolen),
+    ?assertMatch([#{origin := Breeder, time := 100},
+                  #{origin := Thief, time := 200, parents := []}],
+                 Breeders),
     ?assertEqual([cambrian_genotype:id(Mother)], Parents),
     ?assertNot(is_map_key(measured, Entry)),
     %% this node got the genotype from one of them before it heard of the other
@@ -123,9 +146,11 @@ several_keys_that_claim_to_have_bred_a_genotype_are_all_shown_test() ->
     {ok, Record} = cambrian_lineage:signed(Id),
     ?assertMatch({ok, #{origin := Breeder}}, cambrian_envelope:read_record(Record)),
     %% a key that only took the genotype in and sends it on does not claim to have bred it
-    {ok, Bytes} = cambrian_envelope:seal((claims([]))#{operators => [injection]}, Mother, <<3:256>>),
+    {ok, Bytes} =
+        cambrian_envelope:seal((claims([]))#{operators => [injection]}, Mother, <<3:256>>),
     {ok, Envelope, _} = cambrian_envelope:read(Bytes),
-    ok = cambrian_lineage:received(cambrian_genotype:id(Mother), cambrian_envelope:record(Envelope)),
+    ok = cambrian_lineage:received(cambrian_genotype:id(Mother),
+                                   cambrian_envelope:record(Envelope)),
     ok = cambrian_lineage:received(cambrian_genotype:id(Mother), record(Mother, [], <<1:256>>)),
     ?assertMatch({ok, [#{origin := Breeder}]}, cambrian:lineage(Mother)),
     %% a second record of the same key is no conflict
@@ -154,7 +179,9 @@ a_record_of_another_key_does_not_replace_an_own_birth_test() ->
 a_newcomer_keeps_its_own_origin_test() ->
     {ok, #{champion := Newcomer}} = cambrian:evolve('xor', #{seed => 10, target => 3.5}),
     [Father] = family(1, 600),
-    {ok, P} = cambrian_population:start(#{task => double_xor(), inputs => 2, outputs => 1, seed => 11, population => 20}),
+    {ok, P} =
+        cambrian_population:start(#{task => double_xor(), inputs => 2, outputs => 1, seed => 11,
+                                    population => 20}),
     Foreign = alien(Newcomer),
     signed(Foreign, [Father], <<3:256>>),
     ok = cambrian_population:inject(P, Foreign),
@@ -164,7 +191,8 @@ a_newcomer_keeps_its_own_origin_test() ->
     ok = cambrian_population:stop(P),
     Key = cambrian_identity:public_key(<<3:256>>),
     Id = cambrian_genotype:id(Foreign),
-    ?assertMatch([#{origin := Key, id := Id}], [Entry || #{origin := Origin} = Entry <- Line, Origin =/= own]),
+    ?assertMatch([#{origin := Key, id := Id}],
+                 [Entry || #{origin := Origin} = Entry <- Line, Origin =/= own]),
     ?assertNotEqual(Id, cambrian_genotype:id(Champion)).
 
 %% A genotype that this node did not breed: it has a node more.
@@ -175,7 +203,8 @@ alien(Genotype) ->
 %% No network is perfect at this task, so every champion can be beaten.
 double_xor() ->
     fun(Network) ->
-        -lists:sum([abs(hd(cambrian_network:activate(Network, [A, B])) - float(A bxor B)) || A <- [0, 1], B <- [0, 1]])
+        -lists:sum([abs(hd(cambrian_network:activate(Network, [A, B])) - float(A bxor B))
+                    || A <- [0, 1], B <- [0, 1]])
     end.
 
 %% The records of each key are bounded, and take no room of own births or of other keys.
@@ -197,7 +226,9 @@ a_flood_of_records_removes_no_other_entries_test_() ->
     end}.
 
 a_lineage_is_known_after_a_restart_test() ->
-    Dir = filename:join(["_build", "test", "lineage-" ++ integer_to_list(erlang:unique_integer([positive]))]),
+    Dir =
+        filename:join(["_build", "test",
+                       "lineage-" ++ integer_to_list(erlang:unique_integer([positive]))]),
     restarted(Dir),
     try
         {ok, #{champion := Champion}} = cambrian:evolve('xor', #{seed => 9}),
@@ -245,8 +276,11 @@ other_terms_in_the_log_of_births_are_left_out_test() ->
         Entry = {Id, {own, <<"xor">>, {Id, [], [], 0}}},
         Old = {<<3:256>>, {own, <<"xor">>, {<<3:256>>, [], [], 0}}},
         Term = term_to_binary(Entry),
-        in_log(Dir, "bred", [rubbish, {1, 2}, {Id, {own, 1}}, setelement(1, Entry, <<2:256>>), {Id, {own, <<"xor">>, {Id, [a | b], [], 0}}},
-                             {Id, {own, <<"xor">>, {Id, [], [], none}}}, <<0:256, Term/binary>>, <<"short">>, Old]),
+        in_log(Dir, "bred",
+               [rubbish, {1, 2}, {Id, {own, 1}}, setelement(1, Entry, <<2:256>>),
+                {Id, {own, <<"xor">>, {Id, [a | b], [], 0}}},
+                {Id, {own, <<"xor">>, {Id, [], [], none}}}, <<0:256, Term/binary>>, <<"short">>,
+                Old]),
         in_log(Dir, "signed", [{<<1>>, {signed, <<>>}}, {Id, {signed, none}}, Entry]),
         Said = said_while(fun() -> {ok, _} = application:ensure_all_started(cambrian) end),
         ?assertEqual({ok, Before}, cambrian:lineage(Champion)),
@@ -268,7 +302,8 @@ the_files_of_the_lineage_are_private_test_() ->
             Parents = [<<N:256>> || N <- lists:seq(1, 32)],
             lists:foreach(fun(N) ->
                               Id = <<1:1, N:255>>,
-                              filelib:is_file(Second) orelse cambrian_lineage:bred('xor', [{Id, Parents, [add_node], N}])
+                              filelib:is_file(Second) orelse
+                                  cambrian_lineage:bred('xor', [{Id, Parents, [add_node], N}])
                           end, lists:seq(1, 20_000)),
             ?assert(filelib:is_file(Second)),
             cambrian_wait:until(fun() -> loose(Lineage) =:= [] end)
@@ -289,8 +324,9 @@ said_while(Fun) ->
     end.
 
 in_log(Dir, Kind, Terms) ->
-    {ok, Log} = disk_log:open([{name, here}, {file, filename:join([Dir, "lineage", Kind])}, {type, wrap},
-                               {size, {4_194_304, 8}}, {quiet, true}]),
+    {ok, Log} =
+        disk_log:open([{name, here}, {file, filename:join([Dir, "lineage", Kind])}, {type, wrap},
+                       {size, {4_194_304, 8}}, {quiet, true}]),
     ok = disk_log:log_terms(Log, Terms),
     ok = disk_log:close(Log).
 
@@ -352,9 +388,12 @@ a_pipe_in_place_of_a_log_file_is_set_aside_test_() ->
                  files(Dir, maps:remove(Name, Small)),
                  ok = Make(filename:join([Dir, "lineage", Name])),
                  ?assertEqual({Name, Left}, {Name, length(try_start())}),
-                 ?assertEqual([Name ++ ".torn"], [Torn || Torn <- torn(Dir), Torn =:= Name ++ ".torn"])
-             end || {Name, Left} <- [{"bred.1", 0}, {"bred.idx", 2}, {"bred.siz", 2}, {"signed.1", 2}],
-                    Make <- [fun(File) -> "" = os:cmd("mkfifo " ++ File), ok end, fun file:make_dir/1]]
+                 ?assertEqual([Name ++ ".torn"],
+                              [Torn || Torn <- torn(Dir), Torn =:= Name ++ ".torn"])
+             end
+             || {Name, Left} <- [{"bred.1", 0}, {"bred.idx", 2}, {"bred.siz", 2}, {"signed.1", 2}],
+                    Make <- [fun(File) -> "" = os:cmd("mkfifo " ++ File), ok end,
+                             fun file:make_dir/1]]
         end)
     end}.
 
@@ -364,7 +403,8 @@ started(Dir, Files) ->
     files(Dir, Files),
     After = try_start(),
     Again = try_start(),
-    ?assertEqual({lists:sort(After), true}, {lists:sort(Again -- [new()]), lists:member(new(), Again)}),
+    ?assertEqual({lists:sort(After), true},
+                 {lists:sort(Again -- [new()]), lists:member(new(), Again)}),
     After.
 
 new() -> {<<99:256>>, {own, <<"xor">>, {<<99:256>>, [], [add_node], 9}}}.
@@ -382,7 +422,8 @@ files(Dir, Files) ->
     Lineage = filename:join(Dir, "lineage"),
     _ = file:del_dir_r(Lineage),
     ok = file:make_dir(Lineage),
-    maps:foreach(fun(Name, Bytes) -> ok = file:write_file(filename:join(Lineage, Name), Bytes) end, Files).
+    maps:foreach(fun(Name, Bytes) -> ok = file:write_file(filename:join(Lineage, Name), Bytes) end,
+                 Files).
 
 damaged(Bytes) ->
     Size = byte_size(Bytes),
@@ -401,12 +442,14 @@ with_small_log(Test) ->
         ok = logger:add_primary_filter(expected, {fun(_, _) -> stop end, []}),
         try
             {ok, Pid} = cambrian_lineage:start_link(),
-            lists:foreach(fun(N) -> ok = cambrian_lineage:bred('xor', [{<<N:256>>, [], [add_node], N}]) end,
+            lists:foreach(fun(N) ->
+                ok = cambrian_lineage:bred('xor', [{<<N:256>>, [], [add_node], N}]) end,
                           [1, 2]),
             ok = gen_server:stop(Pid),
             {ok, Names} = file:list_dir(filename:join(Dir, "lineage")),
             Small = maps:from_list([begin
-                                        {ok, Bytes} = file:read_file(filename:join([Dir, "lineage", Name])),
+                                        {ok, Bytes} =
+                                            file:read_file(filename:join([Dir, "lineage", Name])),
                                         {Name, Bytes}
                                     end || Name <- Names]),
             Test(Dir, Small)
@@ -432,12 +475,14 @@ family(Count, Seed) ->
      end || Nth <- lists:seq(1, Count)].
 
 signed(Genotype, Parents, Secret) ->
-    ok = cambrian_lineage:received(cambrian_genotype:id(Genotype), record(Genotype, Parents, Secret)).
+    ok = cambrian_lineage:received(cambrian_genotype:id(Genotype),
+                                   record(Genotype, Parents, Secret)).
 
 record(Genotype, Parents, Secret) -> record(Genotype, Parents, 0, Secret).
 
 record(Genotype, Parents, Time, Secret) ->
-    {ok, Bytes} = cambrian_envelope:seal((claims(lists:usort(Parents)))#{time := Time}, Genotype, Secret),
+    {ok, Bytes} =
+        cambrian_envelope:seal((claims(lists:usort(Parents)))#{time := Time}, Genotype, Secret),
     {ok, Envelope, _} = cambrian_envelope:read(Bytes),
     cambrian_envelope:record(Envelope).
 

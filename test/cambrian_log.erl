@@ -16,4 +16,6 @@ said() -> [Said || {_, Said} <- ets:tab2list(?MODULE)].
 
 log(#{level := Level} = Event, _Config) ->
     Text = logger_formatter:format(Event, #{template => [msg], single_line => true}),
-    ets:insert(?MODULE, {erlang:unique_integer([monotonic]), {Level, lists:flatten(io_lib:format("~ts", [Text]))}}).
+    ets:insert(?MODULE,
+               {erlang:unique_integer([monotonic]),
+                {Level, lists:flatten(io_lib:format("~ts", [Text]))}}).

@@ -9,11 +9,17 @@
 %% The exit status and the output of a call in another VM.
 in_another_vm(Call) ->
     Erl = filename:join([code:root_dir(), "bin", "erl"]),
-    Ebins = lists:append([["-pa", filename:dirname(code:which(Module))] || Module <- [cambrian, ?MODULE]]),
-    Args = Ebins ++ ["+MIscs", "64", "-noshell", "-eval", lists:flatten(io_lib:format("~ts, halt(0).", [Call]))],
+    Ebins =
+        lists:append([["-pa", filename:dirname(code:which(Module))]
+                      || Module <- [cambrian, ?MODULE]]),
+    Args = Ebins ++
+        ["+MIscs", "64", "-noshell", "-eval",
+         lists:flatten(io_lib:format("~ts, halt(0).", [Call]))],
     Limited = io_lib:format("ulimit -v ~b && exec \"$@\"", [?KIB]),
-    Port = open_port({spawn_executable, "/bin/sh"}, [{args, ["-c", lists:flatten(Limited), "sh", Erl | Args]}, exit_status,
-                                                     stderr_to_stdout, binary]),
+    Port =
+        open_port({spawn_executable, "/bin/sh"},
+                  [{args, ["-c", lists:flatten(Limited), "sh", Erl | Args]}, exit_status,
+                   stderr_to_stdout, binary]),
     ended(Port, []).
 
 ended(Port, Said) ->
@@ -40,7 +46,9 @@ a_vm_survives_calls_that_ask_for_too_much_memory() ->
 extremes(Limit) ->
     {ok, _} = application:ensure_all_started(cambrian),
     Limit = cambrian_nif:memory_limit(),
-    Wrong = [{Name, Answer} || {Name, Call, IsRight} <- calls(), Answer <- [Call()], not IsRight(Answer)],
+    Wrong =
+        [{Name, Answer}
+         || {Name, Call, IsRight} <- calls(), Answer <- [Call()], not IsRight(Answer)],
     case Wrong of
         [] -> io:format("all answered");
         _ -> io:format("~0tP", [Wrong, 100])
@@ -53,18 +61,24 @@ calls() ->
     Deep = cambrian_network:compile(delayed(10_000)),
     [{batch, fun() -> cambrian_network:activate_batch(Wide, Rows) end, fun is_refused/1},
      {batch_of_lists, fun() -> cambrian_network:activate_batch(Wide, Short) end, fun is_refused/1},
-     {many, fun() -> cambrian_network:activate_many(lists:duplicate(100_000, Wide), Short) end, fun is_refused/1},
+     {many, fun() -> cambrian_network:activate_many(lists:duplicate(100_000, Wide), Short) end,
+      fun is_refused/1},
      {many_steps, fun() ->
           State = cambrian_network:initial_state(Deep),
-          cambrian_network:step_many(lists:duplicate(100_000, Deep), lists:duplicate(100_000, State), Short)
+          cambrian_network:step_many(lists:duplicate(100_000, Deep),
+                                     lists:duplicate(100_000, State),
+                                     Short)
       end, fun is_refused/1},
-     {population, fun() -> population(#{population => 1_000_000, inputs => 10_000, outputs => 100}) end, fun is_refused/1},
+     {population,
+      fun() -> population(#{population => 1_000_000, inputs => 10_000, outputs => 100}) end,
+      fun is_refused/1},
      {population_from, fun() ->
           {ok, Founder} = cambrian_genotype:new(#{inputs => 1000, outputs => 1000}, 1),
           population(#{population => 1_000_000, inputs => 1000, outputs => 1000, from => Founder})
       end, fun is_refused/1},
      {tuning, fun() ->
-          population(#{population => 100_000, inputs => 100, outputs => 10, params => #{tuning => cma_es, tuning_share => 1.0}})
+          population(#{population => 100_000, inputs => 100, outputs => 10,
+                       params => #{tuning => cma_es, tuning_share => 1.0}})
       end, fun is_refused/1},
      {tuning_of_a_large_one, fun() ->
           population(#{population => 2, inputs => 100, outputs => 300, generations => 1,
@@ -75,7 +89,9 @@ calls() ->
           cambrian_substrate:new(#{inputs => Points, outputs => Points})
       end, fun is_ok/1},
      {dataset, fun() ->
-          Data = #{inputs => {10_000, binary:copy(<<0:32>>, 100_000_000)}, targets => {1, <<0:(32 * 10_000)>>}},
+          Data =
+              #{inputs => {10_000, binary:copy(<<0:32>>, 100_000_000)},
+                targets => {1, <<0:(32 * 10_000)>>}},
           cambrian_task:prepare({dataset, Data}, #{})
       end, fun is_refused/1},
      {genotype, fun() -> cambrian_genotype:new(#{inputs => 10_000, outputs => 10_000}, 1) end,
@@ -97,9 +113,14 @@ delayed(Count) ->
     {ok, Genotype} = cambrian_genotype:new(#{inputs => 1, outputs => 1}, 1),
     #{nodes := Nodes, connections := Connections} = Map = cambrian_genotype:to_map(Genotype),
     #{id := Output} = lists:last(Nodes),
-    Slow = [#{id => Id, layer => 1 bsl 62, dynamics => delay, time_constant => 64.0} || Id <- lists:seq(1, Count)],
-    Links = [#{from => Id, to => Output, weight => 0.0, enabled => true} || Id <- lists:seq(1, Count)],
-    {ok, Deep} = cambrian_genotype:from_map(Map#{nodes := Nodes ++ Slow, connections := Connections ++ Links}),
+    Slow =
+        [#{id => Id, layer => 1 bsl 62, dynamics => delay, time_constant => 64.0}
+         || Id <- lists:seq(1, Count)],
+    Links =
+        [#{from => Id, to => Output, weight => 0.0, enabled => true} || Id <- lists:seq(1, Count)],
+    {ok, Deep} =
+        cambrian_genotype:from_map(Map#{nodes := Nodes ++ Slow,
+                                        connections := Connections ++ Links}),
     Deep.
 
 population(Options) ->
@@ -117,11 +138,13 @@ substrates(_) -> all_of_them.
 is_refused({error, {not_enough_memory, Wanted, Allowed}}) -> Wanted > Allowed;
 is_refused({error, {bad_parameter, {population, _, Expected}}}) -> says_bytes(Expected);
 is_refused({error, {bad_dataset, {memory, Wanted, Expected}}}) ->
-    {match, [Allowed]} = re:run(Expected, "^at most (\\d+) bytes", [{capture, all_but_first, list}]),
+    {match, [Allowed]} =
+        re:run(Expected, "^at most (\\d+) bytes", [{capture, all_but_first, list}]),
     Wanted > list_to_integer(Allowed);
 is_refused(_) -> false.
 
-says_bytes(Text) -> re:run(Text, "would take \\d+ bytes, of which \\d+ are allowed", [{capture, none}]) =:= match.
+says_bytes(Text) ->
+    re:run(Text, "would take \\d+ bytes, of which \\d+ are allowed", [{capture, none}]) =:= match.
 
 is_ok({ok, _}) -> true;
 is_ok(_) -> false.
@@ -141,7 +164,8 @@ the_application_can_set_the_memory_limit() ->
                  in_another_vm("cambrian_memory_tests:limited(1_000_000_000)")),
     {Status, Said} = in_another_vm("cambrian_memory_tests:limited(0)"),
     ?assertNotEqual(0, Status),
-    ?assertMatch({match, _}, re:run(Said, "memory_limit,0,\\s*<<\"bytes, from 1 to 2\\^63 - 1\">>")).
+    ?assertMatch({match, _},
+                 re:run(Said, "memory_limit,0,\\s*<<\"bytes, from 1 to 2\\^63 - 1\">>")).
 
 limited(Bytes) ->
     ok = application:load(cambrian),
@@ -158,11 +182,13 @@ a_population_that_outgrows_its_memory_ends_its_run_test_() ->
 a_population_that_outgrows_its_memory_ends_its_run() ->
     {ok, _} = application:ensure_all_started(cambrian),
     Found = cambrian_nif:memory_limit(),
-    {ok, P} = cambrian_population:start(#{task => 'xor', population => 5000, seed => 1, target => 99}),
+    {ok, P} =
+        cambrian_population:start(#{task => 'xor', population => 5000, seed => 1, target => 99}),
     try
         {ok, _} = cambrian_population:step(P, 1),
         ok = cambrian_nif:memory_set_limit(2_000_000),
-        ?assertMatch({error, {not_enough_memory, Wanted, 2_000_000}} when Wanted > 2_000_000, cambrian_population:step(P, 1)),
+        ?assertMatch({error, {not_enough_memory, Wanted, 2_000_000}} when Wanted > 2_000_000,
+                     cambrian_population:step(P, 1)),
         ok = cambrian_nif:memory_set_limit(Found),
         ?assertMatch({ok, #{generation := 1}}, cambrian_population:step(P, 1))
     after

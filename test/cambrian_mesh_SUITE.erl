@@ -26,7 +26,8 @@ all() ->
      small_champions_are_sent_and_larger_ones_asked_for,
      a_very_large_champion_is_fetched_as_a_blob,
      after_a_partition_all_nodes_hold_the_better_champion,
-     three_archives_become_one, bridges_start_by_the_environment_of_the_application, a_node_may_be_in_two_realms,
+     three_archives_become_one, bridges_start_by_the_environment_of_the_application,
+     a_node_may_be_in_two_realms,
      a_node_is_heard_again_once_its_clock_is_right, a_policy_publishes_migrants,
      a_node_of_a_ring_takes_only_from_the_node_before_it, a_node_takes_from_the_nearest_node
      | ?ALONE].
@@ -45,7 +46,9 @@ nodes_of(Config) ->
     [Peer || {Peer, _} <- Nodes].
 
 population(Peer, Options) ->
-    {ok, _} = peer:call(Peer, cambrian_population, start, [maps:merge(#{task => 'xor', name => shared}, Options)]),
+    {ok, _} =
+        peer:call(Peer, cambrian_population, start,
+                  [maps:merge(#{task => 'xor', name => shared}, Options)]),
     {ok, Recorder} = peer:call(Peer, cambrian_recorder, start, [shared]),
     Recorder.
 
@@ -82,7 +85,8 @@ received(Peer, Origin, Realm) ->
 %% The first node solves XOR; the other two stay idle at generation 0 and take its champion in.
 a_champion_reaches_all_nodes(Config) ->
     [One | Others] = Peers = nodes_of(Config),
-    Recorders = [population(Peer, #{seed => Seed}) || {Peer, Seed} <- lists:zip(Peers, [42, 43, 44])],
+    Recorders =
+        [population(Peer, #{seed => Seed}) || {Peer, Seed} <- lists:zip(Peers, [42, 43, 44])],
     _ = [bridge(Peer, ?REALM) || Peer <- Peers],
     meet(One, 3),
     %% an idle population measures newcomers at once, but only after its first generation
@@ -94,14 +98,19 @@ a_champion_reaches_all_nodes(Config) ->
          || {Peer, Recorder} <- lists:zip(Others, tl(Recorders))],
     _ = [begin
              ?assertMatch([#{accepted := N}] when N > 0,
-                          [Known || #{origin := From} = Known <- peer:call(Peer, cambrian_bridge, list_nodes, []), From =:= Origin]),
+                          [Known
+                           || #{origin := From} =
+                               Known <- peer:call(Peer, cambrian_bridge, list_nodes, []),
+                           From =:= Origin]),
              ?assertMatch(#{<<"xor">> := #{fitness := Fitness, origin := Origin}},
                           peer:call(Peer, cambrian_bridge, global_best, [])),
              %% the claimed fitness was true
              ?assert(trust(Peer, reputation, [Origin]) > 0.5),
              %% the other nodes know its parents too
-             [#{parents := Parents, operators := Operators} | _] = peer:call(One, ?MODULE, lineage_of_best, []),
-             [#{origin := Signer, parents := Parents, operators := Names} | _] = peer:call(Peer, ?MODULE, lineage_of_best, []),
+             [#{parents := Parents, operators := Operators} | _] =
+                 peer:call(One, ?MODULE, lineage_of_best, []),
+             [#{origin := Signer, parents := Parents, operators := Names} | _] =
+                 peer:call(Peer, ?MODULE, lineage_of_best, []),
              ?assertEqual({Origin, lists:map(fun atom_to_binary/1, Operators)}, {Signer, Names})
          end || Peer <- Others].
 
@@ -113,19 +122,26 @@ lineage_of_best() ->
 %% Steps one generation; then the best fitness that this node measured of genotypes of the origin.
 best_from(Origin, Peer, Recorder) ->
     #{received := Received} = peer:call(Peer, cambrian_recorder, read, [Recorder]),
-    lists:max([0.0 | [Fitness || #{from := From, fitness := Fitness} <- Received, From =:= Origin]]).
+    lists:max([0.0
+               | [Fitness || #{from := From, fitness := Fitness} <- Received, From =:= Origin]]).
 
 %% Three archives become one, by what each node measured.
 three_archives_become_one(Config) ->
     Peers = nodes_of(Config),
-    Options = #{task => maze_medium, search => map_elites, target => 1000, params => #{cells => 100, population => 20}},
+    Options =
+        #{task => maze_medium, search => map_elites, target => 1000,
+          params => #{cells => 100, population => 20}},
     _ = [population(Peer, Options#{seed => Seed}) || {Peer, Seed} <- lists:zip(Peers, [1, 2, 3])],
     _ = [bridge(Peer, ?REALM, #{populations => [shared], common_archive => true}) || Peer <- Peers],
     _ = [{ok, _} = peer:call(Peer, cambrian_population, step, [shared, 2]) || Peer <- Peers],
     [{_, _}, {_, _}, {_, _}] = lists:usort([archive_of(Peer) || Peer <- Peers]),
-    {ok, Union} = cambrian_archive:merge(archive_here(hd(Peers)), archive_here(lists:nth(2, Peers))),
+    {ok, Union} =
+        cambrian_archive:merge(archive_here(hd(Peers)), archive_here(lists:nth(2, Peers))),
     {ok, All} = cambrian_archive:merge(Union, archive_here(lists:nth(3, Peers))),
-    until(fun() -> lists:usort([Id || {Id, _} <- [archive_of(Peer) || Peer <- Peers]]) =:= [cambrian_archive:id(All)] end),
+    until(fun() ->
+        lists:usort([Id
+                     || {Id, _} <- [archive_of(Peer)
+                                    || Peer <- Peers]]) =:= [cambrian_archive:id(All)] end),
     %% nobody was taken for a liar, and what came is known by who bred it
     _ = [begin
              #{origins := Origins, bans := []} = trust(Peer, report, []),
@@ -153,7 +169,9 @@ wrong_envelopes_are_refused_with_their_reasons(Config) ->
     {ok, _} = application:ensure_all_started(cambrian),
     Secret = cambrian_identity:new(),
     Now = erlang:system_time(millisecond),
-    Claims = #{realm => ?REALM, task => <<"xor">>, fitness => 4.0, generation => 1, parents => [], sequence => 5, time => Now},
+    Claims =
+        #{realm => ?REALM, task => <<"xor">>, fitness => 4.0, generation => 1, parents => [],
+          sequence => 5, time => Now},
     Seal = fun(Changes) ->
                {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 99),
                {ok, Bytes} = cambrian_envelope:seal(maps:merge(Claims, Changes), G, Secret),
@@ -163,20 +181,26 @@ wrong_envelopes_are_refused_with_their_reasons(Config) ->
     Forged = binary:part(Good, 0, byte_size(Good) - 1),
     Last = binary:last(Good) bxor 1,
     Send = fun(Bytes) -> peer:call(One, ?MODULE, hear, [Bytes]) end,
-    _ = [Send(Bytes) || Bytes <- [<<"noise">>, {no, bytes}, Forged, <<Forged/binary, Last>>, Seal(#{realm => <<"other">>}),
-                                  Seal(#{time => Now - 86_400_000}), Seal(#{time => Now + 86_400_000}),
-                                  binary:copy(<<0>>, 2 bsl 20), Good, Good]],
+    _ = [Send(Bytes)
+         || Bytes <- [<<"noise">>, {no, bytes}, Forged, <<Forged/binary, Last>>,
+                      Seal(#{realm => <<"other">>}),
+                      Seal(#{time => Now - 86_400_000}), Seal(#{time => Now + 86_400_000}),
+                      binary:copy(<<0>>, 2 bsl 20), Good, Good]],
     ?assertEqual(#{received => 10, {rejected, malformed} => 3, {rejected, bad_signature} => 1,
-                   {rejected, wrong_realm} => 1, {rejected, too_old} => 1, {rejected, from_the_future} => 1,
+                   {rejected, wrong_realm} => 1, {rejected, too_old} => 1,
+                   {rejected, from_the_future} => 1,
                    {rejected, too_large} => 1, {rejected, replay} => 1},
-                 maps:without([bytes_received, bytes_published, published, announced], peer:call(One, cambrian_bridge, counts, []))),
+                 maps:without([bytes_received, bytes_published, published, announced],
+                              peer:call(One, cambrian_bridge, counts, []))),
     %% the genuine envelope claims 4.0, but the fitness measured here counts
     {ok, _} = peer:call(One, cambrian_population, step, [shared, 1]),
-    until(fun() -> maps:get(received, peer:call(One, cambrian_recorder, read, [Recorder])) =/= [] end),
+    until(fun() -> maps:get(received, peer:call(One, cambrian_recorder, read, [Recorder])) =/= []
+    end),
     #{received := [#{fitness := Measured}]} = peer:call(One, cambrian_recorder, read, [Recorder]),
     ?assert(Measured < 3.5),
     until(fun() -> trust(One, reputation, [cambrian_identity:public_key(Secret)]) =:= 0.35 end),
-    ?assertMatch([#{reason := replay}, #{reason := too_large, detail := 2097152} | _], trust(One, refusals, [])).
+    ?assertMatch([#{reason := replay}, #{reason := too_large, detail := 2097152} | _],
+                 trust(One, refusals, [])).
 
 realms_are_apart(Config) ->
     [One, Two, Three] = nodes_of(Config),
@@ -197,7 +221,8 @@ the_same_seed_gives_the_same_champion_on_another_node(Config) ->
                      Recorder = population(Peer, Options),
                      ok = peer:call(Peer, cambrian_population, run, [shared]),
                      {ok, _} = peer:call(Peer, cambrian_population, await, [shared, 60_000]),
-                     #{result := #{champion := Bytes}} = peer:call(Peer, cambrian_recorder, read, [Recorder]),
+                     #{result := #{champion := Bytes}} =
+                         peer:call(Peer, cambrian_recorder, read, [Recorder]),
                      Bytes
                  end || Peer <- Peers],
     ?assertMatch([_], lists:usort(Champions)).
@@ -247,15 +272,20 @@ owners_revoke_a_grant_by_a_charter(Config) ->
     [A, B, Member] = [cambrian_identity:new() || _ <- [1, 2, 3]],
     [KeyA, KeyB, Key] = [cambrian_identity:public_key(Secret) || Secret <- [A, B, Member]],
     Owned = #{capability => {signed_by, #{owners => [KeyA, KeyB], threshold => 2}}},
-    {ok, Half} = cambrian_identity:grant(A, ?REALM, Key, erlang:system_time(millisecond) + 3_600_000),
+    {ok, Half} =
+        cambrian_identity:grant(A, ?REALM, Key, erlang:system_time(millisecond) + 3_600_000),
     {ok, Grant} = cambrian_identity:cosign(B, Half),
     bridge(One, ?REALM, Owned),
     bridge(Two, ?REALM, Owned),
     bridge(Three, ?REALM, Owned#{identity => Member, grant => Grant}),
     until(fun() -> publish(Three), received(One, Key) > 0 andalso received(Two, Key) > 0 end),
     {ok, #{id := Id}} = cambrian_identity:read_grant(Grant),
-    {ok, Draft} = cambrian_charter:seal(#{realm => ?REALM, number => 1, owners => [KeyA, KeyB], threshold => 2, revoked => [Id]}, A),
-    ?assertEqual({error, too_few_owners}, peer:call(One, cambrian_bridge, publish_charter, [Draft])),
+    {ok, Draft} =
+        cambrian_charter:seal(#{realm => ?REALM, number => 1, owners => [KeyA, KeyB],
+                                threshold => 2,
+                                revoked => [Id]}, A),
+    ?assertEqual({error, too_few_owners},
+                 peer:call(One, cambrian_bridge, publish_charter, [Draft])),
     {ok, Charter} = cambrian_charter:cosign(Draft, B),
     ok = peer:call(One, cambrian_bridge, publish_charter, [Charter]),
     until(fun() -> trust(Two, charter, []) =:= Charter end),
@@ -272,7 +302,9 @@ forged_messages_do_not_harm_the_forged_key(Config) ->
     until(fun() -> received(Two, Victim) =:= 1 end),
     #{origins := #{Victim := Standing}} = trust(Two, report, []),
     ok = peer:call(Two, ?MODULE, forge_here, [Victim]),
-    ?assertMatch(#{origins := #{Victim := Standing}, bans := [], refused := #{bad_signature := 200}}, trust(Two, report, [])),
+    ?assertMatch(#{origins := #{Victim := Standing}, bans := [],
+                   refused := #{bad_signature := 200}},
+                 trust(Two, report, [])),
     _ = publish(One, 2),
     until(fun() -> received(Two, Victim) =:= 2 end).
 
@@ -281,9 +313,12 @@ forge_here(Victim) ->
     {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 3),
     Forger = cambrian_identity:new(),
     Key = cambrian_identity:public_key(Forger),
-    Claims = #{realm => ?REALM, task => <<"xor">>, fitness => 1.0e9, generation => 0, time => erlang:system_time(millisecond)},
+    Claims =
+        #{realm => ?REALM, task => <<"xor">>, fitness => 1.0e9, generation => 0,
+          time => erlang:system_time(millisecond)},
     lists:foreach(fun(N) ->
-                      {ok, Bytes} = cambrian_envelope:seal(Claims#{sequence => (1 bsl 60) + N}, G, Forger),
+                      {ok, Bytes} =
+                          cambrian_envelope:seal(Claims#{sequence => (1 bsl 60) + N}, G, Forger),
                       hear(binary:replace(Bytes, Key, Victim))
                   end, lists:seq(1, 200)),
     #{{rejected, bad_signature} := 200} = cambrian_bridge:counts(),
@@ -291,7 +326,8 @@ forge_here(Victim) ->
 
 %% Delivers bytes on the node itself, as if the mesh had sent them.
 hear(Bytes) ->
-    cambrian_bridge_registry:whereis_name({gate, ?REALM}) ! {cambrian_transport, <<"genotype">>, Bytes},
+    cambrian_bridge_registry:whereis_name({gate, ?REALM}) ! {cambrian_transport, <<"genotype">>,
+                                                             Bytes},
     ok.
 
 %% One node requires grants of the realm's owner; only one of the others has a grant.
@@ -300,7 +336,8 @@ only_a_node_with_a_grant_is_heard(Config) ->
     Owner = cambrian_identity:new(),
     {File, Member} = kept(Config, "member"),
     Key = cambrian_identity:public_key(Member),
-    {ok, Grant} = cambrian_identity:grant(Owner, ?REALM, Key, erlang:system_time(millisecond) + 3_600_000),
+    {ok, Grant} =
+        cambrian_identity:grant(Owner, ?REALM, Key, erlang:system_time(millisecond) + 3_600_000),
     bridge(One, ?REALM, #{capability => {signed_by, cambrian_identity:public_key(Owner)}}),
     bridge(Two, ?REALM, #{identity => File, grant => Grant}),
     bridge(Three, ?REALM, #{}),
@@ -381,12 +418,18 @@ the_bridge_survives_random_messages(Config) ->
     ?assertEqual(Pids, living(One)),
     ?assertMatch(<<_:32/binary>>, publish(One)).
 
-living(Peer) -> [peer:call(Peer, cambrian_bridge_registry, whereis_name, [?REALM]), peer:call(Peer, cambrian_realms, find, [?REALM])].
+living(Peer) ->
+    [peer:call(Peer, cambrian_bridge_registry, whereis_name, [?REALM]),
+     peer:call(Peer, cambrian_realms, find, [?REALM])].
 
 bombard_here(Count) ->
     {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 3),
-    {ok, Good} = cambrian_envelope:seal(#{realm => ?REALM, task => <<"xor">>, fitness => 1.0, generation => 0, sequence => 1,
-                                          time => erlang:system_time(millisecond)}, G, cambrian_identity:new()),
+    {ok, Good} =
+        cambrian_envelope:seal(#{realm => ?REALM, task => <<"xor">>, fitness => 1.0,
+                                 generation => 0,
+                                 sequence => 1,
+                                 time => erlang:system_time(millisecond)}, G,
+                               cambrian_identity:new()),
     Succession = cambrian_identity:succession(cambrian_identity:new(), cambrian_identity:new()),
     lists:foreach(fun(N) -> hear(shell(N rem 4, Good, Succession)) end, lists:seq(1, Count)),
     Count.
@@ -407,23 +450,28 @@ small_champions_are_sent_and_larger_ones_asked_for(Config) ->
     [One, Two, _] = nodes_of(Config),
     _ = [takes_in(3, 1, Seed, Peer) || {Seed, Peer} <- [{1, One}, {2, Two}]],
     meet(One, 2),
-    {Published, Stories} = lists:unzip([publish_sized(grown(Nodes), One, Two) || Nodes <- [0, 60, 61]]),
+    {Published, Stories} =
+        lists:unzip([publish_sized(grown(Nodes), One, Two) || Nodes <- [0, 60, 61]]),
     ?assertMatch([[received, offered, judged], [announced, asked, received, offered, judged],
                   [announced, asked, received, offered, judged]],
                  [[Step || #{step := Step} <- Story] || Story <- Stories]),
-    [Small, Medium, Grown] = [Bytes || Story <- Stories, #{step := received, bytes := Bytes} <- Story],
+    [Small, Medium, Grown] =
+        [Bytes || Story <- Stories, #{step := received, bytes := Bytes} <- Story],
     [SmallWhole, MediumWhole, GrownWhole] = Published,
     ?assert(abs(Small - SmallWhole) < 16),
     ?assert(abs(Medium - MediumWhole) < 300),
     ?assert(Grown < GrownWhole div 2),
-    ?assertMatch([#{outcome := _, origin := _, claimed := 1.0}, _, _], peer:call(Two, cambrian_bridge, migrations, [])).
+    ?assertMatch([#{outcome := _, origin := _, claimed := 1.0}, _, _],
+                 peer:call(Two, cambrian_bridge, migrations, [])).
 
 %% A node that holds no similar genotype fetches a very large one as a blob.
 a_very_large_champion_is_fetched_as_a_blob(Config) ->
     [One, Two, _] = nodes_of(Config),
     takes_in(150, 100, 1, One),
     bridge(Two, ?REALM, #{}),
-    {ok, _} = peer:call(Two, cambrian_bridge, subscribe_genotypes, [all, peer:call(Two, erlang, whereis, [cambrian_sup])]),
+    {ok, _} =
+        peer:call(Two, cambrian_bridge, subscribe_genotypes,
+                  [all, peer:call(Two, erlang, whereis, [cambrian_sup])]),
     meet(One, 2),
     {ok, G} = cambrian_genotype:new(#{inputs => 150, outputs => 100}, 9),
     {Id, Whole} = peer:call(One, ?MODULE, publish_sized_here, [cambrian_genotype:to_binary(G)]),
@@ -432,7 +480,8 @@ a_very_large_champion_is_fetched_as_a_blob(Config) ->
     ?assert(abs(Received - Whole) < 16).
 
 received_bytes(Peer, Id) ->
-    case [Bytes || #{step := received, bytes := Bytes} <- peer:call(Peer, cambrian_bridge, why, [Id])] of
+    case [Bytes
+          || #{step := received, bytes := Bytes} <- peer:call(Peer, cambrian_bridge, why, [Id])] of
         [Bytes] -> Bytes;
         [] -> false
     end.
@@ -443,21 +492,27 @@ takes_in(Inputs, Outputs, Seed, Peer) ->
 
 %% An idle population after one generation.
 takes_in_here(Inputs, Outputs, Seed) ->
-    {ok, _} = cambrian_population:start(#{task => fun(_) -> 1.0 end, name => taking, inputs => Inputs, outputs => Outputs,
-                                          population => 5, seed => Seed}),
+    {ok, _} =
+        cambrian_population:start(#{task => fun(_) -> 1.0 end, name => taking, inputs => Inputs,
+                                    outputs => Outputs,
+                                    population => 5, seed => Seed}),
     {ok, _} = cambrian_population:step(taking, 1),
     ok.
 
 %% The size of its envelope, and its story on the second node.
 publish_sized(Genotype, One, Two) ->
-    {Id, Size} = peer:call(One, ?MODULE, publish_sized_here, [cambrian_genotype:to_binary(Genotype)]),
+    {Id, Size} =
+        peer:call(One, ?MODULE, publish_sized_here, [cambrian_genotype:to_binary(Genotype)]),
     {Size, until(fun() -> judged(Two, Id) end)}.
 
 publish_sized_here(Genes) ->
     {ok, Genotype} = cambrian_genotype:from_binary(Genes),
     #{task := Task} = cambrian_population:info(taking),
-    {ok, Bytes} = cambrian_envelope:seal(#{realm => ?REALM, task => atom_to_binary(Task), fitness => 1.0, generation => 0, sequence => 1,
-                                           time => erlang:system_time(millisecond)}, Genotype, cambrian_identity:new()),
+    {ok, Bytes} =
+        cambrian_envelope:seal(#{realm => ?REALM, task => atom_to_binary(Task), fitness => 1.0,
+                                 generation => 0, sequence => 1,
+                                 time => erlang:system_time(millisecond)}, Genotype,
+                               cambrian_identity:new()),
     {ok, Id} = cambrian_bridge:publish_genotype(Genotype, #{task => Task, fitness => 1.0}),
     {Id, byte_size(Bytes)}.
 
@@ -467,16 +522,19 @@ judged(Peer, Id) ->
 
 grown(Nodes) ->
     {ok, G} = cambrian_genotype:new(#{inputs => 3, outputs => 1}, 1),
-    lists:foldl(fun(N, Before) -> {ok, After} = cambrian_genotype:mutate(Before, add_node, N), After end, G, lists:seq(1, Nodes)).
+    lists:foldl(fun(N, Before) -> {ok, After} = cambrian_genotype:mutate(Before, add_node, N), After
+    end, G, lists:seq(1, Nodes)).
 
 %% Both sides of a partition find a champion. After it, both hold the better one, and so does a
 %% node that joins late.
 after_a_partition_all_nodes_hold_the_better_champion(Config) ->
     [{One, NodeOne}, {Two, NodeTwo}, {Three, NodeThree}] = proplists:get_value(nodes, Config),
-    _ = [begin population(Peer, #{seed => Seed}), bridge(Peer, ?REALM) end || {Peer, Seed} <- [{One, 42}, {Two, 7}]],
+    _ = [begin population(Peer, #{seed => Seed}), bridge(Peer, ?REALM) end
+         || {Peer, Seed} <- [{One, 42}, {Two, 7}]],
     Best = [begin
                 ok = peer:call(Peer, cambrian_population, run, [shared]),
-                {ok, #{fitness := Fitness}} = peer:call(Peer, cambrian_population, await, [shared, 30_000]),
+                {ok, #{fitness := Fitness}} =
+                    peer:call(Peer, cambrian_population, await, [shared, 30_000]),
                 Fitness
             end || Peer <- [One, Two]],
     [Low, High] = lists:sort(Best),
@@ -488,7 +546,10 @@ after_a_partition_all_nodes_hold_the_better_champion(Config) ->
     bridge(Three, ?REALM),
     pong = peer:call(Three, net_adm, ping, [NodeOne]),
     until(fun() -> best_fitness(Three) =:= High end),
-    until(fun() -> length([there || #{alive := true} <- peer:call(Three, cambrian_bridge, list_nodes, [])]) =:= 2 end),
+    until(fun() ->
+        length([there
+                || #{alive := true} <- peer:call(Three, cambrian_bridge, list_nodes, [])]) =:= 2
+    end),
     %% its population has taken the champion in
     ?assertMatch({ok, #{fitness := High}}, peer:call(Three, cambrian_population, best, [shared])),
     ?assertNotEqual(NodeThree, NodeOne).
@@ -502,10 +563,13 @@ best_fitness(Peer) ->
 %% The environment of the application starts the bridges. In one realm the node only listens.
 bridges_start_by_the_environment_of_the_application(Config) ->
     [One, Two | _] = nodes_of(Config),
-    Environment = [{mesh_enabled, true}, {mesh_realm, "org.example.test"}, {subscribe_to_realms, [<<"org.example.other">>, ?REALM]},
-                   {publish_best_fitness_threshold, 0.5}, {mesh_options, #{publish_interval => 10}}],
+    Environment =
+        [{mesh_enabled, true}, {mesh_realm, "org.example.test"},
+         {subscribe_to_realms, [<<"org.example.other">>, ?REALM]},
+         {publish_best_fitness_threshold, 0.5}, {mesh_options, #{publish_interval => 10}}],
     ok = peer:call(One, application, stop, [cambrian]),
-    _ = [ok = peer:call(One, application, set_env, [cambrian, Key, Value]) || {Key, Value} <- Environment],
+    _ = [ok = peer:call(One, application, set_env, [cambrian, Key, Value])
+         || {Key, Value} <- Environment],
     {ok, _} = peer:call(One, application, ensure_all_started, [cambrian]),
     ?assertEqual([<<"org.example.other">>, ?REALM], peer:call(One, cambrian_bridge, realms, [])),
     bridge(Two, ?REALM),
@@ -513,7 +577,11 @@ bridges_start_by_the_environment_of_the_application(Config) ->
     {ok, _} = peer:call(Two, cambrian_bridge, subscribe_genotypes, [all, self_there(Two)]),
     population(One, #{seed => 42}),
     ok = peer:call(One, cambrian_population, run, [shared]),
-    until(fun() -> lists:usort([Realm || #{received := N, realm := Realm} <- peer:call(Two, cambrian_bridge, list_nodes, []), N > 0]) =:= [?REALM] end),
+    until(fun() ->
+        lists:usort([Realm
+                     || #{received := N, realm := Realm} <- peer:call(Two, cambrian_bridge,
+                                                                      list_nodes, []),
+                     N > 0]) =:= [?REALM] end),
     {ok, _} = peer:call(One, cambrian_population, await, [shared, 30_000]),
     %% in the realm where it only listens, it publishes nothing
     ?assertEqual([?REALM], until(fun() -> published_in(One) end)),
@@ -522,15 +590,21 @@ bridges_start_by_the_environment_of_the_application(Config) ->
     _ = [begin
              Before = peer:call(One, application, get_env, [cambrian, Key, none]),
              ok = peer:call(One, application, set_env, [cambrian, Key, Value]),
-             {error, {cambrian, Reason}} = peer:call(One, application, ensure_all_started, [cambrian]),
-             ?assertMatch({{bad_option, {Name, _, _}}, _} when Name =:= Key; Name =:= budget, Reason),
+             {error, {cambrian, Reason}} =
+                 peer:call(One, application, ensure_all_started, [cambrian]),
+             ?assertMatch({{bad_option, {Name, _, _}}, _} when Name =:= Key;
+                          Name =:= budget, Reason),
              ok = peer:call(One, application, set_env, [cambrian, Key, Before])
          end || {Key, Value} <- [{mesh_enabled, yes}, {mesh_realm, 7}, {subscribe_to_realms, other},
-                                 {publish_best_fitness_threshold, 7}, {mesh_options, #{budget => 0}}]].
+                                 {publish_best_fitness_threshold, 7},
+                                 {mesh_options, #{budget => 0}}]].
 
 published_in(Peer) ->
     {ok, #{champion := Champion}} = peer:call(Peer, ?MODULE, best_id, []),
-    Realms = [Realm || #{step := published, realm := Realm} <- peer:call(Peer, cambrian_bridge, why, [Champion])],
+    Realms =
+        [Realm
+         || #{step := published, realm := Realm} <- peer:call(Peer, cambrian_bridge, why,
+                                                              [Champion])],
     Realms =/= [] andalso lists:usort(Realms).
 
 self_there(Peer) -> peer:call(Peer, erlang, whereis, [cambrian_realms]).
@@ -542,11 +616,19 @@ a_node_may_be_in_two_realms(Config) ->
     _ = [bridge(One, Realm, #{}) || Realm <- [?REALM, Other]],
     bridge(Two, ?REALM, #{}),
     bridge(Three, Other, #{}),
-    ?assertEqual({error, {already_started, peer:call(One, cambrian_bridge_registry, whereis_name, [Other])}},
+    ?assertEqual({error,
+                  {already_started,
+                   peer:call(One, cambrian_bridge_registry, whereis_name, [Other])}},
                  peer:call(One, cambrian_bridge, start, [#{realm => Other}])),
     {ok, G} = peer:call(One, ?MODULE, in_realm, [Other]),
-    _ = until(fun() -> [] =/= [O || #{received := 1, origin := O} <- peer:call(Three, cambrian_bridge, list_nodes, [])] end),
-    ?assertEqual([], [O || #{received := N, origin := O} <- peer:call(Two, cambrian_bridge, list_nodes, []), N > 0]),
+    _ = until(fun() ->
+        [] =/= [O
+                || #{received := 1, origin := O} <- peer:call(Three, cambrian_bridge, list_nodes,
+                                                              [])] end),
+    ?assertEqual([],
+                 [O
+                  || #{received := N, origin := O} <- peer:call(Two, cambrian_bridge, list_nodes,
+                                                                []), N > 0]),
     ?assertMatch([#{step := published, realm := Other}], peer:call(One, cambrian_bridge, why, [G])),
     %% with two identities the caller must name the realm to rotate; with one identity both realms
     %% rotate
@@ -558,17 +640,20 @@ a_node_may_be_in_two_realms(Config) ->
     %% a key that could not be saved is not rotated
     bridge(One, ?REALM, #{identity => Secret}),
     bridge(One, Other, #{identity => File}),
-    ?assertEqual({error, {no_identity_file, [?REALM]}}, peer:call(One, cambrian_bridge, rotate, [])),
+    ?assertEqual({error, {no_identity_file, [?REALM]}},
+                 peer:call(One, cambrian_bridge, rotate, [])),
     ok = peer:call(One, cambrian_bridge, stop, [?REALM]),
     bridge(One, ?REALM, #{identity => list_to_binary(File)}),
     {ok, Key} = peer:call(One, cambrian_bridge, rotate, []),
     ?assertMatch({ok, #{key := Key}}, cambrian_identity:load(File)),
     {ok, _} = peer:call(One, ?MODULE, in_realm, [Other]),
-    _ = until(fun() -> received(Two, Key, Other) =:= 0 andalso received(Three, Key, Other) =:= 1 end).
+    _ = until(fun() -> received(Two, Key, Other) =:= 0 andalso received(Three, Key, Other) =:= 1
+    end).
 
 in_realm(Realm) ->
     {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 1),
-    ?assertError({which_realm, [_, _]}, cambrian_bridge:publish_genotype(G, #{task => 'xor', fitness => 0})),
+    ?assertError({which_realm, [_, _]},
+                 cambrian_bridge:publish_genotype(G, #{task => 'xor', fitness => 0})),
     cambrian_bridge:publish_genotype(G, #{task => 'xor', fitness => 0, realm => Realm}).
 
 %% One node's clock is an hour ahead, which the others see by its heartbeats; then it is put
@@ -579,10 +664,13 @@ a_node_is_heard_again_once_its_clock_is_right(Config) ->
     case wrong_clock(proplists:get_value(priv_dir, Config)) of
         {ok, Environment, Set} ->
             ok = Set("3600"),
-            {Wrong, _} = Node = cambrian_peers:start_one(wrong, #{args => ["+C", "multi_time_warp"], env => Environment}),
+            {Wrong, _} = Node =
+                cambrian_peers:start_one(wrong,
+                                         #{args => ["+C", "multi_time_warp"], env => Environment}),
             try
                 pong = peer:call(One, net_adm, ping, [element(2, Node)]),
-                ?assert(peer:call(Wrong, erlang, system_time, [second]) - erlang:system_time(second) > 3500),
+                ?assert(peer:call(Wrong, erlang, system_time,
+                                  [second]) - erlang:system_time(second) > 3500),
                 _ = [bridge(Peer, ?REALM) || Peer <- [One, Wrong]],
                 Origin = peer:call(Wrong, cambrian_bridge, identity, []),
                 _ = publish(Wrong),
@@ -600,7 +688,9 @@ a_node_is_heard_again_once_its_clock_is_right(Config) ->
     end.
 
 is_alive(Origin, Peer) ->
-    [Alive || #{origin := Of, alive := Alive} <- peer:call(Peer, cambrian_bridge, list_nodes, []), Of =:= Origin] =:= [true].
+    [Alive
+     || #{origin := Of, alive := Alive} <- peer:call(Peer, cambrian_bridge, list_nodes, []),
+     Of =:= Origin] =:= [true].
 
 wrong_clock(Dir) ->
     [Library, File] = [filename:join(Dir, Name) || Name <- ["wrong_clock.so", "offset"]],
@@ -608,7 +698,8 @@ wrong_clock(Dir) ->
     case os:type() of
         {unix, linux} ->
             "" = os:cmd(lists:join(" ", ["cc -shared -fPIC -O2 -o", Library, Source])),
-            {ok, [{"LD_PRELOAD", Library}, {"WRONG_CLOCK", File}], fun(Seconds) -> file:write_file(File, Seconds) end};
+            {ok, [{"LD_PRELOAD", Library}, {"WRONG_CLOCK", File}],
+             fun(Seconds) -> file:write_file(File, Seconds) end};
         _ -> {skip, "no LD_PRELOAD on this system"}
     end.
 
@@ -629,10 +720,16 @@ a_misspelt_population_is_reported_as_missing(_Config) ->
         until(fun() -> maps:get(missing, cambrian_bridge:status()) =:= [polee] end),
         ok = cambrian_population:stop(pole),
         ok = cambrian_bridge:stop(),
-        Missing = "cambrian: the population ~s does not run; the bridge of realm org.example.test adds it when it starts",
+        Missing =
+            "cambrian: the population ~s does not run; the bridge of realm org.example.test adds "
+            "it when it starts",
         Here = "cambrian: the population pole runs now, and takes part in realm org.example.test",
-        Said = [{warning, lists:flatten(io_lib:format(Missing, [Name]))} || Name <- ["pole", "polee"]] ++ [{notice, Here}, {notice, Here}],
-        ?assertEqual(Said, [{Level, Text} || {Level, "cambrian: the population" ++ _ = Text} <- cambrian_log:said()])
+        Said =
+            [{warning, lists:flatten(io_lib:format(Missing, [Name]))}
+             || Name <- ["pole", "polee"]] ++ [{notice, Here}, {notice, Here}],
+        ?assertEqual(Said,
+                     [{Level, Text}
+                      || {Level, "cambrian: the population" ++ _ = Text} <- cambrian_log:said()])
     after cambrian_log:stop()
     end.
 
@@ -655,13 +752,18 @@ a_policy_publishes_migrants(Config) ->
     _ = [population(Peer, #{seed => Seed}) || {Peer, Seed} <- [{One, 42}, {Two, 43}]],
     {ok, _} = peer:call(One, cambrian_population, step, [shared, 3]),
     {ok, #{champion := Champion}} = peer:call(One, ?MODULE, best_id, []),
-    bridge(One, ?REALM, #{populations => [shared], migration_policy => random, migration_interval => 50}),
+    bridge(One, ?REALM,
+           #{populations => [shared], migration_policy => random, migration_interval => 50}),
     bridge(Two, ?REALM),
     {ok, _} = peer:call(Two, cambrian_population, step, [shared, 1]),
     meet(One, 2),
-    Come = until(fun() -> Judged = peer:call(Two, cambrian_bridge, migrations, []), length(Judged) >= 5 andalso Judged end),
+    Come =
+        until(fun() ->
+            Judged = peer:call(Two, cambrian_bridge, migrations, []),
+            length(Judged) >= 5 andalso Judged end),
     ?assert(lists:any(fun(#{genotype := Id}) -> Id =/= Champion end, Come)),
-    ?assertEqual([peer:call(One, cambrian_bridge, identity, [])], lists:usort([Origin || #{origin := Origin} <- Come])),
+    ?assertEqual([peer:call(One, cambrian_bridge, identity, [])],
+                 lists:usort([Origin || #{origin := Origin} <- Come])),
     ?assertMatch([_], peer:call(Two, cambrian_trust, bans, [?REALM]) ++ [none]).
 
 best_id() ->
@@ -678,17 +780,24 @@ a_node_of_a_ring_takes_only_from_the_node_before_it(Config) ->
     _ = [meet(Peer, 3) || Peer <- Peers],
     ByKey = lists:sort([{peer:call(Peer, cambrian_bridge, identity, []), Peer} || Peer <- Peers]),
     [{_, First}, {_, Second}, {_, Third}] = ByKey,
-    _ = [until(fun() -> length([N || #{alive := true} = N <- peer:call(Peer, cambrian_bridge, list_nodes, [])]) =:= 2 end) || Peer <- Peers],
+    _ = [until(fun() ->
+        length([N
+                || #{alive := true} = N <- peer:call(Peer, cambrian_bridge, list_nodes, [])]) =:= 2
+    end) || Peer <- Peers],
     Id = publish(First, 5),
     until(fun() -> judged(Second, Id) end),
-    ?assertMatch([received, not_a_source], [Step || #{step := Step} <- until(fun() -> received_here(Third, Id) end)]).
+    ?assertMatch([received, not_a_source],
+                 [Step || #{step := Step} <- until(fun() -> received_here(Third, Id) end)]).
 
 %% A node with the topology nearest measures distances.
 a_node_takes_from_the_nearest_node(Config) ->
     [One, Two | _] = nodes_of(Config),
     _ = [bridge(Peer, ?REALM, #{topology => {nearest, 1}}) || Peer <- [One, Two]],
     [Trip] = until(fun() ->
-                       Trips = [Trip || #{round_trip := Trip} <- peer:call(One, cambrian_bridge, list_nodes, []), is_number(Trip)],
+                       Trips =
+                           [Trip
+                            || #{round_trip := Trip} <- peer:call(One, cambrian_bridge, list_nodes,
+                                                                  []), is_number(Trip)],
                        Trips =/= [] andalso Trips
                    end),
     ?assert(Trip >= 0 andalso Trip < 10_000).
@@ -702,9 +811,12 @@ received_here(Peer, Id) ->
 %% The transport hangs: callers do not wait, and only the messages above a bound are lost.
 a_transport_that_hangs_does_not_block_the_bridge(_Config) ->
     {ok, _} = application:ensure_all_started(cambrian),
-    {ok, Bridge} = cambrian_bridge:start(#{realm => <<"stuck">>, transport => cambrian_stuck_transport}),
+    {ok, Bridge} =
+        cambrian_bridge:start(#{realm => <<"stuck">>, transport => cambrian_stuck_transport}),
     {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 1),
-    Ids = [cambrian_bridge:publish_genotype(G, #{task => 'xor', fitness => N}) || N <- lists:seq(1, 3000)],
+    Ids =
+        [cambrian_bridge:publish_genotype(G, #{task => 'xor', fitness => N})
+         || N <- lists:seq(1, 3000)],
     ?assertEqual([{ok, cambrian_genotype:id(G)}], lists:usort(Ids)),
     ?assertEqual([], cambrian_bridge:list_nodes()),
     #{published := 3000, not_said := Lost} = cambrian_bridge:counts(),
@@ -720,7 +832,10 @@ the_status_of_a_bridge_does_not_show_its_secret(_Config) ->
     Plain = unicode:characters_to_binary(io_lib:format("~p", [Secret])),
     <<First:8/binary, _/binary>> = Secret,
     [Numbers] = io_lib:format("~w", [binary_to_list(First)]),
-    ?assertEqual(nomatch, binary:match(Shown, [Plain, unicode:characters_to_binary(string:trim(Numbers, both, "[]"))])),
+    ?assertEqual(nomatch,
+                 binary:match(Shown,
+                              [Plain,
+                               unicode:characters_to_binary(string:trim(Numbers, both, "[]"))])),
     ?assertMatch(<<_:32/binary>>, cambrian_bridge:identity()),
     ok = cambrian_bridge:stop().
 
@@ -740,10 +855,14 @@ a_key_without_a_file_is_not_rotated(_Config) ->
 a_grant_is_checked_when_the_bridge_starts(_Config) ->
     Owner = <<9:256>>,
     Now = erlang:system_time(millisecond),
-    Sealed = fun(Realm, Key, Times) -> {ok, Bytes} = cambrian_nif:identity_grant(Owner, Realm, Key, Times), Bytes end,
+    Sealed =
+        fun(Realm, Key, Times) ->
+            {ok, Bytes} = cambrian_nif:identity_grant(Owner, Realm, Key, Times), Bytes end,
     Key = cambrian_identity:public_key(<<1:256>>),
     Good = Sealed(?REALM, Key, {Now, Now + 3_600_000}),
-    Start = fun(Grant) -> cambrian_bridge:start(#{realm => ?REALM, identity => <<1:256>>, grant => Grant}) end,
+    Start =
+        fun(Grant) ->
+            cambrian_bridge:start(#{realm => ?REALM, identity => <<1:256>>, grant => Grant}) end,
     Signed = <<"a grant as its owners signed it, from cambrian_identity:grant/4">>,
     Size = byte_size(Good) - 1,
     <<Head:Size/binary, Last>> = Good,
@@ -754,10 +873,13 @@ a_grant_is_checked_when_the_bridge_starts(_Config) ->
          end
          || {Grant, Expected} <-
                 [{<<"nope">>, Signed}, {<<Head/binary, (Last bxor 1)>>, Signed},
-                 {Sealed(<<"else">>, Key, {Now, Now + 3_600_000}), <<"a grant for the realm ", ?REALM/binary, "; this one is for else">>},
+                 {Sealed(<<"else">>, Key, {Now, Now + 3_600_000}),
+                  <<"a grant for the realm ", ?REALM/binary, "; this one is for else">>},
                  {Sealed(?REALM, <<7:256>>, {Now, Now + 3_600_000}),
-                  <<"a grant for the key of this node, ", (Hex(Key))/binary, "; this one is for ", (Hex(<<7:256>>))/binary>>},
-                 {Sealed(?REALM, Key, {0, 1_000_000}), <<"a grant that has not ended; this one ended at 1970-01-01T00:16:40Z">>}]],
+                  <<"a grant for the key of this node, ", (Hex(Key))/binary, "; this one is for ",
+                    (Hex(<<7:256>>))/binary>>},
+                 {Sealed(?REALM, Key, {0, 1_000_000}),
+                  <<"a grant that has not ended; this one ended at 1970-01-01T00:16:40Z">>}]],
     {ok, _} = Start(Good),
     ok = cambrian_bridge:stop().
 
@@ -765,9 +887,13 @@ a_grant_is_checked_when_the_bridge_starts(_Config) ->
 %% warning too.
 a_node_that_may_not_publish_says_so(_Config) ->
     Owner = <<9:256>>,
-    Owned = #{realm => ?REALM, identity => <<1:256>>, capability => {signed_by, cambrian_identity:public_key(Owner)}},
+    Owned =
+        #{realm => ?REALM, identity => <<1:256>>,
+          capability => {signed_by, cambrian_identity:public_key(Owner)}},
     Grant = fun(Until) ->
-                {ok, Bytes} = cambrian_identity:grant(Owner, ?REALM, cambrian_identity:public_key(<<1:256>>), Until),
+                {ok, Bytes} =
+                    cambrian_identity:grant(Owner, ?REALM, cambrian_identity:public_key(<<1:256>>),
+                                            Until),
                 Bytes
             end,
     Later = erlang:system_time(millisecond) + 3_600_000,
@@ -777,19 +903,26 @@ a_node_that_may_not_publish_says_so(_Config) ->
                 [{Owned, Shows, Warns}, {Owned#{publish => false}, Shows, 0},
                  {Owned#{grant => Grant(Later)}, Silent, 0}, {Owned#{identity => Owner}, Silent, 0},
                  {Owned#{capability => {invited, [<<7:256>>]}}, Shows, Warns},
-                 {Owned#{capability => {invited, [cambrian_identity:public_key(Owner)]}, grant => Grant(Later)}, Silent, 0},
+                 {Owned#{capability => {invited, [cambrian_identity:public_key(Owner)]},
+                         grant => Grant(Later)}, Silent, 0},
                  {Owned#{capability => {keys, [<<7:256>>]}}, Shows, Warns},
-                 {Owned#{capability => {work, 4}}, Silent, 0}, {Owned#{capability => open}, Silent, 0}]],
+                 {Owned#{capability => {work, 4}}, Silent, 0},
+                 {Owned#{capability => open}, Silent, 0}]],
     %% a grant that ends while the bridge runs, whatever the realm's options on this node
     _ = [begin
              Soon = erlang:system_time(millisecond) + 2000,
-             {ok, _} = cambrian_bridge:start(Owned#{capability => Capability, grant => Grant(Soon)}),
-             true = cambrian_wait:until(fun() -> maps:with([may_publish], cambrian_bridge:status()) =:= Shows end),
+             {ok, _} =
+                 cambrian_bridge:start(Owned#{capability => Capability, grant => Grant(Soon)}),
+             true =
+                 cambrian_wait:until(fun() ->
+                     maps:with([may_publish], cambrian_bridge:status()) =:= Shows end),
              %% after a crash the bridge starts again and still takes genotypes in
              Bridge = cambrian_bridge_registry:whereis_name(?REALM),
              exit(Bridge, kill),
-             true = cambrian_wait:until(fun() -> is_pid(cambrian_bridge_registry:whereis_name(?REALM))
-                                               andalso cambrian_bridge_registry:whereis_name(?REALM) =/= Bridge end),
+             true = cambrian_wait:until(fun() ->
+                        New = cambrian_bridge_registry:whereis_name(?REALM),
+                        is_pid(New) andalso New =/= Bridge
+                    end),
              ?assertEqual(Shows, maps:with([may_publish], cambrian_bridge:status())),
              ok = cambrian_bridge:stop()
          end || Capability <- [open, maps:get(capability, Owned)]].
@@ -798,29 +931,42 @@ seen(Options) ->
     ok = cambrian_log:start(),
     {ok, _} = cambrian_bridge:start(Options),
     Shown = maps:with([may_publish], cambrian_bridge:status()),
-    Warnings = length([Text || {warning, Text} <- cambrian_log:said(), string:find(Text, "may not publish") =/= nomatch]),
+    Warnings =
+        length([Text
+                || {warning, Text} <- cambrian_log:said(),
+                string:find(Text, "may not publish") =/= nomatch]),
     ok = cambrian_log:stop(),
     ok = cambrian_bridge:stop(),
     {Shown, Warnings}.
 
 options_are_checked(_Config) ->
     ?assertEqual({error, {missing_options, [realm]}}, cambrian_bridge:start_link(#{})),
-    ?assertMatch({error, {unknown_option, relm, _}}, cambrian_bridge:start_link(#{realm => <<"x">>, relm => 1})),
-    ?assertMatch({error, {bad_option, {realm, lab, _}}}, cambrian_bridge:start_link(#{realm => lab})),
-    _ = [?assertMatch({error, {bad_option, {Name, Value, _}}}, cambrian_bridge:start_link(#{realm => <<"x">>, Name => Value}))
-         || {Name, Value} <- [{capability, closed}, {rate, {0, 1}}, {tolerance, -1}, {grant, none}]],
-    _ = [?assertMatch({error, {bad_option, {identity, Kind, _}}}, cambrian_bridge:start_link(#{realm => <<"x">>, identity => Value}))
-         || {Kind, Value} <- [{<<"a binary of 0 bytes">>, <<>>}, {<<"a binary of 31 bytes">>, <<1:248>>}, {<<"an integer">>, 1},
+    ?assertMatch({error, {unknown_option, relm, _}},
+                 cambrian_bridge:start_link(#{realm => <<"x">>, relm => 1})),
+    ?assertMatch({error, {bad_option, {realm, lab, _}}},
+                 cambrian_bridge:start_link(#{realm => lab})),
+    _ = [?assertMatch({error, {bad_option, {Name, Value, _}}},
+                      cambrian_bridge:start_link(#{realm => <<"x">>, Name => Value}))
+         || {Name, Value} <- [{capability, closed}, {rate, {0, 1}}, {tolerance, -1},
+                              {grant, none}]],
+    _ = [?assertMatch({error, {bad_option, {identity, Kind, _}}},
+                      cambrian_bridge:start_link(#{realm => <<"x">>, identity => Value}))
+         || {Kind, Value} <- [{<<"a binary of 0 bytes">>, <<>>},
+                              {<<"a binary of 31 bytes">>, <<1:248>>}, {<<"an integer">>, 1},
                               {<<"a fun of arity 1">>, fun(_) -> <<1:256>> end},
                               %% it may be a path or a secret
-                              {<<"a binary of 32 bytes">>, <<"/var/lib/cambrian/keys/identity_">>}]],
+                              {<<"a binary of 32 bytes">>,
+                               <<"/var/lib/cambrian/keys/identity_">>}]],
     {ok, G} = cambrian_genotype:new(#{inputs => 1, outputs => 1}, 1),
     Claims = #{task => 'xor', fitness => 1},
-    _ = [?assertMatch({error, {bad_option, {Key, Value, _}}}, cambrian_bridge:publish_genotype(G, Claims#{Key => Value}))
+    _ = [?assertMatch({error, {bad_option, {Key, Value, _}}},
+                      cambrian_bridge:publish_genotype(G, Claims#{Key => Value}))
          || {Key, Value} <- [{task, 1}, {fitness, a}, {generation, -1}, {parents, [1]},
                           {operators, [1]}]],
-    ?assertMatch({error, {unknown_option, fitnes, _}}, cambrian_bridge:publish_genotype(G, Claims#{fitnes => 1})),
-    ?assertEqual({error, {missing_options, [fitness]}}, cambrian_bridge:publish_genotype(G, #{task => 'xor'})),
+    ?assertMatch({error, {unknown_option, fitnes, _}},
+                 cambrian_bridge:publish_genotype(G, Claims#{fitnes => 1})),
+    ?assertEqual({error, {missing_options, [fitness]}},
+                 cambrian_bridge:publish_genotype(G, #{task => 'xor'})),
     ?assertError(function_clause, cambrian_bridge:subscribe_genotypes(1, self())),
     ?assertError(function_clause, cambrian_bridge:join(<<"nobody">>)),
     process_flag(trap_exit, true),
@@ -848,9 +994,13 @@ relieved(Stranger) ->
 
 sends(Stranger, Secret, Genotype, Claims) ->
     #{task_id := Task} = cambrian_population:info(besieged),
-    {ok, Bytes} = cambrian_envelope:seal(maps:merge(#{realm => ?REALM, task => Task, fitness => 1.0, generation => 0,
-                                                      sequence => erlang:unique_integer([positive, monotonic]),
-                                                      time => erlang:system_time(millisecond)}, Claims), Genotype, Secret),
+    {ok, Bytes} =
+        cambrian_envelope:seal(maps:merge(#{realm => ?REALM, task => Task, fitness => 1.0,
+                                            generation => 0,
+                                            sequence =>
+                                                erlang:unique_integer([positive, monotonic]),
+                                            time => erlang:system_time(millisecond)}, Claims),
+                               Genotype, Secret),
     ok = cambrian_transport_dist:publish(Stranger, <<"genotype">>, Bytes).
 
 received_of(Id) ->
@@ -861,7 +1011,8 @@ received_of(Id) ->
 %% A champion with the claimed fitness and 20,000 neurons that do nothing: no node evaluates it,
 %% and the user sees the reason.
 a_costly_champion_is_refused_before_its_evaluation(_) ->
-    {ok, #{champion := Champion, fitness := Fitness}} = cambrian:evolve(double_pole_novel, #{seed => 42, generations => 60}),
+    {ok, #{champion := Champion, fitness := Fitness}} =
+        cambrian:evolve(double_pole_novel, #{seed => 42, generations => 60}),
     Stranger = besieged(#{task => double_pole_novel, seed => 4, population => 50}, #{}),
     Bloated = cambrian_population_SUITE:bloated(Champion, 20_000),
     Id = cambrian_genotype:id(Bloated),
@@ -869,14 +1020,17 @@ a_costly_champion_is_refused_before_its_evaluation(_) ->
     sends(Stranger, <<1:256>>, Bloated, #{fitness => Fitness}),
     #{outcome := too_costly, cost := Cost, median := Median, bound := Bound} = received_of(Id),
     Judged = until(fun() -> judged_here(Id) end),
-    ?assertMatch(#{outcome := too_costly, cost := Cost, median := Median, bound := Bound, claimed := Fitness}, Judged),
-    ?assertMatch([#{outcome := too_costly, genotype := Id, cost := Cost}], cambrian_bridge:migrations()),
+    ?assertMatch(#{outcome := too_costly, cost := Cost, median := Median, bound := Bound,
+                   claimed := Fitness}, Judged),
+    ?assertMatch([#{outcome := too_costly, genotype := Id, cost := Cost}],
+                 cambrian_bridge:migrations()),
     ?assertMatch(#{{rejected, too_costly} := 1}, cambrian_bridge:counts()),
     ?assertMatch([#{reason := too_costly, genotype := Id}], cambrian_trust:refusals(?REALM)),
     ?assertEqual(0.5, cambrian_trust:reputation(?REALM, cambrian_identity:public_key(<<1:256>>))),
     %% the same champion without these neurons is taken in while the population runs
     sends(Stranger, <<1:256>>, Champion, #{fitness => Fitness}),
-    ?assertMatch(#{outcome := accepted, fitness := Fitness, work := _}, received_of(cambrian_genotype:id(Champion))),
+    ?assertMatch(#{outcome := accepted, fitness := Fitness, work := _},
+                 received_of(cambrian_genotype:id(Champion))),
     relieved(Stranger).
 
 judged_here(Id) ->
@@ -895,8 +1049,10 @@ genotypes_that_stall_cost_their_origin_reputation(_) ->
                end
            end,
     Frozen = #{add_node => 0.0, add_connection => 0.0, add_recurrent => 0.0},
-    Stranger = besieged(#{task => Task, inputs => 2, outputs => 1, seed => 4, population => 20, evaluation_timeout => infinity,
-                          newcomer_timeout => 100, params => Frozen}, #{evaluation_share => 0.99}),
+    Stranger =
+        besieged(#{task => Task, inputs => 2, outputs => 1, seed => 4, population => 20,
+                   evaluation_timeout => infinity,
+                   newcomer_timeout => 100, params => Frozen}, #{evaluation_share => 0.99}),
     ok = cambrian_population:run(besieged),
     Key = cambrian_identity:public_key(<<1:256>>),
     Reputation = fun() -> cambrian_trust:reputation(?REALM, Key) end,
@@ -904,12 +1060,14 @@ genotypes_that_stall_cost_their_origin_reputation(_) ->
              Before = Reputation(),
              Genotype = with_connections(7, Seed),
              sends(Stranger, <<1:256>>, Genotype, #{}),
-             ?assertMatch(#{outcome := failed, work := Work} when Work > 0, received_of(cambrian_genotype:id(Genotype))),
+             ?assertMatch(#{outcome := failed, work := Work} when Work > 0,
+                          received_of(cambrian_genotype:id(Genotype))),
              until(fun() -> Reputation() < Before end)
          end || Seed <- lists:seq(1, 5)],
     ?assertMatch([#{what := {key, Key}, by := reputation}], cambrian_trust:bans(?REALM)),
     {ok, #{generation := Generation}} = cambrian_population:stats(besieged),
-    until(fun() -> maps:get(generation, element(2, cambrian_population:stats(besieged))) > Generation end),
+    until(fun() ->
+        maps:get(generation, element(2, cambrian_population:stats(besieged))) > Generation end),
     relieved(Stranger).
 
 %% A genotype with so many connections, from two inputs over hidden nodes to an output.

@@ -7,11 +7,14 @@
 identity() -> cambrian_identity:from_secret(<<7:256>>).
 
 heartbeat() -> heartbeat(?REALM, <<"node@host/1f">>).
-heartbeat(Realm, Address) -> cambrian_message:heartbeat(Realm, Address, {1_800_000_000_000, 8500}, identity()).
+heartbeat(Realm, Address) ->
+    cambrian_message:heartbeat(Realm, Address, {1_800_000_000_000, 8500}, identity()).
 
 record() ->
     {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7),
-    Claims = #{realm => ?REALM, task => <<"xor">>, fitness => 2.87, generation => 0, sequence => 1, time => 1_800_000_000_000},
+    Claims =
+        #{realm => ?REALM, task => <<"xor">>, fitness => 2.87, generation => 0, sequence => 1,
+          time => 1_800_000_000_000},
     {ok, Bytes} = cambrian_envelope:seal(Claims, G, <<7:256>>),
     {ok, Envelope, _} = cambrian_envelope:read(Bytes),
     {Bytes, cambrian_envelope:record(Envelope)}.
@@ -29,24 +32,30 @@ each_message_has_its_kind_test() ->
     ?assertMatch({heartbeat, _, _}, cambrian_message:kind(heartbeat())).
 
 unknown_bytes_are_read_as_an_envelope_and_other_terms_as_malformed_test() ->
-    [?assertEqual({envelope, Bytes}, cambrian_message:kind(Bytes)) || Bytes <- [<<>>, <<"noise">>, <<16#92, 1, 2>>]],
-    [?assertEqual(malformed, cambrian_message:kind(Term)) || Term <- [noise, "noise", 7, <<1:3>>, {envelope, <<>>}]].
+    [?assertEqual({envelope, Bytes}, cambrian_message:kind(Bytes))
+     || Bytes <- [<<>>, <<"noise">>, <<16#92, 1, 2>>]],
+    [?assertEqual(malformed, cambrian_message:kind(Term))
+     || Term <- [noise, "noise", 7, <<1:3>>, {envelope, <<>>}]].
 
 a_heartbeat_has_its_key_its_address_and_its_interval_test() ->
     {heartbeat, Body, Signature} = cambrian_message:kind(heartbeat()),
     #{key := Key} = identity(),
-    ?assertEqual({ok, #{key => Key, address => <<"node@host/1f">>, time => 1_800_000_000_000, interval => 8500}},
+    ?assertEqual({ok,
+                  #{key => Key, address => <<"node@host/1f">>, time => 1_800_000_000_000,
+                    interval => 8500}},
                  cambrian_message:read_heartbeat(Body, ?HOUR)),
     ?assert(cambrian_message:is_genuine(?REALM, {Body, Signature}, Key)),
     ?assertNot(cambrian_message:is_genuine(<<"org.example.other">>, {Body, Signature}, Key)),
-    ?assertNot(cambrian_message:is_genuine(?REALM, {Body, Signature}, cambrian_identity:public_key(<<8:256>>))),
+    ?assertNot(cambrian_message:is_genuine(?REALM, {Body, Signature},
+                                           cambrian_identity:public_key(<<8:256>>))),
     ?assertNot(cambrian_message:is_genuine(?REALM, {Body, Signature}, <<"no key">>)).
 
 %% A byte must not move from the end of a realm's name to the start of a body.
 a_signature_holds_for_one_realm_and_one_body_test() ->
     {heartbeat, Body, Signature} = cambrian_message:kind(heartbeat()),
     #{key := Key} = identity(),
-    {Long, Short} = {<<?REALM/binary, (binary:first(Body))>>, binary:part(Body, 1, byte_size(Body) - 1)},
+    {Long, Short} =
+        {<<?REALM/binary, (binary:first(Body))>>, binary:part(Body, 1, byte_size(Body) - 1)},
     ?assertNot(cambrian_message:is_genuine(Long, {Short, Signature}, Key)).
 
 an_interval_has_a_maximum_test() ->
@@ -59,8 +68,10 @@ a_heartbeat_has_at_most_170_bytes_test() ->
 
 a_request_names_a_genotype_and_the_bases_held_test() ->
     Ids = [<<N:256>> || N <- lists:seq(1, 20)],
-    ?assertEqual({ok, {<<1:256>>, []}}, cambrian_message:read_request(cambrian_message:request(<<1:256>>, []))),
-    ?assertEqual({ok, {<<1:256>>, lists:sublist(tl(Ids), 4)}}, cambrian_message:read_request(cambrian_message:request(<<1:256>>, tl(Ids)))),
+    ?assertEqual({ok, {<<1:256>>, []}},
+                 cambrian_message:read_request(cambrian_message:request(<<1:256>>, []))),
+    ?assertEqual({ok, {<<1:256>>, lists:sublist(tl(Ids), 4)}},
+                 cambrian_message:read_request(cambrian_message:request(<<1:256>>, tl(Ids)))),
     ?assertEqual({ok, ping}, cambrian_message:read_request(cambrian_message:ping())).
 
 %% The proof holds for this realm, address, nonce and key only, and has one encoding.
@@ -74,12 +85,18 @@ a_proof_of_address_is_signed_test() ->
     ?assertMatch(<<16#93, 4, 16#c4, 32, Key:32/binary, 16#c4, 64, _:64/binary>>, Answer),
     ?assertEqual({ok, Key}, cambrian_message:lives_at(?REALM, <<"here">>, Nonce, Answer)),
     [?assertEqual({error, bad_signature}, cambrian_message:lives_at(Realm, Address, Drawn, Answer))
-     || {Realm, Address, Drawn} <- [{<<"org.example.other">>, <<"here">>, Nonce}, {?REALM, <<"there">>, Nonce}, {?REALM, <<"here">>, Key}]],
-    [?assertMatch({error, _}, cambrian_message:lives_at(?REALM, <<"here">>, Nonce, <<Before/binary, (Byte bxor Mask), After/binary>>))
-     || At <- lists:seq(0, byte_size(Answer) - 1), Mask <- [1, 128], <<Before:At/binary, Byte, After/binary>> <- [Answer]],
+     || {Realm, Address, Drawn} <- [{<<"org.example.other">>, <<"here">>, Nonce},
+                                    {?REALM, <<"there">>, Nonce}, {?REALM, <<"here">>, Key}]],
+    [?assertMatch({error, _},
+                  cambrian_message:lives_at(?REALM, <<"here">>, Nonce,
+                                            <<Before/binary, (Byte bxor Mask), After/binary>>))
+     || At <- lists:seq(0, byte_size(Answer) - 1), Mask <- [1, 128],
+     <<Before:At/binary, Byte, After/binary>> <- [Answer]],
     [?assertEqual({error, malformed}, cambrian_message:lives_at(?REALM, <<"here">>, Nonce, Other))
-     || Other <- [<<>>, no_bytes, cambrian_message:answer(none), <<Answer/binary, 0>>, binary:copy(<<0>>, 1 bsl 20)]],
-    [?assertEqual({error, malformed}, cambrian_message:read_request(pack(Request))) || Request <- [[0], [0, <<1:248>>], [1, Nonce], [0, Nonce, Nonce]]].
+     || Other <- [<<>>, no_bytes, cambrian_message:answer(none), <<Answer/binary, 0>>,
+                  binary:copy(<<0>>, 1 bsl 20)]],
+    [?assertEqual({error, malformed}, cambrian_message:read_request(pack(Request)))
+     || Request <- [[0], [0, <<1:248>>], [1, Nonce], [0, Nonce, Nonce]]].
 
 %% The kind of a large message costs as much as that of a small one, because nothing in it is
 %% decoded.
@@ -96,11 +113,13 @@ the_kind_of_a_message_is_found_without_decoding_test() ->
 
 answers() ->
     [none] ++ [Answer || Breeder <- [undefined, <<>>, binary:copy(<<1>>, 16_384)],
-                         Answer <- [{whole, <<"an envelope">>, Breeder}, {difference, <<1:256>>, <<"a difference">>, Breeder},
+                         Answer <- [{whole, <<"an envelope">>, Breeder},
+                                    {difference, <<1:256>>, <<"a difference">>, Breeder},
                                     {elsewhere, <<2:256>>, Breeder}]].
 
 an_answer_is_read_as_it_was_written_test() ->
-    [?assertEqual({ok, Answer}, cambrian_message:read_answer(cambrian_message:answer(Answer))) || Answer <- answers()].
+    [?assertEqual({ok, Answer}, cambrian_message:read_answer(cambrian_message:answer(Answer)))
+     || Answer <- answers()].
 
 %%% ---- bounds -----------------------------------------------------------------------------
 
@@ -109,18 +128,23 @@ pack(Term) -> iolist_to_binary(cambrian_msgpack:encode(Term)).
 a_message_beyond_its_bounds_is_malformed_test() ->
     Key = <<1:256>>,
     Large = cambrian_message:announcement(best, binary:copy(<<1>>, 16_384), <<"a node">>),
-    ?assertEqual({{envelope, Large}, {error, malformed}}, {cambrian_message:kind(Large), cambrian_envelope:read(Large)}),
+    ?assertEqual({{envelope, Large}, {error, malformed}},
+                 {cambrian_message:kind(Large), cambrian_envelope:read(Large)}),
     [?assertEqual(malformed, cambrian_message:kind(Bytes))
      || Bytes <- [cambrian_message:announcement(news, <<"a record">>, binary:copy(<<1>>, 256)),
-                  pack([3, <<"body">>, <<0:504>>]), pack([3, <<"body">>, <<0:520>>]), pack([3, 7, <<0:512>>]),
+                  pack([3, <<"body">>, <<0:504>>]), pack([3, <<"body">>, <<0:520>>]),
+                  pack([3, 7, <<0:512>>]),
                   pack([1, <<"record">>, 7]), pack([1, nil, <<"a node">>]), <<16#93, 1>>]],
     [?assertEqual({error, malformed}, cambrian_message:read_heartbeat(pack(Body), ?HOUR))
-     || Body <- [[2, Key, <<>>, 1, 1], [1, <<1:248>>, <<>>, 1, 1], [1, Key, binary:copy(<<1>>, 256), 1, 1], [1, Key, <<>>, -1, 1],
-                 [1, Key, <<>>, 1, 0], [1, Key, <<>>, 1, -1], [1, Key, <<>>, 1, 1.0], [1, Key, <<>>, 1], [1, Key, <<>>, 1, 1, 1], [], #{}]],
+     || Body <- [[2, Key, <<>>, 1, 1], [1, <<1:248>>, <<>>, 1, 1],
+                 [1, Key, binary:copy(<<1>>, 256), 1, 1], [1, Key, <<>>, -1, 1],
+                 [1, Key, <<>>, 1, 0], [1, Key, <<>>, 1, -1], [1, Key, <<>>, 1, 1.0],
+                 [1, Key, <<>>, 1], [1, Key, <<>>, 1, 1, 1], [], #{}]],
     [?assertEqual({error, malformed}, cambrian_message:read_request(pack(Request)))
      || Request <- [[Key || _ <- lists:seq(1, 6)], [<<1:248>>], [7], Key, nil, [Key | [nil]]]],
     [?assertEqual({error, malformed}, cambrian_message:read_answer(pack(Answer)))
-     || Answer <- [[0], [1, 7, nil], [1, <<>>], [1, <<>>, nil, nil], [2, <<1:248>>, <<>>, nil], [3, <<1:264>>, nil], [4, Key, nil],
+     || Answer <- [[0], [1, 7, nil], [1, <<>>], [1, <<>>, nil, nil], [2, <<1:248>>, <<>>, nil],
+                   [3, <<1:264>>, nil], [4, Key, nil],
                    [1, <<>>, 7], [1, <<>>, binary:copy(<<1>>, 16_385)], nil, 7]].
 
 %% Each value has one encoding: a `str' is no `bin', a number is as short as possible, and no byte
@@ -128,14 +152,19 @@ a_message_beyond_its_bounds_is_malformed_test() ->
 another_encoding_of_a_message_is_malformed_test() ->
     Record = binary:copy(<<7>>, 300),
     Size = byte_size(Record),
-    ?assertMatch({announcement, _, _, _}, cambrian_message:kind(<<16#93, 1, 16#c5, Size:16, Record/binary, 16#c4, 1, $a>>)),
+    ?assertMatch({announcement, _, _, _},
+                 cambrian_message:kind(<<16#93, 1, 16#c5, Size:16, Record/binary, 16#c4, 1, $a>>)),
     [?assertEqual(malformed, cambrian_message:kind(Bytes))
-     || Bytes <- [<<16#93, 1, 16#da, Size:16, Record/binary, 16#c4, 1, $a>>, <<16#93, 1, 16#c6, Size:32, Record/binary, 16#c4, 1, $a>>,
-                  <<16#93, 1, 16#c5, Size:16, Record/binary, 16#a1, $a>>, <<16#93, 1, 16#c5, Size:16, Record/binary, 16#c4, 1, $a, 0>>]],
+     || Bytes <- [<<16#93, 1, 16#da, Size:16, Record/binary, 16#c4, 1, $a>>,
+                  <<16#93, 1, 16#c6, Size:32, Record/binary, 16#c4, 1, $a>>,
+                  <<16#93, 1, 16#c5, Size:16, Record/binary, 16#a1, $a>>,
+                  <<16#93, 1, 16#c5, Size:16, Record/binary, 16#c4, 1, $a, 0>>]],
     ?assertEqual({ok, ping}, cambrian_message:read_request(<<16#90>>)),
     [?assertEqual({error, malformed}, cambrian_message:read_request(Bytes))
-     || Bytes <- [<<16#dc, 0, 0>>, <<16#90, 0>>, <<16#91, 16#c5, 32:16, 1:256>>, <<16#91, 16#d9, 32, 1:256>>]],
-    [?assertEqual({error, malformed}, cambrian_message:read_answer(Bytes)) || Bytes <- [<<16#dd, 0:32>>, <<16#93, 16#cc, 1, 16#c4, 0, 16#c0>>]].
+     || Bytes <- [<<16#dc, 0, 0>>, <<16#90, 0>>, <<16#91, 16#c5, 32:16, 1:256>>,
+                  <<16#91, 16#d9, 32, 1:256>>]],
+    [?assertEqual({error, malformed}, cambrian_message:read_answer(Bytes))
+     || Bytes <- [<<16#dd, 0:32>>, <<16#93, 16#cc, 1, 16#c4, 0, 16#c0>>]].
 
 %%% ---- any bytes ---------------------------------------------------------------------------
 
@@ -152,9 +181,12 @@ no_bytes_crash_a_reader_test_() ->
 
 messages() ->
     {Envelope, Record} = record(),
-    list_to_tuple([Envelope, heartbeat(), cambrian_message:announcement(news, Record, <<"a node">>), cambrian_message:ping(),
-                   cambrian_message:announcement(best, Record, <<"a node">>), cambrian_identity:succession(<<1:256>>, <<2:256>>),
-                   cambrian_message:request(<<1:256>>, [<<2:256>>, <<3:256>>])] ++ [cambrian_message:answer(Answer) || Answer <- answers()]).
+    list_to_tuple([Envelope, heartbeat(), cambrian_message:announcement(news, Record, <<"a node">>),
+                   cambrian_message:ping(),
+                   cambrian_message:announcement(best, Record, <<"a node">>),
+                   cambrian_identity:succession(<<1:256>>, <<2:256>>),
+                   cambrian_message:request(<<1:256>>, [<<2:256>>, <<3:256>>])] ++
+                      [cambrian_message:answer(Answer) || Answer <- answers()]).
 
 strange(Good, Rand) ->
     {How, Rand1} = rand:uniform_s(5, Rand),

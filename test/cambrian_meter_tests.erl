@@ -6,7 +6,8 @@ new() -> cambrian_meter:new(rand:seed_s(exsss, 1)).
 %% The number taken of so many items in one lane, spread over a second.
 taken(Lane, Budget, Count, Second, Meter) ->
     lists:foldl(fun(N, {Taken, M}) ->
-                    case cambrian_meter:take(Lane, Budget, 1000 * Second + 1000 * N div (Count + 1), M) of
+                    case cambrian_meter:take(Lane, Budget, 1000 * Second + 1000 * N div (Count + 1),
+                                             M) of
                         {true, Next} -> {Taken + 1, Next};
                         {false, Next} -> {Taken, Next}
                     end
@@ -22,8 +23,10 @@ within_its_budget_a_lane_takes_all_test() ->
 above_its_budget_a_lane_takes_about_the_budget_test() ->
     {First, Meter} = taken(lane, 50, 1000, 1, new()),
     ?assert(First > 120 andalso First < 300),
-    {Then, _} = lists:foldl(fun(Second, {All, M}) -> {N, Next} = taken(lane, 50, 1000, Second, M), {All + N, Next} end, {0, Meter},
-                            lists:seq(2, 41)),
+    {Then, _} =
+        lists:foldl(fun(Second, {All, M}) ->
+            {N, Next} = taken(lane, 50, 1000, Second, M), {All + N, Next} end, {0, Meter},
+                    lists:seq(2, 41)),
     ?assert(abs(Then / 40 - 50) < 6).
 
 %% In a constant flood each item has the same chance, at the start or the end of the second.
@@ -31,7 +34,9 @@ no_item_has_a_better_chance_because_it_is_first_test() ->
     {Counts, _} = lists:foldl(fun(Second, {Counts, M}) ->
                       lists:foldl(fun(N, {C, Y}) ->
                                       case cambrian_meter:take(lane, 10, 1000 * Second + N, Y) of
-                                          {true, Next} -> {maps:update_with(N, fun(K) -> K + 1 end, 1, C), Next};
+                                          {true, Next} ->
+                                              {maps:update_with(N, fun(K) -> K + 1 end, 1, C),
+                                               Next};
                                           {false, Next} -> {C, Next}
                                       end
                                   end, {Counts, M}, lists:seq(0, 99))
@@ -58,7 +63,9 @@ a_heavier_item_leaves_room_for_fewer_test() ->
 %% A lane is forgotten after two seconds, and any number of lanes takes no more memory than a
 %% thousand.
 the_number_of_lanes_is_bounded_test() ->
-    {_, Meter} = lists:foldl(fun(N, {_, M}) -> cambrian_meter:take({caller, N}, 20, 5, M) end, {true, new()}, lists:seq(1, 100_000)),
+    {_, Meter} =
+        lists:foldl(fun(N, {_, M}) -> cambrian_meter:take({caller, N}, 20, 5, M) end, {true, new()},
+                    lists:seq(1, 100_000)),
     ?assert(erts_debug:flat_size(Meter) < 30_000),
     %% existing lanes stay; new ones share a single lane with all others, and have their own in
     %% the next second

@@ -6,7 +6,11 @@
 %% most arguments are right, so that the wrong ones are reached.
 no_argument_harms_the_vm_test_() ->
     {timeout, 300, fun() ->
-        Seed = case os:getenv("SEED") of false -> erlang:system_time(); Set -> list_to_integer(Set) end,
+        Seed =
+            case os:getenv("SEED") of
+                false -> erlang:system_time();
+                Set -> list_to_integer(Set)
+            end,
         io:format(user, "~nSEED=~b~n", [Seed]),
         _ = rand:seed(exsss, Seed),
         2 = cambrian_nif:pool_start(2),
@@ -23,15 +27,18 @@ no_argument_harms_the_vm_test_() ->
 %% Calls each function so many times.
 throw_terms(World, Rounds) ->
     Signatures = signatures(),
-    _ = [call(F, [argument(Kind, World) || Kind <- Kinds]) || _ <- lists:seq(1, Rounds), {F, Kinds} <- Signatures],
+    _ = [call(F, [argument(Kind, World) || Kind <- Kinds])
+         || _ <- lists:seq(1, Rounds), {F, Kinds} <- Signatures],
     ok.
 
 %% The exported functions and the names of their variables, from the module's source.
 signatures() ->
-    {ok, {_, [{abstract_code, {_, Forms}}]}} = beam_lib:chunks(code:which(cambrian_nif), [abstract_code]),
+    {ok, {_, [{abstract_code, {_, Forms}}]}} =
+        beam_lib:chunks(code:which(cambrian_nif), [abstract_code]),
     Exports = cambrian_nif:module_info(exports),
     [{F, [Name || {var, _, Name} <- Variables]}
-     || {function, _, F, Arity, [{clause, _, Variables, _, _}]} <- Forms, lists:member({F, Arity}, Exports)].
+     || {function, _, F, Arity, [{clause, _, Variables, _, _}]} <- Forms,
+     lists:member({F, Arity}, Exports)].
 
 call(F, Arguments) ->
     try apply(cambrian_nif, F, Arguments)
@@ -54,7 +61,9 @@ forget_messages() ->
 %% A resource of each kind that the library makes, and other valid arguments.
 world() ->
     {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 1),
-    {ok, Grown} = cambrian_genotype:mutate(G, #{add_node => 1, add_recurrent => 1, change_plasticity => 1}, 1),
+    {ok, Grown} =
+        cambrian_genotype:mutate(G, #{add_node => 1, add_recurrent => 1, change_plasticity => 1},
+                                 1),
     {ok, Other} = cambrian_genotype:new(#{inputs => 3, outputs => 2}, 1),
     Points = #{inputs => [[0], [1]], outputs => [[0.5]]},
     {ok, Substrate} = cambrian_substrate:new(Points),
@@ -66,36 +75,47 @@ world() ->
     Tuning = cambrian_nif:population_tuning(Population),
     {ok, Told} = cambrian_nif:tuning_tell(Tuning, [1.0, 2.0, 3.0, 4.0, 5.0]),
     {ok, Evaluated} = cambrian_nif:tuning_settle(Told),
-    Claims = #{realm => <<"r">>, task => <<"t">>, fitness => 1.0, generation => 1, parents => [<<1:256>>],
-               operators => [<<"add_node">>], grant => undefined, sequence => 1, time => 1},
+    Claims =
+        #{realm => <<"r">>, task => <<"t">>, fitness => 1.0, generation => 1,
+          parents => [<<1:256>>],
+          operators => [<<"add_node">>], grant => undefined, sequence => 1, time => 1},
     {ok, Sealed} = cambrian_nif:envelope_seal(Claims, G, undefined, <<1:256>>),
     {ok, Envelope, _} = cambrian_nif:envelope_read(Sealed),
     {Inputs, Outputs, Nodes, Connections, _, _} = cambrian_nif:genotype_genes(Grown),
     Networks = [cambrian_network:compile(X) || X <- Genotypes],
     World = #{
-        genotype => Genotypes, network => Networks, population => [Population], evaluated => [Evaluated], tuning => [Tuning, Told],
+        genotype => Genotypes, network => Networks, population => [Population],
+              evaluated => [Evaluated], tuning => [Tuning, Told],
         substrate => [Substrate], points => [Points], envelope => [Envelope],
         task => [Task, Dataset], job => [cambrian_nif:task_trial(tag, Task, hd(Networks))],
         name => cambrian_genotype:operators() ++ [dataset, undefined | cambrian_task:names()],
         parameter => [{Name, Default} || {Name, Default, _, _} <- cambrian_nif:parameters_table()],
-        bytes => [Sealed, cambrian_nif:envelope_record(Envelope), cambrian_nif:population_encode(Population),
-                  cambrian_nif:genotype_diff(G, Grown), cambrian_nif:identity_succession(<<1:256>>, <<2:256>>, 1),
+        bytes => [Sealed, cambrian_nif:envelope_record(Envelope),
+                  cambrian_nif:population_encode(Population),
+                  cambrian_nif:genotype_diff(G, Grown),
+                  cambrian_nif:identity_succession(<<1:256>>, <<2:256>>, 1),
                   element(2, cambrian_nif:identity_grant(<<1:256>>, <<"r">>, <<2:256>>, {1, 2})),
                   element(2, cambrian_nif:charter_seal(charter(), <<1:256>>))
                   | lists:map(fun cambrian_genotype:to_binary/1, Genotypes)
-                    ++ [<<"{\"format_version\":\"1.0\",\"network_type\":\"recurrent\",\"connections\":[],\"nodes\":[],"
+                    ++ [<<"{\"format_version\":\"1.0\",\"network_type\":\"recurrent\","
+                          "\"connections\":[],\"nodes\":[],"
                           "\"topology\":{\"input_keys\":[-1],\"output_keys\":[0]}}">>
                        | lists:map(fun cambrian_genotype:to_json/1, Genotypes)]],
         size => [Inputs, Outputs], node => Nodes, claims => [Claims], charter => [charter()],
-        connection => [{From, To, Weight, Enabled} || {_, From, To, Weight, Enabled} <- Connections],
+        connection =>
+                  [{From, To, Weight, Enabled} || {_, From, To, Weight, Enabled} <- Connections],
         state => lists:map(fun cambrian_network:initial_state/1, Networks)},
     World#{leaf => lists:append(maps:values(World))
-                   ++ [true, [], {}, #{}, <<>>, 0, 1, -1, 2, 1 bsl 31, 1 bsl 32, 1 bsl 63, 1 bsl 64, -1 bsl 63,
-                       1 bsl 2000, 0.0, -0.0, 1.5, 1.0e300, -1.0e-300, self(), make_ref(), fun() -> ok end, fun lists:map/2,
-                       <<1:1>>, <<0:31>>, <<0, 0, 192, 127>>, <<1, 2, 3>>, binary:copy(<<0>>, 70_000)]}.
+                   ++
+               [true, [], {}, #{}, <<>>, 0, 1, -1, 2, 1 bsl 31, 1 bsl 32, 1 bsl 63, 1 bsl 64,
+                -1 bsl 63,
+                1 bsl 2000, 0.0, -0.0, 1.5, 1.0e300, -1.0e-300, self(), make_ref(), fun() -> ok end,
+                fun lists:map/2,
+                <<1:1>>, <<0:31>>, <<0, 0, 192, 127>>, <<1, 2, 3>>, binary:copy(<<0>>, 70_000)]}.
 
 charter() ->
-    #{realm => <<"r">>, number => 1, issued => 1, owners => [<<1:256>>], threshold => 1, revoked => [<<2:256>>]}.
+    #{realm => <<"r">>, number => 1, issued => 1, owners => [<<1:256>>], threshold => 1,
+      revoked => [<<2:256>>]}.
 
 argument(Kind, World) ->
     case rand:uniform(4) of
@@ -103,7 +123,8 @@ argument(Kind, World) ->
         _ -> right(Kind, World)
     end.
 
-right(Kind, World) when Kind =:= '_Genotype'; Kind =:= '_Fitter'; Kind =:= '_Other'; Kind =:= '_A'; Kind =:= '_B';
+right(Kind, World) when Kind =:= '_Genotype'; Kind =:= '_Fitter'; Kind =:= '_Other'; Kind =:= '_A';
+Kind =:= '_B';
                           Kind =:= '_Target' ->
     pick(maps:get(genotype, World));
 right('_Substrate', World) -> pick(maps:get(substrate, World));
@@ -123,12 +144,17 @@ right('_Job', World) -> pick(maps:get(job, World));
 right(Kind, World) when Kind =:= '_Operator'; Kind =:= '_Name' -> pick(maps:get(name, World));
 right('_Task', World) -> pick([undefined | maps:get(task, World)]);
 right('_Settings', World) ->
-    Rows = fun(Width) -> pick([[numbers(Width) || _ <- lists:seq(1, 4)], {Width, << <<X:32/float-little>> || X <- [0, 1, 1, 0] >>}]) end,
+    Rows =
+        fun(Width) ->
+            pick([[numbers(Width) || _ <- lists:seq(1, 4)],
+                  {Width, << <<X:32/float-little>> || X <- [0, 1, 1, 0] >>}]) end,
     Data = #{inputs => Rows(2), targets => pick([Rows(1), Rows(2), [0, 1, 1, 2]])},
     pick([#{}, #{pick([bits, length, delay, steps]) => pick([2, 3.0, any(World)])}, Data,
-          Data#{pick([kind, validation, seed, inputs, targets]) => pick([classification, 0.5, 7, any(World)])}]);
+          Data#{pick([kind, validation, seed, inputs, targets]) =>
+                    pick([classification, 0.5, 7, any(World)])}]);
 right(Kind, World) when Kind =:= '_Parameters'; Kind =:= '_Changes' ->
-    maps:from_list([{Name, argument({default, Default}, World)} || {Name, Default} <- some(maps:get(parameter, World))]);
+    maps:from_list([{Name, argument({default, Default}, World)}
+                    || {Name, Default} <- some(maps:get(parameter, World))]);
 right('_Threads', _) -> rand:uniform(3);
 right('_Duty', _) -> rand:uniform();
 right('_Policy', _) -> pick([champion, tournament, novel, random]);
@@ -136,7 +162,8 @@ right(Kind, _) when Kind =:= '_Seed'; Kind =:= '_Draw' -> rand:uniform(1 bsl 64)
 right('_Bytes', World) -> damaged(pick(maps:get(bytes, World)));
 right('_Claims', World) -> pick(maps:get(claims, World));
 right('_Base', World) -> pick([undefined | maps:get(genotype, World)]);
-right(Kind, _) when Kind =:= '_Secret'; Kind =:= '_OldSecret'; Kind =:= '_NewSecret'; Kind =:= '_Key' -> rand:bytes(32);
+right(Kind, _) when Kind =:= '_Secret'; Kind =:= '_OldSecret'; Kind =:= '_NewSecret';
+Kind =:= '_Key' -> rand:bytes(32);
 right('_Prefix', _) -> pick([<<"pole">>, <<>>, <<"a b">>, <<255>>, binary:copy(<<"a">>, 33)]);
 right('_Realm', _) -> pick([<<"r">>, <<>>, binary:copy(<<"r">>, 300)]);
 right('_Time', _) -> rand:uniform(1 bsl 64) - 1;
@@ -145,17 +172,20 @@ right('_Charter', World) ->
     Charter = pick(maps:get(charter, World)),
     Charter#{pick(maps:keys(Charter)) := argument('_Any', World)};
 right('_Nodes', World) ->
-    [{Id, Layer, Genes#{pick(maps:keys(Genes)) := any(World)}} || {Id, Layer, Genes} <- maps:get(node, World)];
+    [{Id, Layer, Genes#{pick(maps:keys(Genes)) := any(World)}}
+     || {Id, Layer, Genes} <- maps:get(node, World)];
 right('_Connections', World) -> some(maps:get(connection, World));
 right('_State', World) -> pick(maps:get(state, World));
 right('_States', World) -> maps:get(state, World);
 right('_Networks', World) -> maps:get(network, World);
 right('_Batch', _) -> [numbers(2) || _ <- lists:seq(1, rand:uniform(4))];
 right(Kind, World) when Kind =:= '_Inputs'; Kind =:= '_Outputs' ->
-    pick([pick(maps:get(size, World)), numbers(2), numbers(3), [numbers(2), numbers(2), numbers(3)]]);
+    pick([pick(maps:get(size, World)), numbers(2), numbers(3),
+          [numbers(2), numbers(2), numbers(3)]]);
 right('_Fitness', _) -> rand:normal();
 right('_Scores', _) ->
-    [pick([rand:normal(), {rand:normal(), [rand:normal() || _ <- lists:seq(1, Cases)]}]) || Cases <- [0, 1, 2, 2, 3]];
+    [pick([rand:normal(), {rand:normal(), [rand:normal() || _ <- lists:seq(1, Cases)]}])
+     || Cases <- [0, 1, 2, 2, 3]];
 right('_Reward', _) -> rand:normal();
 right({default, Value}, _) -> Value;
 right(_, World) -> any(World).
@@ -212,7 +242,8 @@ long_work_goes_to_a_dirty_scheduler_test() ->
 
 %% The size is checked before the genotype is built.
 a_genotype_beyond_the_bounds_is_refused_at_once_test() ->
-    ?assertMatch({error, {invalid_genotype, _}}, cambrian_genotype:new(#{inputs => 10_000, outputs => 10_000}, 1)).
+    ?assertMatch({error, {invalid_genotype, _}},
+                 cambrian_genotype:new(#{inputs => 10_000, outputs => 10_000}, 1)).
 
 %% A VM without the library goes on and names the reason.
 a_missing_library_is_an_error_and_the_vm_goes_on_test_() ->
@@ -222,9 +253,13 @@ a_missing_library_is_an_error_and_the_vm_goes_on_test_() ->
         ok = filelib:ensure_dir(filename:join(Ebin, "x")),
         [{ok, _} = file:copy(File, filename:join(Ebin, filename:basename(File)))
          || File <- filelib:wildcard(filename:join(code:lib_dir(cambrian), "ebin/*"))],
-        {ok, Peer, _} = peer:start(#{connection => standard_io, wait_boot => 300_000, args => ["-pa", Ebin, "-kernel", "logger_level", "none"]}),
-        ?assertMatch({error, {nif_not_loaded, {load_failed, _}}}, peer:call(Peer, cambrian, evolve, ['xor'])),
-        ?assertMatch({nif_not_loaded, {load_failed, _}}, raised(fun() -> peer:call(Peer, cambrian, parameters, []) end)),
+        {ok, Peer, _} =
+            peer:start(#{connection => standard_io, wait_boot => 300_000,
+                         args => ["-pa", Ebin, "-kernel", "logger_level", "none"]}),
+        ?assertMatch({error, {nif_not_loaded, {load_failed, _}}},
+                     peer:call(Peer, cambrian, evolve, ['xor'])),
+        ?assertMatch({nif_not_loaded, {load_failed, _}},
+                     raised(fun() -> peer:call(Peer, cambrian, parameters, []) end)),
         peer:stop(Peer),
         ok = file:del_dir_r(Dir)
     end}.
@@ -235,11 +270,15 @@ a_missing_library_is_an_error_and_the_vm_goes_on_test_() ->
 a_reload_of_the_library_harms_no_resource_test_() ->
     {timeout, 120, fun() ->
         Ebin = filename:dirname(code:which(cambrian_nif)),
-        {ok, Peer, _} = peer:start(#{connection => standard_io, args => ["-pa", Ebin, "-kernel", "logger_level", "none"]}),
+        {ok, Peer, _} =
+            peer:start(#{connection => standard_io,
+                         args => ["-pa", Ebin, "-kernel", "logger_level", "none"]}),
         Call = fun(M, F, A) -> peer:call(Peer, M, F, A, 60_000) end,
         {ok, _} = Call(application, ensure_all_started, [cambrian]),
         Running = Call(erlang, whereis, [cambrian_sup]),
-        {ok, _} = Call(cambrian_population, start, [#{task => double_pole_novel, name => pole, target => 1.0e9}]),
+        {ok, _} =
+            Call(cambrian_population, start,
+                 [#{task => double_pole_novel, name => pole, target => 1.0e9}]),
         ok = Call(cambrian_population, run, [pole]),
         {ok, Beam} = file:read_file(code:which(cambrian_nif)),
         [begin
@@ -258,7 +297,8 @@ a_reload_of_the_library_harms_no_resource_test_() ->
         {ok, _} = Call(cambrian, evolve, ['xor', #{generations => 2}]),
         _ = Call(application, stop, [cambrian]),
         true = Call(code, delete, [cambrian_nif]),
-        ?assertMatch({nif_not_loaded, {upgrade, _}}, raised(fun() -> Call(cambrian, parameters, []) end)),
+        ?assertMatch({nif_not_loaded, {upgrade, _}},
+                     raised(fun() -> Call(cambrian, parameters, []) end)),
         _ = Call(code, purge, [cambrian_nif]),
         ?assertMatch({module, _}, Call(code, load_file, [cambrian_nif])),
         ?assertMatch({ok, _}, Call(cambrian, evolve, ['xor', #{generations => 2}])),

@@ -3,31 +3,42 @@
 -module(cambrian_parameters_tests).
 -include_lib("eunit/include/eunit.hrl").
 
--define(CHOICES, [{activations, activation}, {aggregations, aggregation}, {dynamics, dynamics}, {plasticities, plasticity}]).
+-define(CHOICES,
+        [{activations, activation}, {aggregations, aggregation}, {dynamics, dynamics},
+         {plasticities, plasticity}]).
 
 every_parameter_is_in_the_guide_test() ->
     Table = lists:sort([{atom_to_list(Name), default(Name, Default), range(Expected)}
-                        || #{name := Name, default := Default, expected := Expected} <- cambrian:parameters()]),
+                        || #{name := Name, default := Default,
+                             expected := Expected} <- cambrian:parameters()]),
     Guide = lists:sort([{Name, Default, Range}
-                        || Section <- sections(), Section =/= "Options", [Name, Default, Range, _About] <- rows(Section)]),
+                        || Section <- sections(), Section =/= "Options",
+                        [Name, Default, Range, _About] <- rows(Section)]),
     ?assertEqual(Table, Guide).
 
 %% For activations the guide names the page that lists them.
 every_choice_of_a_parameter_is_in_the_guide_test() ->
     Guide = [{Name, Choices} || Line <- lines(),
-                                {match, [Name, Choices]} <- [match("^\\| (\\w+) \\| ([a-z_0-9, ]+) \\|$", Line)]],
-    ?assertEqual([{atom_to_list(Name), names(Name)} || {Name, _} <- ?CHOICES, Name =/= activations], Guide).
+                                {match,
+                                 [Name, Choices]} <- [match("^\\| (\\w+) \\| ([a-z_0-9, ]+) \\|$",
+                                                            Line)]],
+    ?assertEqual([{atom_to_list(Name), names(Name)} || {Name, _} <- ?CHOICES, Name =/= activations],
+                 Guide).
 
 %% All own defaults of each task that has any.
 every_default_of_a_task_is_in_the_guide_test_() ->
     [{Shown, ?_assertEqual(own(Task), lists:sort(Guide))}
      || {Shown, Cell} <- [{Task, Cell} || [Task, Cell] <- rows("Tasks with other defaults")],
-        Guide <- [[{Name, Value} || [Name, Value] <- all("`(\\w+)` (\\[.*?\\]|\\w+(?:\\.\\w+)?)", Cell)]],
+        Guide <- [[{Name, Value}
+                   || [Name, Value] <- all("`(\\w+)` (\\[.*?\\]|\\w+(?:\\.\\w+)?)", Cell)]],
         Task <- tasks(Shown)].
 
 a_task_that_is_not_in_the_guide_has_the_usual_defaults_test() ->
     Named = [Task || [Shown, _] <- rows("Tasks with other defaults"), Task <- tasks(Shown)],
-    ?assertEqual([], [Task || Task <- [{dataset, [[1]], [[1]]} | cambrian:tasks() -- Named], own(Task) =/= []]).
+    ?assertEqual([],
+                 [Task
+                  || Task <- [{dataset, [[1]], [[1]]} | cambrian:tasks() -- Named],
+                  own(Task) =/= []]).
 
 %% `BLESS=1' writes the section from the table.
 the_guide_lists_the_options_of_the_table_test() ->
@@ -43,7 +54,8 @@ the_guide_lists_the_options_of_the_table_test() ->
 %% `population' is checked as a parameter, and `task' by the task that it names.
 a_wrong_option_is_refused_with_the_text_of_the_table_test_() ->
     [{atom_to_list(Name), ?_assertEqual(Expected, refused(Name))}
-     || #{name := Name, expected := Expected} <- cambrian_population_options:table(), Name =/= task].
+     || #{name := Name, expected := Expected} <- cambrian_population_options:table(),
+     Name =/= task].
 
 every_default_of_the_table_is_used_test() ->
     {ok, Prepared} = cambrian_preparation:prepare(#{task => 'xor'}),
@@ -57,7 +69,9 @@ every_default_of_the_table_is_used_test() ->
 
 default(Name, Default) ->
     case lists:keymember(Name, 1, ?CHOICES) of
-        true -> [] = maps:get(element(2, lists:keyfind(Name, 1, ?CHOICES)), cambrian_genotype:choices()) -- Default, "all";
+        true ->
+            [] = maps:get(element(2, lists:keyfind(Name, 1, ?CHOICES)),
+                          cambrian_genotype:choices()) -- Default, "all";
         false -> shown(Default)
     end.
 
@@ -65,7 +79,8 @@ shown(Value) -> lists:flatten(io_lib:format("~0tp", [Value])).
 
 range(Expected) ->
     Names = [{"one of " ++ names(activations), "an activation"}
-             | [{"a list of one or more of " ++ names(Name), atom_to_list(Name)} || {Name, _} <- ?CHOICES]],
+             | [{"a list of one or more of " ++ names(Name), atom_to_list(Name)}
+                || {Name, _} <- ?CHOICES]],
     Text = unicode:characters_to_list(Expected),
     case {lists:keyfind(Text, 1, Names), match("^an? (number|integer) from (.*)$", Text)} of
         {{_, Short}, _} -> Short;
@@ -81,7 +96,8 @@ names(Name) ->
 own(Task) ->
     {ok, Own} = cambrian:parameters(Task),
     lists:sort([{atom_to_list(Name), shown(maps:get(Name, Own))}
-                || #{name := Name, default := Default} <- cambrian:parameters(), maps:get(Name, Own) =/= Default]).
+                || #{name := Name, default := Default} <- cambrian:parameters(),
+                maps:get(Name, Own) =/= Default]).
 
 tasks("single_pole") -> [single_pole, single_pole_novel, double_pole, double_pole_novel];
 tasks("zdt1") -> [zdt1, zdt2, zdt3, zdt4, zdt6, dtlz2];
@@ -103,7 +119,8 @@ option(#{name := Name, expected := Expected, text := Text} = Row) ->
     More = [[". ", More] || #{more := More} <- [Row]],
     See = [[": [", Title, "](", Page, $)] || #{see := {Title, Page}} <- [Row]],
     Cells = [["`", atom_to_list(Name), "`"], by_default(Row), Expected, [Whose, Text, More, See]],
-    unicode:characters_to_list([[["| ", [[Cell, $\s] || iolist_size(Cell) > 0]] || Cell <- Cells], $|]).
+    unicode:characters_to_list([[["| ", [[Cell, $\s] || iolist_size(Cell) > 0]] || Cell <- Cells],
+                                $|]).
 
 by_default(#{default := {value, Value}}) -> ["`", shown(Value), "`"];
 by_default(#{default := {drawn, _, Words}}) -> Words;
@@ -115,20 +132,24 @@ by_default(_) -> "".
 %% The cells of a section's rows. A first cell with several names gives only the first.
 rows(Section) ->
     [[Name | [string:trim(Cell) || Cell <- string:split(Rest, "|", all)]]
-     || Line <- section(Section), {match, [Name, Rest]} <- [match("^\\| `(\\w+)`[^|]*\\|(.*)\\|$", Line)]].
+     || Line <- section(Section),
+     {match, [Name, Rest]} <- [match("^\\| `(\\w+)`[^|]*\\|(.*)\\|$", Line)]].
 
 section(Section) ->
     [_ | After] = lists:dropwhile(fun(Line) -> Line =/= "## " ++ Section end, lines()),
     lists:takewhile(fun(Line) -> not lists:prefix("## ", Line) end, After).
 
-sections() -> [Section || "## " ++ Section <- lines()] -- ["Where to begin", "Tasks with other defaults"].
+sections() ->
+    [Section || "## " ++ Section <- lines()] -- ["Where to begin", "Tasks with other defaults"].
 
 lines() -> string:split(text(), "\n", all).
 
 text() -> unicode:characters_to_list(cambrian_document:read(guide())).
 
 guide() ->
-    [Guide] = [Document || Document <- cambrian_document:all(), filename:basename(Document) =:= "parameters.md"],
+    [Guide] =
+        [Document
+         || Document <- cambrian_document:all(), filename:basename(Document) =:= "parameters.md"],
     Guide.
 
 %% The guide before the rows of its options, these rows, and the rest.

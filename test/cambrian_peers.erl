@@ -7,12 +7,15 @@ start(Names) -> [start_one(Name, #{}) || Name <- Names].
 
 %% With further arguments, or with another environment.
 start_one(Name, Options) ->
-    Args = maps:get(args, Options, []) ++ ["-start_epmd", "false", "-epmd_module", "cambrian_epmd", "-setcookie", "cambrian_test",
-            "-kernel", "inet_dist_use_interface", "{127,0,0,1}",
-            "-pa" | [Dir || Dir <- code:get_path(), string:find(Dir, "cambrian") =/= nomatch]],
-    {ok, Peer, Node} = peer:start(#{name => lists:concat([Name, "_", free_port()]), host => "127.0.0.1",
-                                    longnames => true, connection => standard_io, wait_boot => 300_000, args => Args,
-                                    env => maps:get(env, Options, [])}),
+    Args = maps:get(args, Options, []) ++
+        ["-start_epmd", "false", "-epmd_module", "cambrian_epmd", "-setcookie", "cambrian_test",
+"-kernel", "inet_dist_use_interface", "{127,0,0,1}",
+"-pa" | [Dir || Dir <- code:get_path(), string:find(Dir, "cambrian") =/= nomatch]],
+    {ok, Peer, Node} =
+        peer:start(#{name => lists:concat([Name, "_", free_port()]), host => "127.0.0.1",
+                     longnames => true, connection => standard_io, wait_boot => 300_000,
+                     args => Args,
+                     env => maps:get(env, Options, [])}),
     {ok, _} = peer:call(Peer, application, ensure_all_started, [cambrian]),
     {Peer, Node}.
 

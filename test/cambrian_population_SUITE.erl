@@ -43,7 +43,8 @@ init_per_suite(Config) ->
 
 end_per_suite(_) -> application:stop(cambrian).
 
-init_per_testcase(Case, Config) -> [{dir, filename:join(proplists:get_value(priv_dir, Config), Case)} | Config].
+init_per_testcase(Case, Config) ->
+    [{dir, filename:join(proplists:get_value(priv_dir, Config), Case)} | Config].
 
 end_per_testcase(_, _) ->
     _ = application:unset_env(cambrian, data_dir),
@@ -57,7 +58,8 @@ end_quietly(Name) ->
 options(Seed) ->
     #{task => double_pole_novel, seed => Seed, population => 200, generations => 40, target => 99}.
 
-champion_of({ok, #{champion := Champion, generations := Generations, evaluations := Evaluations}}) ->
+champion_of({ok,
+             #{champion := Champion, generations := Generations, evaluations := Evaluations}}) ->
     {cambrian_genotype:id(Champion), Generations, Evaluations}.
 
 run_whole(Options) ->
@@ -128,7 +130,8 @@ await_exits_if_the_population_is_not_restarted(_) ->
                                        spawn(fun() -> timer:sleep(50), exit(P, kill) end),
                                        cambrian_population:await(P, 60_000)
                                    end),
-    receive {'DOWN', Monitor, process, Pid, Reason} -> ?assertMatch({killed, {gen_statem, call, [_, await | _]}}, Reason) end,
+    receive {'DOWN', Monitor, process, Pid, Reason} ->
+            ?assertMatch({killed, {gen_statem, call, [_, await | _]}}, Reason) end,
     ?assertExit({noproc, _}, cambrian_population:await(nobody, 60_000)),
     ?assertExit({noproc, _}, cambrian_population:step(nobody, 1)),
     ?assertExit(noproc, cambrian_population:stop(nobody)).
@@ -136,8 +139,10 @@ await_exits_if_the_population_is_not_restarted(_) ->
 a_call_by_an_old_pid_reaches_the_restarted_population(_) ->
     {ok, P} = cambrian_population:start(options(11)),
     {ok, _} = cambrian_population:step(P, 3),
-    Asked = [fun cambrian_population:info/1, fun cambrian_population:best/1, fun cambrian_population:history/1,
-             fun cambrian_population:checkpoint/1, fun cambrian_population:pause/1],
+    Asked =
+        [fun cambrian_population:info/1, fun cambrian_population:best/1,
+         fun cambrian_population:history/1,
+         fun cambrian_population:checkpoint/1, fun cambrian_population:pause/1],
     Before = [Ask(P) || Ask <- Asked],
     exit(P, kill),
     ?assertEqual(Before, [Ask(P) || Ask <- Asked]),
@@ -182,7 +187,8 @@ a_torn_checkpoint_is_an_error_and_resume_false_starts_anew(Config) ->
     ok = cambrian_population:stop(solid),
     [File] = filelib:wildcard(filename:join([Dir, "populations", "solid", "*.checkpoint"])),
     tear(File),
-    ?assertMatch({error, {torn_checkpoint, _}}, cambrian_population:start((options(1))#{name => solid})),
+    ?assertMatch({error, {torn_checkpoint, _}},
+                 cambrian_population:start((options(1))#{name => solid})),
     {ok, Fresh} = cambrian_population:start((options(1))#{name => solid, resume => false}),
     ?assertMatch(#{generation := 0}, cambrian_population:info(Fresh)),
     %% `resume => false' holds for the start only: after a crash the population continues
@@ -205,7 +211,10 @@ a_population_falls_back_to_the_last_whole_checkpoint(Config) ->
     {ok, _} = cambrian_population:start(Options),
     {ok, _} = cambrian_population:step(here, 9),
     ok = cambrian_population:stop(here),
-    Files = fun() -> lists:sort(filelib:wildcard(filename:join([Dir, "populations", "here", "*.checkpoint"]))) end,
+    Files =
+        fun() ->
+            lists:sort(filelib:wildcard(filename:join([Dir, "populations", "here",
+                                                       "*.checkpoint"]))) end,
     ?assertEqual(["000000000006.checkpoint", "000000000007.checkpoint", "000000000008.checkpoint"],
                  [filename:basename(File) || File <- Files()]),
     lists:foreach(fun tear/1, tl(Files())),
@@ -259,18 +268,23 @@ a_run_ends_when_the_fun_of_until_returns_true(_) ->
     Until = fun(#{generation := G, species := Species}) -> G >= 3 andalso length(Species) > 1 end,
     {ok, P} = cambrian_population:start((options(17))#{name => here, until => Until}),
     ok = cambrian_population:run(P),
-    {ok, #{solved := true, generations := 4, fitness := Fitness}} = cambrian_population:await(P, 60_000),
+    {ok, #{solved := true, generations := 4, fitness := Fitness}} =
+        cambrian_population:await(P, 60_000),
     ?assertMatch({ok, #{fitness := Fitness}}, cambrian_population:best(P)),
     %% the result survives a crash
     exit(P, kill),
     Back = await_return(here, P),
-    ?assertMatch({ok, #{solved := true, generations := 4}}, cambrian_population:await(Back, 60_000)).
+    ?assertMatch({ok, #{solved := true, generations := 4}},
+                 cambrian_population:await(Back, 60_000)).
 
 an_until_fun_that_fails_or_returns_no_boolean_is_an_error(_) ->
-    {ok, P} = cambrian_population:start((options(18))#{name => here, until => fun(_) -> error(on_purpose) end}),
+    {ok, P} =
+        cambrian_population:start((options(18))#{name => here,
+                                                 until => fun(_) -> error(on_purpose) end}),
     ok = cambrian_population:subscribe(P),
     ok = cambrian_population:run(P),
-    ?assertMatch({error, {bad_option, {until, {error, on_purpose, _}, _}}}, cambrian_population:await(P, 60_000)),
+    ?assertMatch({error, {bad_option, {until, {error, on_purpose, _}, _}}},
+                 cambrian_population:await(P, 60_000)),
     ?assertMatch([_], [Event || {failed, {bad_option, _}} = Event <- events(here)]),
     ok = cambrian_population:run(P, #{until => fun(_) -> perhaps end}),
     ?assertMatch({error, {bad_option, {until, perhaps, _}}}, cambrian_population:await(P, 60_000)),
@@ -282,15 +296,18 @@ a_run_ends_after_its_patience(_) ->
     {ok, P} = cambrian_population:start(#{task => 'xor', seed => 3, target => 5, patience => 7}),
     ok = cambrian_population:run(P),
     {ok, #{generations := Generations, solved := false}} = cambrian_population:await(P, 60_000),
-    ?assertMatch({ok, #{generation := Best}} when Best + 8 =:= Generations, cambrian_population:best(P)),
+    ?assertMatch({ok, #{generation := Best}} when Best + 8 =:= Generations,
+                 cambrian_population:best(P)),
     ok = cambrian_population:stop(P).
 
 %% The champion is the genotype with the best validation, with and without a kill on the way.
 early_stopping_picks_the_champion_by_its_validation(_) ->
     _ = rand:seed(exsss, 1),
     Rows = [[rand:normal() + 2 * (K rem 2), rand:normal()] || K <- lists:seq(1, 60)],
-    Data = {dataset, #{inputs => Rows, targets => [K rem 2 || K <- lists:seq(1, 60)], kind => classification,
-                       validation => 0.4, seed => 5}},
+    Data =
+        {dataset,
+         #{inputs => Rows, targets => [K rem 2 || K <- lists:seq(1, 60)], kind => classification,
+           validation => 0.4, seed => 5}},
     Options = #{task => Data, seed => 9, population => 60, patience => 12},
     {ok, P} = cambrian_population:start(Options),
     ok = cambrian_population:run(P),
@@ -325,7 +342,8 @@ resume_false_starts_anew_once_a_vm(Config) ->
     Options = (options(1))#{name => here, resume => false},
     Supervised = fun() ->
         Flags = #{strategy => one_for_one, intensity => 3, period => 1},
-        {ok, Supervisor} = supervisor:start_link(?MODULE, {Flags, [cambrian_population:child_spec(Options)]}),
+        {ok, Supervisor} =
+            supervisor:start_link(?MODULE, {Flags, [cambrian_population:child_spec(Options)]}),
         #{generation := Generation} = cambrian_population:info(here),
         {Supervisor, Generation}
     end,
@@ -357,14 +375,19 @@ a_name_in_use_is_refused(Config) ->
     [begin
          ?assertEqual(Taken, cambrian_population:start(Options#{resume => Resume})),
          ?assertEqual(Taken, cambrian_population:start_link(Options#{resume => Resume})),
-         ?assertEqual(Taken, cambrian:evolve(maps:get(task, Options), maps:remove(task, Options#{resume => Resume})))
+         ?assertEqual(Taken,
+                      cambrian:evolve(maps:get(task, Options),
+                                      maps:remove(task, Options#{resume => Resume})))
      end || Options <- [(options(1))#{name => here}, Other], Resume <- [true, false]],
     %% files under the name of another process
     ok = filelib:ensure_dir(filename:join([Dir, "populations", "kernel_sup", "x"])),
-    ok = file:write_file(filename:join([Dir, "populations", "kernel_sup", "000000000001.checkpoint"]), "mine"),
-    [?assertEqual({error, {name_taken, Name}}, cambrian_population:start(Other#{name => Name, resume => Resume}))
+    ok = file:write_file(filename:join([Dir, "populations", "kernel_sup",
+                                        "000000000001.checkpoint"]), "mine"),
+    [?assertEqual({error, {name_taken, Name}},
+                  cambrian_population:start(Other#{name => Name, resume => Resume}))
      || Name <- [kernel_sup, init, user, cambrian_sup, cambrian_store], Resume <- [true, false]],
-    ?assertEqual({error, {name_taken, init}}, cambrian:evolve('xor', #{name => init, resume => false})),
+    ?assertEqual({error, {name_taken, init}},
+                 cambrian:evolve('xor', #{name => init, resume => false})),
     ?assertEqual(Guards, supervisor:count_children(cambrian_population_sup)),
     ?assertEqual(Before, Files() -- [filename:join([Dir, "populations", "kernel_sup" | Below])
                                      || Below <- [[], ["000000000001.checkpoint"]]]),
@@ -422,7 +445,8 @@ a_paused_population_can_be_stepped(_) ->
     ok = cambrian_population:run(P),
     ok = cambrian_population:pause(P),
     {ok, #{generation := Before}} = settled(P),
-    ?assertMatch({ok, #{generation := After}} when After =:= Before + 1, cambrian_population:step(P, 1)),
+    ?assertMatch({ok, #{generation := After}} when After =:= Before + 1,
+                 cambrian_population:step(P, 1)),
     ok = cambrian_population:resume(P),
     Whole = run_whole(options(3)),
     ?assertEqual(Whole, champion_of(cambrian_population:await(P, 60_000))),
@@ -445,18 +469,23 @@ a_newcomer_that_fails_has_no_fitness(_) ->
                    [Output] -> Output
                end
            end,
-    {ok, P} = cambrian_population:start(#{task => Task, inputs => 2, outputs => 1, seed => 1, population => 10}),
+    {ok, P} =
+        cambrian_population:start(#{task => Task, inputs => 2, outputs => 1, seed => 1,
+                                    population => 10}),
     ok = cambrian_population:subscribe(P),
     ok = cambrian_population:inject(P, Newcomer, bad),
     ok = cambrian_population:inject(P, Other, good),
     {ok, _} = cambrian_population:step(P, 1),
-    Received = fun(From) -> receive {cambrian, _, {received, #{from := From} = Event}} -> Event end end,
-    ?assertEqual(#{id => cambrian_genotype:id(Newcomer), from => bad, generation => 0, outcome => failed, work => 4}, Received(bad)),
+    Received =
+        fun(From) -> receive {cambrian, _, {received, #{from := From} = Event}} -> Event end end,
+    ?assertEqual(#{id => cambrian_genotype:id(Newcomer), from => bad, generation => 0,
+                   outcome => failed, work => 4}, Received(bad)),
     ?assertMatch(#{fitness := _}, Received(good)),
     ok = cambrian_population:stop(P).
 
 received(P, Generation) ->
-    receive {cambrian, _, {received, #{generation := Generation} = Received}} -> maps:with([from, outcome, fitness], Received)
+    receive {cambrian, _, {received, #{generation := Generation} = Received}} ->
+            maps:with([from, outcome, fitness], Received)
     after 300_000 -> error({nothing_received, sys:get_state(P)})
     end.
 
@@ -467,22 +496,29 @@ no_more(Kind, Ms) -> receive {cambrian, _, {Kind, _} = Event} -> error(Event) af
 %% the history, the same stats. Its next generation has the newcomer.
 an_idle_population_takes_newcomers_in_at_once(_) ->
     {ok, #{champion := Champion, fitness := Fitness}} = cambrian:evolve('xor', #{seed => 42}),
-    Newborn = [element(2, cambrian_genotype:new(#{inputs => 2, outputs => 1}, Seed)) || Seed <- lists:seq(1, 10)],
+    Newborn =
+        [element(2, cambrian_genotype:new(#{inputs => 2, outputs => 1}, Seed))
+         || Seed <- lists:seq(1, 10)],
     {ok, Stranger} = cambrian_genotype:new(#{inputs => 5, outputs => 1}, 1),
     {ok, P} = cambrian_population:start(#{task => 'xor', seed => 1, population => 50}),
     ok = cambrian_population:inject(P, hd(Newborn), early),
     {ok, _} = cambrian_population:step(P, 2),
     ok = cambrian_population:subscribe(P),
-    Before = {cambrian_population:stats(P), cambrian_population:history(P), maps:remove(parameters, cambrian_population:info(P))},
+    Before =
+        {cambrian_population:stats(P), cambrian_population:history(P),
+         maps:remove(parameters, cambrian_population:info(P))},
     [ok = cambrian_population:inject(P, Genotype, From)
-     || {Genotype, From} <- [{Champion, good}, {Stranger, strange}, {Champion, again} | [{New, newborn} || New <- Newborn]]],
+     || {Genotype, From} <- [{Champion, good}, {Stranger, strange},
+                             {Champion, again} | [{New, newborn} || New <- Newborn]]],
     Received = [received(P, 1) || _ <- lists:seq(1, 13)],
     Of = fun(From) -> [maps:remove(from, R) || #{from := F} = R <- Received, F =:= From] end,
     ?assertEqual([#{outcome => accepted, fitness => Fitness}], Of(good)),
     ?assertEqual([#{outcome => known, fitness => Fitness}], Of(again)),
     ?assertEqual([#{outcome => shape}], Of(strange)),
     ?assertEqual(10, length([Measured || #{fitness := Measured} <- Of(newborn)])),
-    receive {cambrian, _, {champion, #{champion := C, fitness := Fitness, operators := [injection], generation := 1}}} ->
+    receive {cambrian, _,
+             {champion,
+              #{champion := C, fitness := Fitness, operators := [injection], generation := 1}}} ->
         ?assertEqual(cambrian_genotype:id(Champion), cambrian_genotype:id(C))
     after 300_000 -> error(no_champion)
     end,
@@ -490,7 +526,8 @@ an_idle_population_takes_newcomers_in_at_once(_) ->
     ?assertEqual(Before, {cambrian_population:stats(P), cambrian_population:history(P),
                           maps:remove(parameters, cambrian_population:info(P))}),
     no_more(generation),
-    ?assertMatch({ok, #{generation := 2, best := Best}} when Best >= Fitness, cambrian_population:step(P, 1)),
+    ?assertMatch({ok, #{generation := 2, best := Best}} when Best >= Fitness,
+                 cambrian_population:step(P, 1)),
     ok = cambrian_population:stop(P).
 
 %% A newcomer that arrives during an evaluation is evaluated after it. A call of step or run waits
@@ -498,12 +535,17 @@ an_idle_population_takes_newcomers_in_at_once(_) ->
 an_idle_population_takes_newcomers_in_one_after_another(_) ->
     {Gate, Test} = {atomics:new(1, []), self()},
     Task = fun(Network) -> wait_at(Gate, Test), hd(cambrian_network:activate(Network, [1, 1])) end,
-    {ok, P} = cambrian_population:start(#{task => Task, inputs => 2, outputs => 1, seed => 3, population => 10}),
+    {ok, P} =
+        cambrian_population:start(#{task => Task, inputs => 2, outputs => 1, seed => 3,
+                                    population => 10}),
     {ok, #{generation := 0}} = cambrian_population:step(P, 1),
     ok = cambrian_population:subscribe(P),
-    Newcomers = [element(2, cambrian_genotype:new(#{inputs => 2, outputs => 1}, Seed)) || Seed <- lists:seq(100, 163)],
+    Newcomers =
+        [element(2, cambrian_genotype:new(#{inputs => 2, outputs => 1}, Seed))
+         || Seed <- lists:seq(100, 163)],
     ok = atomics:put(Gate, 1, 1),
-    [ok = cambrian_population:inject(P, Newcomer, N) || {N, Newcomer} <- lists:enumerate(Newcomers)],
+    [ok = cambrian_population:inject(P, Newcomer, N)
+     || {N, Newcomer} <- lists:enumerate(Newcomers)],
     receive at_the_gate -> ok end,
     ?assertEqual({error, busy}, cambrian_population:inject(P, hd(Newcomers))),
     ?assertMatch({ok, _}, cambrian_population:migrant(P, random)),
@@ -511,15 +553,18 @@ an_idle_population_takes_newcomers_in_one_after_another(_) ->
     _ = cambrian_population:info(P),
     no_more(generation),
     ok = atomics:put(Gate, 1, 0),
-    ?assertEqual(lists:seq(1, 64), [N || _ <- Newcomers, #{from := N, fitness := _} <- [received(P, 0)]]),
-    receive {stepped, Answer} -> ?assertMatch({ok, #{generation := 1}}, Answer) after 300_000 -> error(no_answer) end,
+    ?assertEqual(lists:seq(1, 64),
+                 [N || _ <- Newcomers, #{from := N, fitness := _} <- [received(P, 0)]]),
+    receive {stepped, Answer} -> ?assertMatch({ok, #{generation := 1}}, Answer) after 300_000 ->
+            error(no_answer) end,
     ok = cambrian_population:stop(P).
 
 %% The population is killed while idle: its next generation has the newcomers it took in, and it
 %% reports none again.
 a_killed_idle_population_keeps_its_newcomers(_) ->
     {ok, #{champion := Champion, fitness := Fitness}} = cambrian:evolve('xor', #{seed => 42}),
-    {ok, P} = cambrian_population:start(#{task => 'xor', seed => 1, name => here, population => 50}),
+    {ok, P} =
+        cambrian_population:start(#{task => 'xor', seed => 1, name => here, population => 50}),
     {ok, _} = cambrian_population:step(P, 2),
     ok = cambrian_population:subscribe(P),
     ok = cambrian_population:inject(P, Champion),
@@ -527,7 +572,8 @@ a_killed_idle_population_keeps_its_newcomers(_) ->
     {ok, Whole} = cambrian_population:step(P, 3),
     ok = cambrian_population:stop(P),
     flush(),
-    {ok, Again} = cambrian_population:start(#{task => 'xor', seed => 1, name => here, population => 50}),
+    {ok, Again} =
+        cambrian_population:start(#{task => 'xor', seed => 1, name => here, population => 50}),
     {ok, _} = cambrian_population:step(Again, 2),
     ok = cambrian_population:inject(Again, Champion),
     {ok, #{fitness := Fitness}} = fitter(Again, Fitness),
@@ -560,18 +606,23 @@ a_finished_population_takes_newcomers_in_and_keeps_its_result(Config) ->
     ok = cambrian_population:inject(P, Champion),
     {ok, _} = fitter(P, Fitness),
     ?assertEqual({ok, Result}, cambrian_population:await(P, 300_000)),
-    Files = filelib:wildcard(filename:join([proplists:get_value(dir, Config), "populations", "here", "*.checkpoint"])),
-    ?assertMatch({ok, #{champion := #{fitness := Fitness}, running := true}}, cambrian_store:open(lists:last(lists:sort(Files)))),
+    Files =
+        filelib:wildcard(filename:join([proplists:get_value(dir, Config), "populations", "here",
+                                        "*.checkpoint"])),
+    ?assertMatch({ok, #{champion := #{fitness := Fitness}, running := true}},
+                 cambrian_store:open(lists:last(lists:sort(Files)))),
     exit(P, kill),
     Back = await_return(here, P),
-    ?assertMatch({ok, #{generations := 3, fitness := Fitness}}, cambrian_population:await(Back, 300_000)),
+    ?assertMatch({ok, #{generations := 3, fitness := Fitness}},
+                 cambrian_population:await(Back, 300_000)),
     exit(whereis(cambrian_sup), kill),
     Monitor = monitor(process, Back),
     receive {'DOWN', Monitor, process, _, _} -> ok end,
     _ = application:stop(cambrian),
     {ok, _} = application:ensure_all_started(cambrian),
     {ok, Restarted} = cambrian_population:start(Options),
-    ?assertMatch({ok, #{generations := 3, fitness := Fitness}}, cambrian_population:await(Restarted, 300_000)),
+    ?assertMatch({ok, #{generations := 3, fitness := Fitness}},
+                 cambrian_population:await(Restarted, 300_000)),
     ok = cambrian_population:stop(Restarted).
 
 %% Migrants can be asked for during the evaluation of the next generation, which a gate keeps from
@@ -583,17 +634,22 @@ each_policy_gives_migrants(_) ->
     Options = #{task => Task, inputs => 2, outputs => 1, seed => 3, population => 30},
     [P, Twin] = [element(2, cambrian_population:start(Options)) || _ <- [1, 2]],
     Policies = [champion, tournament, novel, random | lists:duplicate(20, random)],
-    [?assertEqual({error, not_evaluated}, cambrian_population:migrant(P, Policy)) || Policy <- Policies],
+    [?assertEqual({error, not_evaluated}, cambrian_population:migrant(P, Policy))
+     || Policy <- Policies],
     [{ok, _} = cambrian_population:step(Either, 1) || Either <- [P, Twin]],
     ok = atomics:put(Gate, 1, 1),
     ok = cambrian_population:run(P, #{generations => 2}),
     receive at_the_gate -> ok end,
-    Migrants = fun(Of) -> [Migrant || Policy <- Policies, {ok, Migrant} <- [cambrian_population:migrant(Of, Policy)]] end,
+    Migrants =
+        fun(Of) ->
+            [Migrant
+             || Policy <- Policies, {ok, Migrant} <- [cambrian_population:migrant(Of, Policy)]] end,
     Ids = fun(All) -> [cambrian_genotype:id(G) || #{champion := G} <- All] end,
     [Best | _] = Sent = Migrants(P),
     ?assertEqual({ok, Best}, cambrian_population:best(P)),
     [?assertEqual({0, F}, {Generation, Fitness(cambrian_network:compile(G))})
-     || #{champion := G, fitness := F, generation := Generation, parents := [], operators := []} <- Sent],
+     || #{champion := G, fitness := F, generation := Generation, parents := [],
+          operators := []} <- Sent],
     ?assertEqual(length(Policies), length(Sent)),
     ?assertEqual(Ids(Sent), Ids(Migrants(Twin))),
     ?assert(length(lists:usort(Ids(Sent))) > 10),
@@ -629,7 +685,8 @@ a_population_takes_an_injected_genotype_in(_) ->
     ok = cambrian_population:inject(P, Stranger),
     ok = cambrian_population:inject(P, Champion),
     {ok, _} = cambrian_population:step(P, 1),
-    receive {cambrian, _, {received, #{id := Id, outcome := Again}}} -> ?assertEqual(known, Again) end,
+    receive {cambrian, _, {received, #{id := Id, outcome := Again}}} -> ?assertEqual(known, Again)
+    end,
     ok = cambrian_population:stop(P),
     %% before the first generation all newcomers wait, at most 64
     {ok, Q} = cambrian_population:start(#{task => 'xor', seed => 3}),
@@ -654,7 +711,9 @@ seen() -> receive {cambrian, _, {generation, #{generation := G}}} -> [G | seen()
 
 many_populations_run_at_once(_) ->
     Whole = [run_whole(#{task => 'xor', seed => Seed}) || Seed <- lists:seq(1, 6)],
-    Populations = [element(2, cambrian_population:start(#{task => 'xor', seed => Seed})) || Seed <- lists:seq(1, 6)],
+    Populations =
+        [element(2, cambrian_population:start(#{task => 'xor', seed => Seed}))
+         || Seed <- lists:seq(1, 6)],
     [ok = cambrian_population:run(P) || P <- Populations],
     ?assertEqual(Whole, [champion_of(cambrian_population:await(P, 300_000)) || P <- Populations]),
     [ok = cambrian_population:stop(P) || P <- Populations].
@@ -674,14 +733,18 @@ all_populations_of_a_node_can_be_watched(_) ->
     #{name := Nameless} = cambrian_population:info(P),
     ?assertMatch(#{Nameless := P}, cambrian_store:watch()),
     ?assertMatch(#{Nameless := P}, cambrian_store:watch()),
-    {ok, Supervisor} = supervisor_of(cambrian_population:child_spec(#{task => 'xor', name => here, seed => 1})),
+    {ok, Supervisor} =
+        supervisor_of(cambrian_population:child_spec(#{task => 'xor', name => here, seed => 1})),
     Here = whereis(here),
-    receive {cambrian_store, population, here, First} -> ?assertEqual(Here, First) after 300_000 -> error(not_told) end,
+    receive {cambrian_store, population, here, First} -> ?assertEqual(Here, First) after 300_000 ->
+            error(not_told) end,
     ?assertMatch(#{here := Here, Nameless := P}, cambrian_store:populations()),
     {ok, _} = cambrian_population:step(here, 2),
     exit(Here, kill),
     Back = await_return(here, Here),
-    receive {cambrian_store, population, here, Second} -> ?assertEqual(Back, Second) after 300_000 -> error(not_told) end,
+    receive {cambrian_store, population, here, Second} ->
+            ?assertEqual(Back, Second) after 300_000 ->
+            error(not_told) end,
     ok = cambrian_population:stop(P),
     ok = gen_server:stop(Supervisor),
     Left = cambrian_store:populations(),
@@ -698,7 +761,8 @@ an_idle_population_answers_before_its_first_generation(_) ->
     {ok, P} = cambrian_population:start(#{task => 'xor', seed => 5}),
     ?assertEqual({error, not_evaluated}, cambrian_population:best(P)),
     ?assertEqual({error, not_evaluated}, cambrian_population:stats(P)),
-    ?assertMatch(#{task := 'xor', seed := 5, inputs := 2, outputs := 1, parameters := #{population := 150}},
+    ?assertMatch(#{task := 'xor', seed := 5, inputs := 2, outputs := 1,
+                   parameters := #{population := 150}},
                  cambrian_population:info(P)),
     ?assertEqual({error, {bad_option, {generations, none, <<"a positive integer">>}}},
                  cambrian_population:run(P, #{generations => none})),
@@ -745,11 +809,14 @@ bloated(Genotype, Count) ->
     #{id := Output} = lists:last(Nodes),
     Idle = [1000 + N || N <- lists:seq(1, Count)],
     {ok, Bloated} = cambrian_genotype:from_map(Genes#{
-        nodes := Nodes ++ [#{id => Id, layer => 1 bsl 62, activation => tanh, dynamics => ltc, time_constant => 1.0} || Id <- Idle],
-        connections := Connections ++ [#{from => Id, to => Output, weight => 0.0, enabled => true} || Id <- Idle]}),
+        nodes := Nodes ++ [#{id => Id, layer => 1 bsl 62, activation => tanh, dynamics => ltc,
+                             time_constant => 1.0} || Id <- Idle],
+        connections := Connections ++ [#{from => Id, to => Output, weight => 0.0, enabled => true}
+                                       || Id <- Idle]}),
     Bloated.
 
-from_the_mesh(P, Genotype, From) -> cambrian_population:inject_from_mesh(P, Genotype, From, 8).
+from_the_mesh(P, Genotype, From) ->
+    cambrian_population_client:inject_from_mesh(P, Genotype, From, 8).
 
 told(From) ->
     receive {cambrian, _, {received, #{from := From} = Received}} -> Received
@@ -759,8 +826,11 @@ told(From) ->
 %% A newcomer from the mesh that costs far more than the population's own is not even compiled; a
 %% genotype that a user injects is.
 a_mesh_newcomer_that_is_too_costly_is_refused(_) ->
-    {ok, #{champion := Champion, fitness := Fitness}} = cambrian:evolve(double_pole_novel, #{seed => 42, generations => 60}),
-    {ok, P} = cambrian_population:start(#{task => double_pole_novel, seed => 4, population => 50, target => 1.0e9}),
+    {ok, #{champion := Champion, fitness := Fitness}} =
+        cambrian:evolve(double_pole_novel, #{seed => 42, generations => 60}),
+    {ok, P} =
+        cambrian_population:start(#{task => double_pole_novel, seed => 4, population => 50,
+                                    target => 1.0e9}),
     {ok, _} = cambrian_population:step(P, 1),
     ok = cambrian_population:subscribe(P),
     Bloated = bloated(Champion, 20_000),
@@ -782,7 +852,8 @@ a_mesh_newcomer_that_is_too_costly_is_refused(_) ->
 %% Many newcomers are as fit as the champion: a generation admits a tenth of its size, and beyond
 %% that only a newcomer fitter than all.
 a_generation_admits_a_tenth_of_mesh_newcomers(_) ->
-    {ok, P} = cambrian_population:start(#{task => 'xor', seed => 4, population => 50, target => 1.0e9}),
+    {ok, P} =
+        cambrian_population:start(#{task => 'xor', seed => 4, population => 50, target => 1.0e9}),
     {ok, _} = cambrian_population:step(P, 1),
     {ok, #{champion := Good}} = cambrian_population:best(P),
     ok = cambrian_population:subscribe(P),
@@ -806,8 +877,12 @@ a_generation_admits_a_tenth_of_mesh_newcomers(_) ->
     ok = cambrian_population:stop(P).
 
 like(Genotype, N) ->
-    #{connections := [#{weight := Weight} = First | Others]} = Genes = cambrian_genotype:to_map(Genotype),
-    {ok, Like} = cambrian_genotype:from_map(Genes#{connections := [First#{weight := Weight * (1 - N * 1.0e-6)} | Others]}),
+    #{connections := [#{weight := Weight} = First | Others]} = Genes =
+        cambrian_genotype:to_map(Genotype),
+    {ok, Like} =
+        cambrian_genotype:from_map(Genes#{connections :=
+                                              [First#{weight := Weight * (1 - N * 1.0e-6)}
+                                               | Others]}),
     Like.
 
 %% The evaluation of a newcomer hangs: the population goes on meanwhile, and takes others in after
@@ -823,8 +898,11 @@ a_mesh_newcomer_that_hangs_does_not_block_the_population(_) ->
                    [Output] -> Output
                end
            end,
-    {ok, P} = cambrian_population:start(#{task => Task, inputs => 2, outputs => 1, seed => 1, population => 10, evaluation_timeout => infinity,
-                                          newcomer_timeout => 4000, target => 99, generations => 1_000_000}),
+    {ok, P} =
+        cambrian_population:start(#{task => Task, inputs => 2, outputs => 1, seed => 1,
+                                    population => 10, evaluation_timeout => infinity,
+                                    newcomer_timeout => 4000, target => 99,
+                                    generations => 1_000_000}),
     ok = cambrian_population:subscribe(P),
     ok = from_the_mesh(P, Stalling, staller),
     Worker = receive {stalled, Pid} -> monitor(process, Pid), Pid end,
@@ -843,11 +921,13 @@ a_mesh_newcomer_that_hangs_does_not_block_the_population(_) ->
 %% The newcomer takes longer than a millisecond, in a task in Rust.
 a_mesh_newcomer_beyond_the_timeout_is_late_and_not_failed(_) ->
     Task = {sequence_recall, #{length => 8, delay => 16}},
-    {ok, P} = cambrian_population:start(#{task => Task, seed => 1, population => 10, newcomer_timeout => 1}),
+    {ok, P} =
+        cambrian_population:start(#{task => Task, seed => 1, population => 10,
+                                    newcomer_timeout => 1}),
     ok = cambrian_population:subscribe(P),
     {ok, Small} = cambrian_genotype:new(#{inputs => 3, outputs => 1}, 900),
     Late = bloated(Small, 90_000),
-    ok = cambrian_population:inject_from_mesh(P, Late, late, 1_000_000),
+    ok = cambrian_population_client:inject_from_mesh(P, Late, late, 1_000_000),
     {ok, _} = cambrian_population:step(P, 1),
     #{outcome := late} = Told = told(late),
     ?assertNot(is_map_key(fitness, Told)),
@@ -874,11 +954,16 @@ a_pause_by_the_governor_makes_no_newcomer_late(_) ->
 %% A bridge learns the work of each generation of the population's own genotypes, in Rust or
 %% Erlang, and whether the population is idle.
 a_population_reports_the_work_of_its_own_genotypes(_) ->
-    Worked = fun(P) -> receive {cambrian, P, {worked, Report}} -> Report after 300_000 -> error({no_word_of, P}) end end,
+    Worked =
+        fun(P) ->
+            receive {cambrian, P, {worked, Report}} -> Report after 300_000 ->
+                    error({no_word_of, P}) end end,
     Fun = fun(Network) -> [Output] = cambrian_network:activate(Network, [1, 1]), Output end,
     [begin
-         {ok, P} = cambrian_population:start(maps:merge(#{name => solid, seed => 1, population => 10}, Options)),
-         ok = cambrian_population:account(solid),
+         {ok, P} =
+             cambrian_population:start(maps:merge(#{name => solid, seed => 1, population => 10},
+                                                  Options)),
+         ok = cambrian_population_client:account(solid),
          #{work := 0, rests := true, failing := false} = Worked(solid),
          {ok, _} = cambrian_population:step(solid, 1),
          #{work := 0, rests := false} = Worked(solid),
@@ -887,9 +972,12 @@ a_population_reports_the_work_of_its_own_genotypes(_) ->
          #{work := 0, rests := true} = Worked(solid),
          ok = cambrian_population:unsubscribe(solid),
          {ok, _} = cambrian_population:step(solid, 1),
-         ?assertEqual(none, receive {cambrian, solid, {worked, _} = More} -> More after 0 -> none end),
+         ?assertEqual(none,
+                      receive {cambrian, solid, {worked, _} = More} -> More after 0 -> none end),
          ok = cambrian_population:stop(P)
-     end || {Ticks, Options} <- [{4, #{task => 'xor'}}, {1, #{task => Fun, inputs => 2, outputs => 1}}]].
+     end
+     || {Ticks, Options} <- [{4, #{task => 'xor'}},
+                             {1, #{task => Fun, inputs => 2, outputs => 1}}]].
 
 %% A newcomer that was measured but not yet in a generation is measured again after a crash, and
 %% reported once.

@@ -1,11 +1,13 @@
 %% A VM is killed at fifty random moments, in three ways. Its population ends with the bytes of a
-%% population that was not killed. So do two populations with an archive and a front, in a VM that is
-%% killed at twenty moments.
+%% population that was not killed. So do two populations with an archive and a front, in a VM that
+%% is killed at twenty moments.
 -module(cambrian_power_cut_SUITE).
 -include_lib("stdlib/include/assert.hrl").
 -compile([export_all, nowarn_export_all]).
 
-all() -> [a_population_killed_at_fifty_moments_ends_with_the_same_bytes, an_archive_and_a_front_after_twenty_kills_have_the_same_ids].
+all() ->
+    [a_population_killed_at_fifty_moments_ends_with_the_same_bytes,
+     an_archive_and_a_front_after_twenty_kills_have_the_same_ids].
 
 suite() -> [{timetrap, {minutes, 5}}].
 
@@ -27,18 +29,23 @@ lives(victim) -> 100;
 lives(searches) -> 300.
 
 options(victim) ->
-    [#{task => double_pole_novel, name => victim, seed => 5, population => 400, generations => 60, target => 99,
+    [#{task => double_pole_novel, name => victim, seed => 5, population => 400, generations => 60,
+       target => 99,
        checkpoint_interval => 0}];
 options(searches) ->
     Emitters = #{emitters => [neat, iso_line, cma_me, cma_mae], emitter_batch => 20},
-    [#{task => maze_medium, name => elites, search => map_elites, seed => 5, population => 100, generations => 40,
+    [#{task => maze_medium, name => elites, search => map_elites, seed => 5, population => 100,
+       generations => 40,
        target => 1000, params => Emitters, checkpoint_interval => 0},
-     #{task => zdt1, name => front, search => pareto, seed => 5, population => 100, generations => 80, target => 99,
+     #{task => zdt1, name => front, search => pareto, seed => 5, population => 100,
+       generations => 80, target => 99,
        checkpoint_interval => 0}].
 
-a_population_killed_at_fifty_moments_ends_with_the_same_bytes(Config) -> dies_at_random_moments(victim, Config).
+a_population_killed_at_fifty_moments_ends_with_the_same_bytes(Config) ->
+    dies_at_random_moments(victim, Config).
 
-an_archive_and_a_front_after_twenty_kills_have_the_same_ids(Config) -> dies_at_random_moments(searches, Config).
+an_archive_and_a_front_after_twenty_kills_have_the_same_ids(Config) ->
+    dies_at_random_moments(searches, Config).
 
 dies_at_random_moments(Case, Config) ->
     Seed = case os:getenv("SEED") of false -> erlang:system_time(); Set -> list_to_integer(Set) end,
@@ -51,7 +58,9 @@ dies_at_random_moments(Case, Config) ->
 undisturbed(Case) ->
     {ok, _} = application:ensure_all_started(cambrian),
     Results = [begin
-                   {ok, P} = cambrian_population:start(maps:without([name, checkpoint_interval], Options)),
+                   {ok, P} =
+                       cambrian_population:start(maps:without([name, checkpoint_interval],
+                                                              Options)),
                    ok = cambrian_population:run(P),
                    {ok, Result} = cambrian_population:await(P, infinity),
                    Result
@@ -60,13 +69,17 @@ undisturbed(Case) ->
     fingerprint(Results).
 
 %% What the results are, with the ids of an archive and of all that is in a front.
-fingerprint(Results) -> binary_to_list(iolist_to_binary(lists:join($\s, lists:map(fun one/1, Results)))).
+fingerprint(Results) ->
+    binary_to_list(iolist_to_binary(lists:join($\s, lists:map(fun one/1, Results)))).
 
 one(#{champion := Champion, evaluations := Evaluations, generations := Generations} = Result) ->
-    Fronts = [[cambrian_genotype:id(Genotype) || #{genotype := Genotype} <- Front] || #{front := Front} <- [Result]],
+    Fronts =
+        [[cambrian_genotype:id(Genotype) || #{genotype := Genotype} <- Front]
+         || #{front := Front} <- [Result]],
     Ids = [cambrian_archive:id(Archive) || #{archive := Archive} <- [Result]] ++ Fronts,
     Bytes = [cambrian_genotype:to_binary(Champion) | Ids],
-    [binary:encode_hex(crypto:hash(sha256, Bytes)), io_lib:format(" ~b ~b", [Evaluations, Generations])].
+    [binary:encode_hex(crypto:hash(sha256, Bytes)),
+     io_lib:format(" ~b ~b", [Evaluations, Generations])].
 
 %% Starts one VM after the other on the same directory. Once the run has ended, the next VM starts
 %% a new one.
@@ -80,7 +93,9 @@ die(Case, Config, Run, Moments, Last, Endings) ->
     Dir = filename:join([proplists:get_value(priv_dir, Config), Case, integer_to_list(Run)]),
     Deaths = deaths(Case),
     Death = case Last of true -> none; false -> lists:nth(rand:uniform(length(Deaths)), Deaths) end,
-    Kills = [20 + rand:uniform(150) || not Last, Most <- [before(Case)], Most > 0, _ <- lists:seq(1, rand:uniform(Most))],
+    Kills =
+        [20 + rand:uniform(150)
+         || not Last, Most <- [before(Case)], Most > 0, _ <- lists:seq(1, rand:uniform(Most))],
     Before = generations(Case, Dir),
     case live(Case, Dir, Death, Kills) of
         {ended, Ending} ->
@@ -106,7 +121,8 @@ live(Case, Dir, Death, Kills) ->
     Erl = ["exec ", os:find_executable("erl"), " -noinput", [[" -pa ", Path] || Path <- Paths],
            " -eval '", Call, "'"],
     Port = open_port({spawn_executable, "/bin/sh"},
-                     [{args, ["-c", lists:flatten([Limit, Erl])]}, {line, 1000}, exit_status, stderr_to_stdout]),
+                     [{args, ["-c", lists:flatten([Limit, Erl])]}, {line, 1000}, exit_status,
+                      stderr_to_stdout]),
     {os_pid, OsPid} = erlang:port_info(Port, os_pid),
     watch(Port, OsPid, Death, 0, []).
 

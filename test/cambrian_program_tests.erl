@@ -27,7 +27,8 @@ program_test_() ->
             {setup,
              fun() -> {ok, _} = application:ensure_all_started(cambrian) end,
              fun(_) -> application:stop(cambrian) end,
-             [{atom_to_list(Name), {timeout, 60, fun ?MODULE:Name/0}} || Name <- cases()] ++ [startup(), faults(), faults_of_scores()]}
+             [{atom_to_list(Name), {timeout, 60, fun ?MODULE:Name/0}} || Name <- cases()] ++
+                 [startup(), faults(), faults_of_scores()]}
     end.
 
 cases() ->
@@ -53,7 +54,9 @@ task(Fault) -> task(Fault, #{}).
 
 task(Fault, Options) ->
     Args = [script(), Fault | [File || #{pids := File} <- [Options]]],
-    {program, maps:merge(#{command => "python3", args => Args, timeout => 1000}, maps:remove(pids, Options))}.
+    {program,
+     maps:merge(#{command => "python3", args => Args, timeout => 1000},
+                maps:remove(pids, Options))}.
 
 script() -> cambrian_checkout:path("test/cambrian_program.py").
 
@@ -64,7 +67,10 @@ scores(Task, Networks) ->
 %% Networks whose output depends only on the input. The output of some is above 0.8: these are
 %% loud.
 networks(Count) ->
-    [{Seed, cambrian_network:compile(element(2, cambrian_genotype:new(#{inputs => 1, outputs => 1, initial_weight => 2}, Seed)))}
+    [{Seed,
+      cambrian_network:compile(element(2,
+                                       cambrian_genotype:new(#{inputs => 1, outputs => 1,
+                                                               initial_weight => 2}, Seed)))}
      || Seed <- lists:seq(1, Count)].
 
 says(Network) ->
@@ -83,15 +89,18 @@ pids(File) ->
     [binary_to_integer(Line) || Line <- binary:split(Bytes, <<"\n">>, [global, trim])].
 
 await_end(OsPid) ->
-    cambrian_wait:until(fun() -> os:cmd("kill -0 " ++ integer_to_list(OsPid) ++ " 2>&1") =/= "" end).
+    cambrian_wait:until(fun() -> os:cmd("kill -0 " ++ integer_to_list(OsPid) ++ " 2>&1") =/= ""
+    end).
 
 %%% ---- evaluation
 
 a_program_evaluates_the_steps_and_episodes_asked_for() ->
     Networks = networks(20),
     ?assertEqual([{I, sum(N, 5)} || {I, N} <- Networks], scores(task("none"), Networks)),
-    ?assertEqual([{I, sum(N, 5)} || {I, N} <- Networks], scores(task("none", #{episodes => 3}), Networks)),
-    ?assertEqual([{I, sum(N, 3)} || {I, N} <- Networks], scores(task("none", #{steps => 3}), Networks)),
+    ?assertEqual([{I, sum(N, 5)} || {I, N} <- Networks],
+                 scores(task("none", #{episodes => 3}), Networks)),
+    ?assertEqual([{I, sum(N, 3)} || {I, N} <- Networks],
+                 scores(task("none", #{steps => 3}), Networks)),
     ?assertEqual([], scores(task("none"), [])).
 
 an_environment_of_a_program_evolves() ->
@@ -102,7 +111,9 @@ an_environment_of_a_program_evolves() ->
 %% Each loud network costs the program's timeout, and its batch several of them.
 a_program_that_hangs_does_not_delay_the_end_of_a_run() ->
     Began = erlang:monotonic_time(millisecond),
-    ?assertEqual({error, timeout}, cambrian:evolve(task("hang", #{timeout => 2000}), #{timeout => 500, target => 99, seed => 1})),
+    ?assertEqual({error, timeout},
+                 cambrian:evolve(task("hang", #{timeout => 2000}),
+                                 #{timeout => 500, target => 99, seed => 1})),
     %% the time for a first evaluation is a little longer than `evaluation_timeout', of 5 s
     ?assert(erlang:monotonic_time(millisecond) - Began < 15_000).
 
@@ -112,7 +123,11 @@ a_network_that_ends_the_program_costs_only_its_own_fitness() ->
     Loud = loud(Networks),
     ?assert(length(Loud) > 1 andalso length(Loud) < 10),
     Scores = scores(task("exit"), Networks),
-    ?assertEqual([{I, case lists:member(I, Loud) of true -> {fault, {program_exited, 3}}; false -> sum(N, 5) end}
+    ?assertEqual([{I,
+                   case lists:member(I, Loud) of
+                       true -> {fault, {program_exited, 3}};
+                       false -> sum(N, 5)
+                   end}
                   || {I, N} <- Networks], Scores),
     {A, B} = lists:split(7, Networks),
     ?assertEqual(Scores, scores(task("exit"), A) ++ scores(task("exit"), B)).
@@ -124,10 +139,12 @@ faults() ->
          Timeout = case Expected of {program_hangs, Ms} -> Ms; _ -> 1000 end,
          [case lists:member(Index, Loud) of
               true -> ?assertEqual({Index, {fault, Expected}}, {Index, Score});
-              false -> ?assertEqual({Index, sum(proplists:get_value(Index, Networks), 5)}, {Index, Score})
+              false ->
+                 ?assertEqual({Index, sum(proplists:get_value(Index, Networks), 5)}, {Index, Score})
           end || {Index, Score} <- scores(task(Fault, #{timeout => Timeout}), Networks)],
          ?assertEqual([{Alone, {fault, Expected}}],
-                      scores(task(Fault, #{timeout => Timeout, episodes => 2}), [lists:keyfind(Alone, 1, Networks)]))
+                      scores(task(Fault, #{timeout => Timeout, episodes => 2}),
+                             [lists:keyfind(Alone, 1, Networks)]))
      end}} || {Fault, Expected} <- [
         {"killed", {program_exited, 137}},
         {"hang", {program_hangs, 300}},
@@ -147,11 +164,14 @@ faults() ->
 a_program_gives_a_score() ->
     Networks = networks(8),
     Score = fun(N, Left, Cases) ->
-                {measured, {sum(N, 5 - Left), Cases, [says(N), float(Left)], [says(N), -says(N)], 0}}
+                {measured,
+                 {sum(N, 5 - Left), Cases, [says(N), float(Left)], [says(N), -says(N)], 0}}
             end,
     ?assertEqual([{I, Score(N, 0, [0.0])} || {I, N} <- Networks], scores(task("scored"), Networks)),
-    ?assertEqual([{I, Score(N, 2, [0.0])} || {I, N} <- Networks], scores(task("scored", #{steps => 3}), Networks)),
-    ?assertEqual([{I, Score(N, 0, [0.0, 1.0])} || {I, N} <- Networks], scores(task("scored", #{episodes => 2}), Networks)),
+    ?assertEqual([{I, Score(N, 2, [0.0])} || {I, N} <- Networks],
+                 scores(task("scored", #{steps => 3}), Networks)),
+    ?assertEqual([{I, Score(N, 0, [0.0, 1.0])} || {I, N} <- Networks],
+                 scores(task("scored", #{episodes => 2}), Networks)),
     [{1, Network} | _] = Networks,
     Fitness = sum(Network, 5),
     ?assertEqual({ok, Fitness}, cambrian_task:evaluate(task("scored"), Network)).
@@ -164,25 +184,35 @@ faults_of_scores() ->
          [case lists:member(Index, Loud) of
               true -> ?assertEqual({Index, Expected(says(Network))}, {Index, Score});
               false -> ?assertMatch({measured, _}, Score)
-          end || {{Index, Network}, {Index, Score}} <- lists:zip(Networks, scores(task(Fault), Networks))]
+          end
+          || {{Index, Network}, {Index, Score}} <- lists:zip(Networks,
+                                                             scores(task(Fault), Networks))]
      end}} || {Fault, Expected} <-
         [{"scored_" ++ Fault, fun(_) -> {fault, Expected} end}
          || {Fault, Expected} <- [{"short", {bad_answer, {wrong_size, <<"behaviour">>, 16, 8}}},
                                   {"none", {bad_answer, {no_bytes, <<"objectives">>}}},
                                   {"faults", {program_failed, <<"no behaviour">>}}]]
-        ++ [{Fault, fun(_) -> {fault, {bad_score, {behaviour, [Number, 0.0], <<"a list of finite numbers">>}}} end}
-            || {Fault, Number} <- [{"scored_nan", nan}, {"scored_infinity", infinity},
-                                   {"scored_minus_infinity", '-infinity'}]]].
+        ++
+         [{Fault,
+           fun(_) ->
+               {fault, {bad_score, {behaviour, [Number, 0.0], <<"a list of finite numbers">>}}} end}
+          || {Fault, Number} <- [{"scored_nan", nan}, {"scored_infinity", infinity},
+                                 {"scored_minus_infinity", '-infinity'}]]].
 
 %% The searches that need more than a fitness, over a port.
 a_program_is_searched_by_behaviours_and_goals() ->
-    Evolve = fun(Options) -> cambrian:evolve(task("scored", #{name => scored}), Options#{seed => 1, generations => 4, target => 99}) end,
+    Evolve =
+        fun(Options) ->
+            cambrian:evolve(task("scored", #{name => scored}),
+                            Options#{seed => 1, generations => 4, target => 99}) end,
     Params = #{population => 30},
     {ok, #{archive := Archive}} =
-        Evolve(#{search => map_elites, params => Params#{bounds => [{0, 1}, {0, 5}], cells => 100}}),
+        Evolve(#{search => map_elites,
+                 params => Params#{bounds => [{0, 1}, {0, 5}], cells => 100}}),
     #{filled := Filled} = cambrian_archive:stats(Archive),
     ?assert(Filled > 3),
-    [?assertEqual(0.0, lists:last(Behaviour)) || #{behaviour := Behaviour} <- cambrian_archive:elites(Archive)],
+    [?assertEqual(0.0, lists:last(Behaviour))
+     || #{behaviour := Behaviour} <- cambrian_archive:elites(Archive)],
     {ok, #{front := Front}} = Evolve(#{search => pareto, params => Params}),
     [?assertEqual(Goal, -Against) || #{objectives := [Goal, Against]} <- Front],
     {ok, #{failures := 0}} = Evolve(#{search => novelty, params => Params}),
@@ -198,7 +228,8 @@ a_program_is_searched_by_behaviours_and_goals() ->
 startup() ->
     [{Name, {timeout, 60, fun() ->
          {program, #{command := Command}} = Task,
-         ?assertEqual({error, {program, Command, Expected}}, cambrian:evolve(Task, #{generations => 1}))
+         ?assertEqual({error, {program, Command, Expected}},
+                      cambrian:evolve(Task, #{generations => 1}))
      end}} || {Name, Task, Expected} <- [
         {"a command that does not exist",
          {program, #{command => "no_such_program"}}, program_not_found},
@@ -213,10 +244,13 @@ startup() ->
         {"a program that prints text",
          {program, #{command => "echo", args => ["Loading the world"]}},
          {bad_answer, {text, <<"Loading the world">>}}},
-        {"a program with a newer protocol", task("newer"), {bad_answer, {unsupported_protocol, 2, 1}}},
-        {"a program without inputs", task("empty"), {bad_answer, {hello, <<"{\"inputs\":0,\"outputs\":1,\"protocol\":1}">>}}},
+        {"a program with a newer protocol", task("newer"),
+         {bad_answer, {unsupported_protocol, 2, 1}}},
+        {"a program without inputs", task("empty"),
+         {bad_answer, {hello, <<"{\"inputs\":0,\"outputs\":1,\"protocol\":1}">>}}},
         {"a program with too long a behaviour", task("too_many"),
-         {bad_answer, {hello, <<"{\"behaviour\":1001,\"inputs\":1,\"outputs\":1,\"protocol\":1}">>}}}]].
+         {bad_answer,
+          {hello, <<"{\"behaviour\":1001,\"inputs\":1,\"outputs\":1,\"protocol\":1}">>}}}]].
 
 a_process_of_a_program_is_kept_and_shared() ->
     with_pids(fun(File) ->
@@ -235,8 +269,11 @@ a_program_has_at_most_the_processes_asked_for() ->
         Networks = networks(10),
         {ok, #{evaluate := {together, Together}}} = cambrian_task:prepare(Task, #{}),
         Self = self(),
-        Users = [spawn_link(fun() -> Self ! {self(), Together(Networks, fun(_) -> ok end)} end) || _ <- lists:seq(1, 4)],
-        [?assertEqual([{I, sum(N, 5)} || {I, N} <- Networks], receive {User, Scores} -> Scores end) || User <- Users],
+        Users =
+            [spawn_link(fun() -> Self ! {self(), Together(Networks, fun(_) -> ok end)} end)
+             || _ <- lists:seq(1, 4)],
+        [?assertEqual([{I, sum(N, 5)} || {I, N} <- Networks], receive {User, Scores} -> Scores end)
+         || User <- Users],
         ?assertMatch([_, _], pids(File))
     end).
 
@@ -254,7 +291,8 @@ a_process_of_a_program_ends_with_its_user() ->
         [OsPid] = pids(File),
         exit(User, kill),
         await_end(OsPid),
-        Quiet = [Network || {Index, _} = Network <- Networks, not lists:member(Index, loud(Networks))],
+        Quiet =
+            [Network || {Index, _} = Network <- Networks, not lists:member(Index, loud(Networks))],
         ?assertEqual([{I, sum(N, 5)} || {I, N} <- Quiet], Together(Quiet, Mark))
     end).
 
@@ -313,14 +351,18 @@ with_child(Fault, Options, Test) ->
 
 the_children_of_a_program_end_when_it_is_killed() ->
     with_child("hang", #{timeout => 300}, fun(Task, File) ->
-        [Loud | _] = [Network || {Index, _} = Network <- networks(8), lists:member(Index, loud(networks(8)))],
+        [Loud | _] =
+            [Network
+             || {Index, _} = Network <- networks(8), lists:member(Index, loud(networks(8)))],
         ?assertMatch([{_, {fault, {program_hangs, 300}}}], scores(Task, [Loud])),
         ?assertMatch([_, _], pids(File))
     end).
 
 the_children_of_a_program_end_when_it_ends() ->
     with_child("exit", #{}, fun(Task, File) ->
-        [Loud | _] = [Network || {Index, _} = Network <- networks(8), lists:member(Index, loud(networks(8)))],
+        [Loud | _] =
+            [Network
+             || {Index, _} = Network <- networks(8), lists:member(Index, loud(networks(8)))],
         ?assertMatch([{_, {fault, {program_exited, 3}}}], scores(Task, [Loud])),
         ?assertMatch([_, _], pids(File))
     end).
@@ -344,10 +386,16 @@ the_children_of_a_program_end_with_the_application() ->
 %% The other VM is killed and cannot end the program, which ignores the end of its input.
 the_children_of_a_program_end_with_the_vm() ->
     with_child("deaf", #{}, fun(Task, File) ->
-        Run = io_lib:format("{ok, _} = application:ensure_all_started(cambrian), cambrian_task:prepare(~0p, #{}).", [Task]),
+        Run =
+            io_lib:format("{ok, _} = application:ensure_all_started(cambrian), "
+                          "cambrian_task:prepare(~0p, #{}).", [Task]),
         Erl = filename:join([code:root_dir(), "bin", "erl"]),
-        Vm = open_port({spawn_executable, Erl}, [{args, ["-noshell", "-pa", filename:dirname(code:which(cambrian)), "-eval", Run]}]),
-        _ = cambrian_wait:until(fun() -> filelib:is_regular(File) andalso length(pids(File)) =:= 2 end),
+        Vm = open_port({spawn_executable, Erl},
+                       [{args,
+                         ["-noshell", "-pa", filename:dirname(code:which(cambrian)), "-eval",
+                          Run]}]),
+        _ = cambrian_wait:until(fun() -> filelib:is_regular(File) andalso length(pids(File)) =:= 2
+        end),
         {os_pid, OsPid} = erlang:port_info(Vm, os_pid),
         [] = os:cmd("kill -9 " ++ integer_to_list(OsPid))
     end).
@@ -355,7 +403,8 @@ the_children_of_a_program_end_with_the_vm() ->
 the_children_of_a_program_end_when_all_watching_processes_are_killed() ->
     with_child("deaf", #{}, fun(Task, _) ->
         _ = scores(Task, networks(3)),
-        [exit(Process, kill) || Process <- [whereis(cambrian_program_warden) | processes_of_pool()]],
+        [exit(Process, kill)
+         || Process <- [whereis(cambrian_program_warden) | processes_of_pool()]],
         cambrian_wait:until(fun() -> whereis(cambrian_program_warden) =/= undefined end)
     end).
 
@@ -377,13 +426,19 @@ options_of_a_program_are_checked() ->
     [?assertEqual({error, Expected}, cambrian_task:prepare({program, Options}, #{}))
      || {Options, Expected} <- [
         {#{}, {missing_options, [command]}},
-        {#{command => "x", comand => "y"}, {unknown_option, comand, #{did_you_mean => command, see => <<"type cambrian_program:options()">>}}},
+        {#{command => "x", comand => "y"},
+         {unknown_option, comand,
+          #{did_you_mean => command, see => <<"type cambrian_program:options()">>}}},
         {#{command => x}, {bad_option, {command, x, <<"a string or a binary">>}}},
-        {#{command => "x", args => "abc"}, {bad_option, {args, "abc", <<"a list of strings or binaries">>}}},
-        {#{command => "x", args => ["a" | b]}, {bad_option, {args, ["a" | b], <<"a list of strings or binaries">>}}},
-        {#{command => "x", env => [a]}, {bad_option, {env, [a], <<"a list of {Name, Value | false}, strings all">>}}},
+        {#{command => "x", args => "abc"},
+         {bad_option, {args, "abc", <<"a list of strings or binaries">>}}},
+        {#{command => "x", args => ["a" | b]},
+         {bad_option, {args, ["a" | b], <<"a list of strings or binaries">>}}},
+        {#{command => "x", env => [a]},
+         {bad_option, {env, [a], <<"a list of {Name, Value | false}, strings all">>}}},
         {#{command => "x", episodes => 0}, {bad_option, {episodes, 0, <<"a positive integer">>}}},
-        {#{command => "x", timeout => infinity}, {bad_option, {timeout, infinity, <<"a positive integer">>}}}]].
+        {#{command => "x", timeout => infinity},
+         {bad_option, {timeout, infinity, <<"a positive integer">>}}}]].
 
 %% A batch too large for the short forms of MessagePack's arrays and binaries.
 a_large_batch_is_evaluated() ->
@@ -407,8 +462,11 @@ faults_have_words_test_() ->
     [{Text, ?_assertEqual(Text, words(Fault, start))}
      || {Fault, Text} <-
             [{program_not_found, "the program \"x\" is not on the PATH"},
-             {{program_not_started, enoent}, "the program \"x\" did not start: no such file or directory"},
-             {{program_exited, 1}, "the program \"x\" ended with status 1 before its first message; its standard error goes to "
+             {{program_not_started, enoent},
+              "the program \"x\" did not start: no such file or directory"},
+             {{program_exited, 1},
+              "the program \"x\" ended with status 1 before its first message; its standard error "
+              "goes to "
                                    "that of this VM"},
              {{program_exited, unknown}, "the program \"x\" ended"},
              {{program_hangs, 1500}, "the program \"x\" sent no first message within 1500 ms"},
@@ -416,7 +474,8 @@ faults_have_words_test_() ->
              {{bad_answer, {unsupported_protocol, 2, 1}},
               "the program \"x\" speaks protocol 2, but Cambrian speaks 1; see docs/programs.md"},
              {{bad_answer, {hello, <<"{\"inputs\":0}">>}},
-              "the program \"x\" began with {\"inputs\":0}, expected protocol, inputs and outputs in range; "
+              "the program \"x\" began with {\"inputs\":0}, expected protocol, inputs and outputs "
+              "in range; "
               "see docs/programs.md"}]]
     ++ [{Text, ?_assertEqual(Text, words(Fault, evaluation))}
         || {Fault, Text} <-
@@ -424,25 +483,36 @@ faults_have_words_test_() ->
                 {{program_exited, 137}, "the program ended with status 137, by signal 9"},
                 {{program_hangs, 300}, "the program sent no answer within 300 ms"},
                 {{program_failed, <<"no more">>}, "the program says: no more"},
-                {{bad_reward, nan}, "a reward was nan, expected a number within plus and minus 1.0e12"},
+                {{bad_reward, nan},
+                 "a reward was nan, expected a number within plus and minus 1.0e12"},
                 {{bad_observation, {out_of_range, inputs}},
-                 "an observation had a number out of range, expected numbers within plus and minus 1.0e12"}]
+                 "an observation had a number out of range, expected numbers within plus and "
+                 "minus 1.0e12"}]
                ++ [{{bad_answer, Answer}, "the program " ++ Text ++ "; see docs/programs.md"}
                    || {Answer, Text} <-
-                          [{{text, <<"Loading">>}, "printed \"Loading\" where an answer was expected; its text must go to "
+                          [{{text, <<"Loading">>},
+                            "printed \"Loading\" where an answer was expected; its text must go to "
                                                    "standard error"},
-                           {{text, <<"a\e[31m\xc3">>}, "printed \"a\\e[31m\" where an answer was expected; its text must go to "
+                           {{text, <<"a\e[31m\xc3">>},
+                            "printed \"a\\e[31m\" where an answer was expected; its text must go "
+                            "to "
                                                        "standard error"},
-                           {{unasked, <<0, 0, 0, 1, 16#80>>}, "sent the bytes 00 00 00 01 80 without a question"},
+                           {{unasked, <<0, 0, 0, 1, 16#80>>},
+                            "sent the bytes 00 00 00 01 80 without a question"},
                            {{too_large, 16#ffffffff, 16#4000000},
                             "announced an answer of 4294967295 bytes, expected at most 67108864"},
                            {{no_messagepack, binary:copy(<<16#c1>>, 17)},
-                            "sent the bytes c1 c1 c1 c1 c1 c1 c1 c1 c1 c1 c1 c1 c1 c1 c1 c1 ..., expected a map in MessagePack"},
-                           {{no_messagepack, <<>>}, "sent an empty message, expected a map in MessagePack"},
+                            "sent the bytes c1 c1 c1 c1 c1 c1 c1 c1 c1 c1 c1 c1 c1 c1 c1 c1 ..., "
+                            "expected a map in MessagePack"},
+                           {{no_messagepack, <<>>},
+                            "sent an empty message, expected a map in MessagePack"},
                            {{no_map, <<"[]">>}, "sent [], expected a map"},
                            {{no_bytes, <<"rewards">>}, "sent an answer without rewards as bytes"},
-                           {{wrong_size, <<"rewards">>, 8, 0}, "sent 0 bytes of rewards, expected 8"},
-                           {{another_hello, #{}}, "announced other numbers when it was started again"}]]].
+                           {{wrong_size, <<"rewards">>, 8, 0},
+                            "sent 0 bytes of rewards, expected 8"},
+                           {{another_hello, #{}},
+                            "announced other numbers when it was started again"}]]].
 
-words(Fault, start) -> unicode:characters_to_list(cambrian_error:format_error({program, "x", Fault}));
+words(Fault, start) ->
+    unicode:characters_to_list(cambrian_error:format_error({program, "x", Fault}));
 words(Fault, evaluation) -> unicode:characters_to_list(cambrian_fault:text({crashed, Fault})).

@@ -36,10 +36,13 @@ newcomer(Seed) ->
     Champion.
 
 start(More) ->
-    {ok, P} = cambrian_population:start(maps:merge(#{task => 'xor', seed => 1, population => 60, target => 99}, More)),
+    {ok, P} =
+        cambrian_population:start(maps:merge(#{task => 'xor', seed => 1, population => 60,
+                                               target => 99}, More)),
     P.
 
-come(P, Newcomer, Key) -> ok = cambrian_population:inject(P, Newcomer, #{origin => Key, breeder => Key}).
+come(P, Newcomer, Key) ->
+    ok = cambrian_population:inject(P, Newcomer, #{origin => Key, breeder => Key}).
 
 infected(More) ->
     P = start(More),
@@ -53,7 +56,10 @@ drawn(P) ->
     [Of || Policy <- [champion, random, tournament, novel], _ <- lists:seq(1, 50),
            {ok, Of} <- [cambrian_population:migrant(P, Policy)]].
 
-carriers(P, Key) -> [Of || #{sources := Sources} = Of <- drawn(P), #{keys := Keys} <- Sources, lists:member(Key, Keys)].
+carriers(P, Key) ->
+    [Of
+     || #{sources := Sources} = Of <- drawn(P), #{keys := Keys} <- Sources,
+     lists:member(Key, Keys)].
 
 a_purge_removes_banned_genes() ->
     P = infected(#{}),
@@ -83,7 +89,7 @@ a_result_keeps_no_banned_champion() ->
     ok = cambrian_population:run(P),
     {ok, #{fitness := Fitness, solved := true}} = cambrian_population:await(P, infinity),
     {ok, #{champion := true}} = cambrian_population:purge(P, #{keys => [?THIEF]}),
-    ?assertMatch(#{state := paused, solved := false}, cambrian_population:overview(P)),
+    ?assertMatch(#{state := paused, solved := false}, cambrian_population_client:overview(P)),
     ok = cambrian_population:run(P),
     {ok, #{solved := true, champion := Own}} = cambrian_population:await(P, infinity),
     ?assertNotEqual(cambrian_genotype:id(newcomer(42)), cambrian_genotype:id(Own)),
@@ -105,7 +111,8 @@ a_purge_during_an_evaluation_restarts_the_generation() ->
 
 double_xor() ->
     fun(Network) ->
-        -lists:sum([abs(hd(cambrian_network:activate(Network, [A, B])) - float(A bxor B)) || A <- [0, 1], B <- [0, 1]])
+        -lists:sum([abs(hd(cambrian_network:activate(Network, [A, B])) - float(A bxor B))
+                    || A <- [0, 1], B <- [0, 1]])
     end.
 
 %% The evaluation under way is that of the banned newcomer, and never ends by itself.
@@ -127,7 +134,9 @@ a_purge_ends_the_evaluation_of_a_banned_newcomer_by_a_fun() ->
     receive {stuck, _} -> ok end,
     {ok, #{newcomers := 1, leaving := 0}} = cambrian_population:purge(P, #{keys => [?THIEF]}),
     Id = cambrian_genotype:id(Costly),
-    ?assertEqual({Id, banned}, receive {cambrian, _, {received, #{id := Of, outcome := Outcome}}} -> {Of, Outcome} end),
+    ?assertEqual({Id, banned},
+                 receive {cambrian, _, {received, #{id := Of, outcome := Outcome}}} -> {Of, Outcome}
+                 end),
     {ok, #{generation := 2}} = cambrian_population:step(P, 3),
     ok = cambrian_population:stop(P).
 
@@ -139,8 +148,11 @@ a_purge_removes_a_banned_newcomer_that_waits() ->
     ok = come(P, Mine, ?FRIEND),
     {ok, #{newcomers := 1, leaving := 0}} = cambrian_population:purge(P, #{keys => [?THIEF]}),
     {ok, _} = cambrian_population:step(P, 1),
-    Outcomes = [receive {cambrian, _, {received, #{id := Id, outcome := Outcome}}} -> {Id, Outcome} end || _ <- [1, 2]],
-    ?assertEqual([{cambrian_genotype:id(Theirs), banned}, {cambrian_genotype:id(Mine), accepted}], Outcomes),
+    Outcomes =
+        [receive {cambrian, _, {received, #{id := Id, outcome := Outcome}}} -> {Id, Outcome} end
+         || _ <- [1, 2]],
+    ?assertEqual([{cambrian_genotype:id(Theirs), banned}, {cambrian_genotype:id(Mine), accepted}],
+                 Outcomes),
     ok = cambrian_population:stop(P).
 
 %% All genotypes descend from the banned one, so the population starts again with a first
@@ -153,7 +165,8 @@ a_purge_of_all_genotypes_founds_a_new_generation() ->
         cambrian_population:purge(P, #{genotypes => [cambrian_genotype:id(Champion)]}),
     ?assertEqual({error, not_evaluated}, cambrian_population:best(P)),
     ?assertEqual({error, not_evaluated}, cambrian_population:migrant(P, random)),
-    {ok, #{generation := 2, evaluations := Evaluations, best := Best}} = cambrian_population:step(P, 1),
+    {ok, #{generation := 2, evaluations := Evaluations, best := Best}} =
+        cambrian_population:step(P, 1),
     ?assert(Best < 3.9),
     ?assert(Evaluations > 120),
     {ok, #{generation := 4}} = cambrian_population:step(P, 2),
@@ -165,7 +178,8 @@ a_purge_of_a_genotype_removes_an_identical_own_one() ->
     {ok, _} = cambrian_population:step(P, 4),
     {ok, #{champion := Twin, sources := []}} = cambrian_population:best(P),
     Id = cambrian_genotype:id(Twin),
-    {ok, #{champion := true, leaving := Leaving}} = cambrian_population:purge(P, #{genotypes => [Id]}),
+    {ok, #{champion := true, leaving := Leaving}} =
+        cambrian_population:purge(P, #{genotypes => [Id]}),
     ?assert(Leaving > 0),
     {ok, _} = cambrian_population:step(P, 2),
     ?assertNot(lists:member(Id, [cambrian_genotype:id(G) || #{champion := G} <- drawn(P)])),
@@ -198,9 +212,12 @@ a_purge_of_absent_genes_changes_nothing() ->
     {ok, Before} = cambrian_population:checkpoint(P),
     Info = cambrian_population:info(P),
     ?assertMatch({ok, ?NOTHING}, cambrian_population:purge(P, #{})),
-    ?assertMatch({ok, ?NOTHING}, cambrian_population:purge(P, #{keys => [?FRIEND], genotypes => [<<9:256>>]})),
-    ?assertEqual({{ok, Before}, Info}, {cambrian_population:checkpoint(P), cambrian_population:info(P)}),
-    ?assertMatch({error, {bad_option, {keys, [a], _}}}, cambrian_population:purge(P, #{keys => [a]})),
+    ?assertMatch({ok, ?NOTHING},
+                 cambrian_population:purge(P, #{keys => [?FRIEND], genotypes => [<<9:256>>]})),
+    ?assertEqual({{ok, Before}, Info},
+                 {cambrian_population:checkpoint(P), cambrian_population:info(P)}),
+    ?assertMatch({error, {bad_option, {keys, [a], _}}},
+                 cambrian_population:purge(P, #{keys => [a]})),
     ?assertMatch({error, {unknown_option, key, _}}, cambrian_population:purge(P, #{key => []})),
     ok = cambrian_population:stop(P).
 
@@ -210,10 +227,16 @@ a_purge_survives_kills_and_restarts_test_() ->
         cambrian_temporary:with_data_dir(fun(_Dir) ->
             Whole = story(whole, fun(P, _Step) -> P end),
             lists:foreach(fun(At) ->
-                              ?assertEqual(Whole, story(list_to_atom("killed_" ++ integer_to_list(At)),
-                                                        fun(P, Step) when Step =:= At -> killed(P); (P, _) -> P end)),
-                              ?assertEqual(Whole, story(list_to_atom("restarted_" ++ integer_to_list(At)),
-                                                        fun(P, Step) when Step =:= At -> restarted(P); (P, _) -> P end))
+                              ?assertEqual(Whole,
+                                           story(list_to_atom("killed_" ++ integer_to_list(At)),
+                                                 fun(P, Step) when Step =:= At -> killed(P);
+                                                     (P, _) -> P
+                                                 end)),
+                              ?assertEqual(Whole,
+                                           story(list_to_atom("restarted_" ++ integer_to_list(At)),
+                                                 fun(P, Step) when Step =:= At -> restarted(P);
+                                                     (P, _) -> P
+                                                 end))
                           end, lists:seq(0, 3))
         end)
     end}.

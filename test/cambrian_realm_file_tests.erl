@@ -10,8 +10,11 @@ key(N) -> cambrian_identity:public_key(secret(N)).
 
 sealed(N, Sequence) ->
     {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 1),
-    {ok, Bytes} = cambrian_envelope:seal(#{realm => ?REALM, task => <<"xor">>, fitness => 3.0, generation => 1,
-                                           sequence => Sequence, time => erlang:system_time(millisecond)}, G, secret(N)),
+    {ok, Bytes} =
+        cambrian_envelope:seal(#{realm => ?REALM, task => <<"xor">>, fitness => 3.0,
+                                 generation => 1,
+                                 sequence => Sequence, time => erlang:system_time(millisecond)}, G,
+                               secret(N)),
     Bytes.
 
 arrives(N, Sequence) ->
@@ -20,7 +23,10 @@ arrives(N, Sequence) ->
         {error, Reason} -> Reason
     end.
 
-with_data_dir(Test) -> {timeout, 600, fun() -> cambrian_temporary:with_data_dir(fun(Dir) -> quietly(fun() -> Test(Dir) end) end) end}.
+with_data_dir(Test) ->
+    {timeout, 600,
+     fun() -> cambrian_temporary:with_data_dir(fun(Dir) -> quietly(fun() -> Test(Dir) end) end)
+     end}.
 
 quietly(Test) ->
     ok = logger:add_primary_filter(expected, {fun(_, _) -> stop end, []}),
@@ -51,7 +57,8 @@ flipped(At, Bytes) ->
 the_last_two_generations_are_kept_test_() ->
     with_data_dir(fun(Dir) ->
         two_generations(),
-        ?assertEqual(["000000000005.trust", "000000000006.trust"], [filename:basename(File) || File <- generations(Dir)]),
+        ?assertEqual(["000000000005.trust", "000000000006.trust"],
+                     [filename:basename(File) || File <- generations(Dir)]),
         ?assertEqual(sound, condition()),
         restart(),
         ?assertEqual({sound, 2}, {condition(), length(cambrian_trust:bans(?REALM))})
@@ -69,12 +76,16 @@ a_flipped_bit_never_opens_a_realm_test_() ->
         [begin
              ok = file:write_file(Newest, flipped(Bit, Bytes)),
              {ok, Realm, 6, [#{file := _, reason := _}]} = cambrian_realm_file:load(?REALM),
-             ?assertEqual({Bit, [true, true]}, {Bit, [cambrian_realm:is_banned(What, Realm) || What <- [?BANNED, {key, key(1)}]]})
+             ?assertEqual({Bit, [true, true]},
+                          {Bit,
+                           [cambrian_realm:is_banned(What, Realm)
+                            || What <- [?BANNED, {key, key(1)}]]})
          end || Bit <- lists:seq(0, Last)],
         ok = file:delete(Before),
         [begin
              ok = file:write_file(Newest, flipped(Bit, Bytes)),
-             ?assertMatch({Bit, {closed, 6, [#{file := _, reason := _}]}}, {Bit, cambrian_realm_file:load(?REALM)})
+             ?assertMatch({Bit, {closed, 6, [#{file := _, reason := _}]}},
+                          {Bit, cambrian_realm_file:load(?REALM)})
          end || Bit <- lists:seq(0, Last)],
         ok = file:write_file(Newest, Bytes),
         ?assertMatch({ok, _, 6, []}, cambrian_realm_file:load(?REALM))
@@ -95,13 +106,15 @@ a_file_of_an_earlier_release_is_read_test_() ->
         ?assertMatch({ok, Realm, 0, []}, cambrian_realm_file:load(?REALM)),
         [begin
              ok = file:write_file(File, flipped(Bit, Bytes)),
-             ?assertMatch({Bit, {closed, 0, [#{file := _}]}}, {Bit, cambrian_realm_file:load(?REALM)})
+             ?assertMatch({Bit, {closed, 0, [#{file := _}]}},
+                          {Bit, cambrian_realm_file:load(?REALM)})
          end || Bit <- lists:seq(0, bit_size(Bytes) - 1)],
         ok = file:write_file(File, Bytes),
         {ok, _} = application:ensure_all_started(cambrian),
         ?assertEqual([banned_key, not_permitted], [arrives(1, 1), arrives(3, 1)]),
         ok = cambrian_trust:ban(?REALM, {key, key(2)}),
-        ?assertEqual(["000000000001.trust", "000000000002.trust"], [filename:basename(Each) || Each <- generations(Dir)]),
+        ?assertEqual(["000000000001.trust", "000000000002.trust"],
+                     [filename:basename(Each) || Each <- generations(Dir)]),
         ?assertEqual({2, false}, {length(generations(Dir)), filelib:is_file(File)})
     end).
 
@@ -111,14 +124,19 @@ no_decision_depends_on_a_single_file_test_() ->
     with_data_dir(fun(Dir) ->
         Owners = [key(1), key(2)],
         Charter = fun() ->
-                      {ok, Bytes} = cambrian_charter:seal(#{realm => ?REALM, number => 1, owners => Owners}, secret(1)),
+                      {ok, Bytes} =
+                          cambrian_charter:seal(#{realm => ?REALM, number => 1, owners => Owners},
+                                                secret(1)),
                       ok = cambrian_trust:amend(?REALM, Bytes)
                   end,
-        Decisions = [{capability, fun() -> ok = cambrian_trust:open(?REALM, #{capability => {keys, Owners}}) end},
-                     {ban, fun() -> ok = cambrian_trust:ban(?REALM, ?BANNED) end},
-                     {owners, fun() -> ok = cambrian_trust:open(?REALM, #{capability => {signed_by, key(1)}}) end},
-                     {charter, Charter},
-                     {unban, fun() -> ok = cambrian_trust:unban(?REALM, ?BANNED) end}],
+        Decisions =
+            [{capability,
+              fun() -> ok = cambrian_trust:open(?REALM, #{capability => {keys, Owners}}) end},
+             {ban, fun() -> ok = cambrian_trust:ban(?REALM, ?BANNED) end},
+             {owners,
+              fun() -> ok = cambrian_trust:open(?REALM, #{capability => {signed_by, key(1)}}) end},
+             {charter, Charter},
+             {unban, fun() -> ok = cambrian_trust:unban(?REALM, ?BANNED) end}],
         ok = cambrian_trust:open(?REALM, #{}),
         lists:foreach(fun({What, Decide}) ->
             Decide(),
@@ -131,12 +149,15 @@ no_decision_depends_on_a_single_file_test_() ->
                  %% the next decision of a user writes both files again
                  ok = cambrian_trust:ban(?REALM, {genotype, <<8:256>>}),
                  ok = cambrian_trust:unban(?REALM, {genotype, <<8:256>>})
-             end || Harm <- [fun(File) -> ok = file:delete(File) end, fun(File) -> ok = file:write_file(File, <<"torn">>) end]]
+             end
+             || Harm <- [fun(File) -> ok = file:delete(File) end,
+                         fun(File) -> ok = file:write_file(File, <<"torn">>) end]]
         end, Decisions)
     end).
 
 decided() ->
-    #{capability := Capability, owners := Of, charter := Bytes, bans := Bans} = cambrian_trust:report(?REALM),
+    #{capability := Capability, owners := Of, charter := Bytes, bans := Bans} =
+        cambrian_trust:report(?REALM),
     {Capability, Of, Bytes, [What || #{what := What} <- Bans]}.
 
 a_realm_that_reads_an_older_file_logs_it_test_() ->
@@ -150,9 +171,11 @@ a_realm_that_reads_an_older_file_logs_it_test_() ->
         ?assertMatch({fell_back, [#{file := Expected, reason := other_file}]}, condition()),
         %% strangers are still refused, and both bans hold
         ?assertEqual([not_permitted, banned_key], [arrives(3, 1), arrives(1, 1)]),
-        ?assertEqual([?BANNED, {key, key(1)}], [What || #{what := What} <- cambrian_trust:bans(?REALM)]),
+        ?assertEqual([?BANNED, {key, key(1)}],
+                     [What || #{what := What} <- cambrian_trust:bans(?REALM)]),
         {ok, Decisions, []} = cambrian_trust:decisions(?REALM),
-        ?assertEqual([<<"opened">>, <<"banned">>, <<"banned">>, <<"fell_back">>], [What || #{what := What} <- Decisions]),
+        ?assertEqual([<<"opened">>, <<"banned">>, <<"banned">>, <<"fell_back">>],
+                     [What || #{what := What} <- Decisions]),
         {ok, _} = cambrian_bridge:start(#{realm => ?REALM}),
         ?assertMatch(#{trust := fell_back}, cambrian_bridge:status()),
         ?assertEqual({ok, <<"torn">>}, file:read_file(Newest ++ ".torn")),
@@ -171,16 +194,23 @@ a_realm_whose_files_are_lost_is_closed_test_() ->
         Lose = #{deleted => fun(File) -> ok = file:delete(File) end,
                  set_aside => fun(File) -> ok = file:rename(File, File ++ ".torn") end,
                  renamed => fun(File) -> ok = file:rename(File, filename:rootname(File)) end,
-                 another_number => fun(File) -> ok = file:rename(File, filename:join(place(Dir), "000000000099.trust")) end,
+                 another_number =>
+                     fun(File) ->
+                         ok = file:rename(File, filename:join(place(Dir), "000000000099.trust"))
+                     end,
                  directory => fun(File) -> ok = file:delete(File), ok = file:make_dir(File) end,
-                 link => fun(File) -> ok = file:delete(File), ok = file:make_symlink("nowhere", File) end},
+                 link =>
+                     fun(File) -> ok = file:delete(File), ok = file:make_symlink("nowhere", File)
+                     end},
         [begin
              ok = cambrian_trust:open(?REALM, #{capability => {keys, [key(1)]}}),
              ok = application:stop(cambrian),
              _ = lists:foreach(Do, generations(Dir)),
              {ok, _} = application:ensure_all_started(cambrian),
              ?assertEqual({How, [{error, {realm_damaged, ?REALM}}, realm_damaged, realm_damaged]},
-                          {How, [cambrian_trust:open(?REALM, #{capability => open}), arrives(1, 1), arrives(2, 1)]}),
+                          {How,
+                           [cambrian_trust:open(?REALM, #{capability => open}), arrives(1, 1),
+                            arrives(2, 1)]}),
              ?assertMatch({How, {closed, [_ | _]}}, {How, condition()}),
              %% also after a restart
              restart(),
@@ -205,7 +235,9 @@ copies_of_other_files_are_refused_test_() ->
         ok = application:stop(cambrian),
         [Before, Newest] = generations(Dir),
         {ok, Own} = file:read_file(Newest),
-        {ok, Foreign} = file:read_file(filename:join([Dir, "realms", binary_to_list(Other), "000000000001.trust"])),
+        {ok, Foreign} =
+            file:read_file(filename:join([Dir, "realms", binary_to_list(Other),
+                                          "000000000001.trust"])),
         {ok, Older} = file:read_file(Before),
         [begin
              ok = file:write_file(Newest, Bytes),
@@ -235,7 +267,10 @@ an_unreadable_file_closes_the_realm_until_it_can_be_read_test_() ->
     end).
 
 banned() ->
-    case cambrian_trust:ask(?REALM, {is_banned, ?BANNED}) of true -> banned_genotype; false -> open end.
+    case cambrian_trust:ask(?REALM, {is_banned, ?BANNED}) of
+        true -> banned_genotype;
+        false -> open
+    end.
 
 %%% ---- closed realms -----------------------------------------------------------------------
 
@@ -252,35 +287,44 @@ a_closed_realm_refuses_everything_test_() ->
         ?assertEqual({error, malformed}, cambrian_trust:check(?REALM, <<"noise">>)),
         ?assertEqual([Damaged, Damaged, Damaged, Damaged],
                      [cambrian_trust:ban(?REALM, ?BANNED), cambrian_trust:unban(?REALM, ?BANNED),
-                      cambrian_trust:follow(?REALM, cambrian_identity:succession(secret(1), secret(2))),
+                      cambrian_trust:follow(?REALM,
+                                            cambrian_identity:succession(secret(1), secret(2))),
                       cambrian_trust:checked(?REALM, #{origin => key(1), fitness => 1}, 1)]),
         ?assertEqual([true, false, false], [cambrian_trust:ask(?REALM, Request)
-                                            || Request <- [{is_banned, ?BANNED}, {is_heard, key(1)}, {has_earned, key(1)}]]),
+                                            || Request <- [{is_banned, ?BANNED}, {is_heard, key(1)},
+                                                           {has_earned, key(1)}]]),
         ?assert(cambrian_trust:is_banned(?REALM, ?BANNED)),
-        ?assertMatch([#{reason := malformed}, #{reason := realm_damaged}, #{reason := realm_damaged}],
+        ?assertMatch([#{reason := malformed}, #{reason := realm_damaged},
+                      #{reason := realm_damaged}],
                      cambrian_trust:refusals(?REALM)),
         %% the bridge starts, since local populations need no trust, but takes nothing in
         {ok, _} = cambrian_bridge:start(#{realm => ?REALM, capability => open}),
         ?assertMatch(#{trust := closed}, cambrian_bridge:status()),
-        ?assertMatch(#{mesh := #{realms := [#{trust := closed}]}}, cambrian_dashboard_snapshot:all()),
+        ?assertMatch(#{mesh := #{realms := [#{trust := closed}]}},
+                     cambrian_dashboard_snapshot:all()),
         {ok, _} = cambrian_dashboard:start(#{port => 0}),
         {503, _, Health} = cambrian_dashboard_health:full(),
         ?assertNotEqual(nomatch, string:find(Health, "the realm org.example.test is closed")),
         {ok, Stranger} = cambrian_transport_dist:connect(#{realm => ?REALM}),
         ok = cambrian_transport_dist:publish(Stranger, <<"genotype">>, sealed(3, 1)),
-        cambrian_wait:until(fun() -> maps:get({rejected, realm_damaged}, cambrian_bridge:counts(), 0) > 0 end),
+        cambrian_wait:until(fun() ->
+            maps:get({rejected, realm_damaged}, cambrian_bridge:counts(), 0) > 0 end),
         {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 1),
-        ?assertMatch({error, _}, cambrian_bridge:publish_genotype(G, #{task => <<"xor">>, fitness => 1.0})),
+        ?assertMatch({error, _},
+                     cambrian_bridge:publish_genotype(G, #{task => <<"xor">>, fitness => 1.0})),
         ok = cambrian_transport_dist:disconnect(Stranger),
         %% the capability is lost too and must be given again
         ?assertEqual({error, {missing_options, [capability]}}, cambrian_trust:reset(?REALM, #{})),
-        ?assertEqual({error, {unknown_realm, <<"else">>}}, cambrian_trust:reset(<<"else">>, #{capability => open})),
+        ?assertEqual({error, {unknown_realm, <<"else">>}},
+                     cambrian_trust:reset(<<"else">>, #{capability => open})),
         ?assertEqual(ok, cambrian_trust:reset(?REALM, #{capability => {keys, [key(3)]}})),
-        ?assertEqual({error, {not_damaged, ?REALM}}, cambrian_trust:reset(?REALM, #{capability => open})),
+        ?assertEqual({error, {not_damaged, ?REALM}},
+                     cambrian_trust:reset(?REALM, #{capability => open})),
         ?assertEqual([not_permitted, ok], [arrives(1, 1), arrives(3, 1)]),
         ?assertEqual(false, maps:is_key(trust, cambrian_bridge:status())),
         {ok, Decisions, []} = cambrian_trust:decisions(?REALM),
-        ?assertEqual([<<"opened">>, <<"banned">>, <<"banned">>, <<"closed">>, <<"closed">>, <<"reset">>],
+        ?assertEqual([<<"opened">>, <<"banned">>, <<"banned">>, <<"closed">>, <<"closed">>,
+                      <<"reset">>],
                      [What || #{what := What} <- Decisions]),
         restart(),
         ?assertEqual([not_permitted, replay], [arrives(1, 1), arrives(3, 1)]),
@@ -294,10 +338,13 @@ concurrent_first_callers_share_one_process_of_a_realm_test_() ->
         [begin
              Realm = integer_to_binary(N),
              Self = self(),
-             Askers = [spawn_link(fun() -> receive go -> Self ! {opened, cambrian_trust:open(Realm, #{})} end end)
-                       || _ <- lists:seq(1, 20)],
+             Askers =
+                 [spawn_link(fun() ->
+                     receive go -> Self ! {opened, cambrian_trust:open(Realm, #{})} end end)
+                  || _ <- lists:seq(1, 20)],
              [Asker ! go || Asker <- Askers],
-             ?assertEqual([ok], lists:usort([receive {opened, Opened} -> Opened end || _ <- Askers]))
+             ?assertEqual([ok],
+                          lists:usort([receive {opened, Opened} -> Opened end || _ <- Askers]))
          end || N <- lists:seq(1, 50)],
         ?assertEqual(50, proplists:get_value(active, supervisor:count_children(cambrian_realms)))
     end).
@@ -322,7 +369,8 @@ a_ban_in_memory_survives_a_crash_of_the_supervisors_test_() ->
     {timeout, 60, fun() ->
         _ = application:stop(cambrian),
         {ok, _} = application:ensure_all_started(cambrian),
-        try quietly(fun() -> [banned_after_the_death_of(Name) || Name <- [cambrian_realms, cambrian_mesh_sup]] end)
+        try quietly(fun() ->
+            [banned_after_the_death_of(Name) || Name <- [cambrian_realms, cambrian_mesh_sup]] end)
         after ok = application:stop(cambrian)
         end
     end}.
@@ -332,7 +380,8 @@ banned_after_the_death_of(Name) ->
     ok = cambrian_trust:ban(?REALM, {key, key(1)}),
     Before = whereis(cambrian_realms),
     true = exit(whereis(Name), kill),
-    cambrian_wait:until(fun() -> lists:member(whereis(cambrian_realms), [undefined, Before]) =:= false end),
+    cambrian_wait:until(fun() ->
+        lists:member(whereis(cambrian_realms), [undefined, Before]) =:= false end),
     ?assertEqual({Name, true}, {Name, cambrian_trust:is_banned(?REALM, {key, key(1)})}),
     ok = cambrian_trust:unban(?REALM, {key, key(1)}).
 
@@ -350,11 +399,13 @@ apart() ->
     %% a caller that waits for the realm when it dies is refused
     Self = self(),
     Asker = spawn_link(fun() -> Self ! {answer, arrives(2, 1)} end),
-    cambrian_wait:until(fun() -> process_info(Asker, status) =:= {status, waiting} andalso waits(One) end),
+    cambrian_wait:until(fun() ->
+        process_info(Asker, status) =:= {status, waiting} andalso waits(One) end),
     true = exit(One, kill),
     receive {answer, Answer} -> ?assertEqual({realm_unavailable, ?REALM}, Answer) end,
     ?assertEqual([banned_key, not_permitted, ok], [arrives(1, 1), arrives(3, 1), arrives(2, 1)]),
-    receive {cambrian_trust, ?REALM, {refused, #{reason := banned_key}}} -> ok after 0 -> error(no_event) end,
+    receive {cambrian_trust, ?REALM, {refused, #{reason := banned_key}}} -> ok after 0 ->
+            error(no_event) end,
     ?assertEqual({ok, Two}, cambrian_realms:find(Other)),
     ?assertNotEqual({ok, One}, cambrian_realms:find(?REALM)).
 
@@ -368,8 +419,11 @@ a_realm_answers_while_it_saves_test_() ->
         ok = cambrian_trust:open(?REALM, #{}),
         Now = os:system_time(millisecond),
         Origins = 3000,
-        [ok = cambrian_trust:ask(?REALM, {genuine, #{realm => ?REALM, origin => <<N:256>>, genotype => <<N:256>>, sequence => 1,
-                                                     time => Now}}) || N <- lists:seq(1, Origins)],
+        [ok = cambrian_trust:ask(?REALM,
+                                 {genuine,
+                                  #{realm => ?REALM, origin => <<N:256>>, genotype => <<N:256>>,
+                                    sequence => 1,
+                                    time => Now}}) || N <- lists:seq(1, Origins)],
         {ok, Server} = cambrian_realms:find(?REALM),
         %% a ban and then a question are in the mailbox; the realm answers the question before it
         %% has written the ban
@@ -378,7 +432,8 @@ a_realm_answers_while_it_saves_test_() ->
         _ = spawn_link(fun() -> Self ! {banned, cambrian_trust:ban(?REALM, ?BANNED)} end),
         cambrian_wait:until(fun() -> waits(Server) end),
         _ = spawn_link(fun() -> Self ! {known, cambrian_trust:is_banned(?REALM, ?BANNED)} end),
-        cambrian_wait:until(fun() -> process_info(Server, message_queue_len) =:= {message_queue_len, 2} end),
+        cambrian_wait:until(fun() ->
+            process_info(Server, message_queue_len) =:= {message_queue_len, 2} end),
         1 = erlang:trace(Server, true, [call, send]),
         _ = erlang:trace_pattern({cambrian_realm_file, step, 1}, true, []),
         ok = sys:resume(Server),
@@ -407,7 +462,8 @@ messages_of_strangers_write_few_bytes_a_second_test() ->
     Delay = fun cambrian_realm_server:save_delay/2,
     ?assertEqual([1000, 5000, 60_000], [Delay(When, 0) || When <- [soon, later, counted]]),
     [?assert(Bytes * 1000 / Delay(When, Bytes) =< Most)
-     || {When, Most} <- [{soon, 100_001}, {later, 10_001}, {counted, 10_001}], Bytes <- [60_000, 600_000, 2_000_000, 50_000_000]],
+     || {When, Most} <- [{soon, 100_001}, {later, 10_001}, {counted, 10_001}],
+     Bytes <- [60_000, 600_000, 2_000_000, 50_000_000]],
     ?assertEqual(200_000, Delay(later, 2_000_000)).
 
 %% The delay follows from the size of the last file.
@@ -415,13 +471,19 @@ a_large_realm_is_saved_seldom_test_() ->
     with_data_dir(fun(_) ->
         ok = cambrian_trust:open(?REALM, #{}),
         Genuine = fun(N) ->
-                      ok = cambrian_trust:ask(?REALM, {genuine, #{realm => ?REALM, origin => <<N:256>>, genotype => <<N:256>>, sequence => 1,
-                                                                  time => os:system_time(millisecond)}})
+                      ok = cambrian_trust:ask(?REALM,
+                                              {genuine,
+                                               #{realm => ?REALM, origin => <<N:256>>,
+                                                 genotype => <<N:256>>, sequence => 1,
+                                                 time => os:system_time(millisecond)}})
                   end,
         lists:foreach(Genuine, lists:seq(1, 3000)),
         ok = cambrian_trust:ban(?REALM, ?BANNED),
         {ok, Server} = cambrian_realms:find(?REALM),
         Genuine(3001),
-        Timers = [Left || Timer <- tuple_to_list(sys:get_state(Server)), is_reference(Timer), Left <- [erlang:read_timer(Timer)], is_integer(Left)],
+        Timers =
+            [Left
+             || Timer <- tuple_to_list(sys:get_state(Server)), is_reference(Timer),
+             Left <- [erlang:read_timer(Timer)], is_integer(Left)],
         ?assertMatch([Left] when Left > 10_000, Timers)
     end).

@@ -1,11 +1,13 @@
-%% Elites that are measured again: what is repeatable stays, what was luck goes, what fails is counted.
+%% Elites that are measured again: what is repeatable stays, what was luck goes, what fails is
+%% counted.
 -module(cambrian_remeasure_tests).
 -include_lib("eunit/include/eunit.hrl").
 
 -define(NOISE, 0.2).
 
 evolve(Task, More) ->
-    Options = #{search => map_elites, seed => 3, population => 40, generations => 8, target => 1000},
+    Options =
+        #{search => map_elites, seed => 3, population => 40, generations => 8, target => 1000},
     {ok, #{archive := Archive}} = cambrian:evolve(Task, maps:merge(Options, More)),
     Archive.
 
@@ -17,7 +19,8 @@ noisy() ->
     end.
 
 of_points(Task) ->
-    evolve(Task, #{inputs => 1, outputs => 2, params => #{bounds => [{0, 1}, {0, 1}], cells => 64}}).
+    evolve(Task,
+           #{inputs => 1, outputs => 2, params => #{bounds => [{0, 1}, {0, 1}], cells => 64}}).
 
 elites(#{elites := Elites}) -> [maps:remove(genotype, Elite) || Elite <- Elites].
 
@@ -25,15 +28,18 @@ what_is_repeatable_has_the_same_score_test_() ->
     [{timeout, 60, fun() ->
         Archive = evolve(Task, More),
         {ok, Report} = cambrian_remeasure:archive(Archive, Task, #{trials => 3, offset => -2}),
-        #{stats := Stats, corrected := Corrected, archive := Again, evaluations := Evaluations} = Report,
+        #{stats := Stats, corrected := Corrected, archive := Again, evaluations := Evaluations} =
+            Report,
         ?assertEqual(cambrian_archive:stats(Archive, #{offset => -2}), Stats),
         ?assertEqual(Stats, Corrected),
         ?assertEqual(cambrian_archive:id(Archive), cambrian_archive:id(Again)),
         ?assertEqual(3 * maps:get(filled, Stats), Evaluations),
         ?assertMatch(#{failures := 0, lost := 0}, Report),
         ?assertNot(is_map_key(first_failure, Report))
-     end} || {Task, More} <- [{maze_medium, #{}}, {'xor', #{}}, {maze_medium, #{params => #{bounds => []}}},
-                              {{parity, #{bits => 2}}, #{}}]].
+     end}
+     || {Task, More} <- [{maze_medium, #{}}, {'xor', #{}},
+                         {maze_medium, #{params => #{bounds => []}}},
+                         {{parity, #{bits => 2}}, #{}}]].
 
 %% The luckiest of many measurements is above the mean, and the mean of many others is near to it.
 of_noise_only_the_mean_stays_test_() ->
@@ -55,7 +61,8 @@ the_same_seed_gives_the_same_report_test_() ->
     {timeout, 60, fun() ->
         Archive = of_points(noisy()),
         Report = fun(Options) ->
-                     {ok, #{archive := Again} = Report} = cambrian_remeasure:archive(Archive, noisy(), Options),
+                     {ok, #{archive := Again} = Report} =
+                         cambrian_remeasure:archive(Archive, noisy(), Options),
                      {cambrian_archive:id(Again), elites(Report)}
                  end,
         ?assertEqual(Report(#{trials => 4}), Report(#{trials => 4, seed => 0})),
@@ -93,11 +100,16 @@ failures_are_counted_and_give_no_number_test_() ->
         ?assertEqual({2 * Lost, Filled}, {Failures, Lost + Stay}),
         ?assertMatch({crashed, {error, too_far, _}}, First),
         ?assert(Best < 0.5),
-        ?assertEqual(Lost, length([none || #{corrected := none, behaviour := none, failures := 2} <- Elites])),
-        ?assertEqual({error, {evaluations_failed, #{count => Filled, first => {bad_fitness, none}}}},
+        ?assertEqual(Lost,
+                     length([none
+                             || #{corrected := none, behaviour := none, failures := 2} <- Elites])),
+        ?assertEqual({error,
+                      {evaluations_failed, #{count => Filled, first => {bad_fitness, none}}}},
                      cambrian_remeasure:archive(Archive, fun(_) -> none end, #{trials => 1})),
         Short = fun(_) -> #{fitness => 1, behaviour => [1]} end,
-        ?assertMatch({error, {evaluations_failed, #{first := {bad_score, {behaviour, 1, <<"2 numbers", _/binary>>}}}}},
+        ?assertMatch({error,
+                      {evaluations_failed,
+                       #{first := {bad_score, {behaviour, 1, <<"2 numbers", _/binary>>}}}}},
                      cambrian_remeasure:archive(Archive, Short, #{trials => 1})),
         Slow = fun(_) -> timer:sleep(60_000) end,
         ?assertMatch({error, {evaluations_failed, #{first := timeout}}},
@@ -113,11 +125,13 @@ an_archive_without_elites_has_an_empty_report_test() ->
 
 elites_of_a_substrate_are_measured_on_it_test_() ->
     {timeout, 60, fun() ->
-        {ok, Substrate} = cambrian_substrate:new(#{inputs => [[-1, -1], [1, -1]], outputs => [[0, 1]]}),
+        {ok, Substrate} =
+            cambrian_substrate:new(#{inputs => [[-1, -1], [1, -1]], outputs => [[0, 1]]}),
         Archive = evolve('xor', #{substrate => Substrate, generations => 4}),
         {ok, #{stats := Stats, corrected := Stats}} =
             cambrian_remeasure:archive(Archive, 'xor', #{trials => 1, substrate => Substrate}),
-        ?assertMatch({error, {wrong_size, inputs, 2, _}}, cambrian_remeasure:archive(Archive, 'xor'))
+        ?assertMatch({error, {wrong_size, inputs, 2, _}},
+                     cambrian_remeasure:archive(Archive, 'xor'))
     end}.
 
 what_is_wrong_is_said_test_() ->
@@ -126,9 +140,12 @@ what_is_wrong_is_said_test_() ->
         [?_assertEqual({error, {bad_option, {trials, 0, <<"an integer from 1 to 1000000">>}}},
                        Said(maze_medium, #{trials => 0})),
          ?_assertMatch({error, {bad_option, {seed, -1, _}}}, Said(maze_medium, #{seed => -1})),
-         ?_assertMatch({error, {bad_option, {offset, low, <<"a number">>}}}, Said(maze_medium, #{offset => low})),
-         ?_assertMatch({error, {unknown_option, trial, #{did_you_mean := trials}}}, Said(maze_medium, #{trial => 3})),
-         ?_assertEqual({error, {bad_task, {task, maze_hard, <<"the task of the archive, maze_medium">>}}},
+         ?_assertMatch({error, {bad_option, {offset, low, <<"a number">>}}},
+                       Said(maze_medium, #{offset => low})),
+         ?_assertMatch({error, {unknown_option, trial, #{did_you_mean := trials}}},
+                       Said(maze_medium, #{trial => 3})),
+         ?_assertEqual({error,
+                        {bad_task, {task, maze_hard, <<"the task of the archive, maze_medium">>}}},
                        Said(maze_hard, #{})),
          ?_assertMatch({error, {unknown_task, chess, _}}, Said(chess, #{})),
          ?_assertError(badarg, cambrian_remeasure:archive(none, maze_medium, #{}))]

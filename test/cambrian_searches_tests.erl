@@ -14,7 +14,8 @@ maze() ->
     end.
 
 a_killed_run_ends_with_the_same_result_test_() ->
-    [{lists:flatten(io_lib:format("~0p", [Options])), {timeout, 120, fun() -> goes_on_after_a_crash(Options) end}}
+    [{lists:flatten(io_lib:format("~0p", [Options])),
+      {timeout, 120, fun() -> goes_on_after_a_crash(Options) end}}
      || Options <- [#{task => maze_medium},
                     #{task => maze_medium, search => novelty},
                     #{task => maze_medium, search => dominated_novelty},

@@ -34,7 +34,8 @@ steps(Lines) ->
     case lists:dropwhile(fun(Line) -> not is_prompt(Line) end, Lines) of
         [] -> [];
         [Prompt | Rest] ->
-            {Typed, AfterTyped} = typed([re:replace(Prompt, "^[0-9]+> ", "", [unicode, {return, list}]) | Rest], []),
+            {Typed, AfterTyped} =
+                typed([re:replace(Prompt, "^[0-9]+> ", "", [unicode, {return, list}]) | Rest], []),
             {Answer, Left} = lists:splitwith(fun(Line) -> not is_prompt(Line) end, AfterTyped),
             [{Typed, string:trim(lists:append(Answer))} | steps(Left)]
     end.
@@ -69,7 +70,8 @@ eval(Typed, Expected, Bindings) ->
                     end, {none, Bindings}, sentences(Tokens))
     catch
         Class:Reason:Stack ->
-            erlang:raise(error, #{typed => Typed, expected => Expected, seen => {Class, Reason}}, Stack)
+            erlang:raise(error, #{typed => Typed, expected => Expected, seen => {Class, Reason}},
+                         Stack)
     end.
 
 %% The terms of a text that contains nothing else, such as a configuration.
@@ -92,12 +94,14 @@ shown(Value) -> lists:flatten(io_lib:format("~tp", [Value])).
 %% The shown answer as a term, since the order of a map's keys differs between releases.
 %% References, process ids and times differ from run to run.
 term(Shown) ->
-    Plain = lists:foldl(fun({Pattern, Same}, T) -> re:replace(T, Pattern, Same, [global, unicode, {return, list}]) end,
-                        Shown,
-                        [{"#Ref<[0-9.]+>", "ref"}, {"<[0-9]+\\.[0-9]+\\.[0-9]+>", "pid"},
-                         {"#Fun<[^>]+>", "'fun'"},
-                         {"elapsed_ms\\s*=>\\s*[0-9]+", "elapsed_ms=>0"},
-                         {"evaluations_per_second\\s*=>\\s*[0-9]+", "evaluations_per_second=>0"}]),
+    Plain =
+        lists:foldl(fun({Pattern, Same}, T) ->
+            re:replace(T, Pattern, Same, [global, unicode, {return, list}]) end,
+                    Shown,
+                    [{"#Ref<[0-9.]+>", "ref"}, {"<[0-9]+\\.[0-9]+\\.[0-9]+>", "pid"},
+                     {"#Fun<[^>]+>", "'fun'"},
+                     {"elapsed_ms\\s*=>\\s*[0-9]+", "elapsed_ms=>0"},
+                     {"evaluations_per_second\\s*=>\\s*[0-9]+", "evaluations_per_second=>0"}]),
     case erl_scan:string(Plain ++ ".") of
         {ok, Tokens, _} ->
             case erl_parse:parse_term(Tokens) of

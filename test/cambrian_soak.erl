@@ -33,15 +33,25 @@ load(#{root := Root}) ->
 tasks(Root) ->
     [{soak_xor, #{task => 'xor'}},
      {soak_poles, #{task => double_pole_novel}},
-     {soak_dataset, #{task => {dataset, [[X / 10] || X <- lists:seq(0, 9)], [[X / 20] || X <- lists:seq(0, 9)]}}},
-     {soak_fun, #{task => fun(Network) -> [Y] = cambrian_network:activate(Network, [0.5]), 1 - abs(Y - 0.25) end, inputs => 1, outputs => 1}},
-     {soak_program, #{task => {program, #{command => "python3", args => [filename:join(Root, "test/cambrian_program.py"), "none"]}}}}].
+     {soak_dataset,
+      #{task => {dataset, [[X / 10] || X <- lists:seq(0, 9)], [[X / 20] || X <- lists:seq(0, 9)]}}},
+     {soak_fun,
+      #{task =>
+            fun(Network) -> [Y] = cambrian_network:activate(Network, [0.5]), 1 - abs(Y - 0.25) end,
+        inputs => 1, outputs => 1}},
+     {soak_program,
+      #{task =>
+            {program,
+             #{command => "python3",
+               args => [filename:join(Root, "test/cambrian_program.py"), "none"]}}}}].
 
 %% Fills the memory of genotypes to its bounds, in memory and on disk, as after hours: growth up
 %% to a bound is no leak. 20,000 claims of other keys are kept, 1,000 of one key.
 remember() ->
     Id = fun() -> rand:bytes(32) end,
-    _ = [ok = cambrian_lineage:bred(<<"xor">>, [{Id(), [Id()], [add_node], 1} || _ <- lists:seq(1, 1000)]) || _ <- lists:seq(1, 350)],
+    _ = [ok = cambrian_lineage:bred(<<"xor">>,
+                                    [{Id(), [Id()], [add_node], 1} || _ <- lists:seq(1, 1000)])
+         || _ <- lists:seq(1, 350)],
     _ = [remember_of(cambrian_identity:new()) || _ <- lists:seq(1, 21)],
     ok.
 
@@ -50,14 +60,17 @@ remember_of(Secret) ->
     _ = [begin
              Genotype = genotype('xor', 1),
              {ok, Envelope, _} = cambrian_envelope:read(envelope('xor', Genotype, 0.0, Secret)),
-             ok = cambrian_lineage:received(cambrian_genotype:id(Genotype), cambrian_envelope:record(Envelope)),
+             ok = cambrian_lineage:received(cambrian_genotype:id(Genotype),
+                                            cambrian_envelope:record(Envelope)),
              ok = cambrian_lineage:measured(cambrian_genotype:id(Genotype), Key)
          end || _ <- lists:seq(1, 1000)],
     ok.
 
 %% One life of a population.
 evolve(Name, Task) ->
-    {ok, P} = cambrian_population:start(Task#{name => Name, population => 30, resume => false, target => 1.0e9}),
+    {ok, P} =
+        cambrian_population:start(Task#{name => Name, population => 30, resume => false,
+                                        target => 1.0e9}),
     _ = [begin
              {ok, _} = cambrian_population:step(P, 1),
              count(generations),
@@ -69,19 +82,24 @@ evolve(Name, Task) ->
 %% Half of the subscribers die without unsubscribing.
 subscribe() ->
     {Pid, Monitor} = spawn_monitor(fun() ->
-                                       {ok, Genotypes} = cambrian_bridge:subscribe_genotypes(all, self()),
+                                       {ok, Genotypes} =
+                                           cambrian_bridge:subscribe_genotypes(all, self()),
                                        ok = cambrian_trust:subscribe(?REALM),
-                                       _ = [cambrian_population:subscribe(Name) || {Name, _} <- tasks(""), whereis(Name) =/= undefined],
+                                       _ = [cambrian_population:subscribe(Name)
+                                            || {Name, _} <- tasks(""), whereis(Name) =/= undefined],
                                        timer:sleep(200),
-                                       rand:uniform(2) =:= 1 andalso cambrian_bridge:unsubscribe_genotypes(Genotypes)
+                                       rand:uniform(2) =:= 1 andalso
+                                           cambrian_bridge:unsubscribe_genotypes(Genotypes)
                                    end),
     receive {'DOWN', Monitor, process, Pid, _} -> count(subscribers) end.
 
 question() ->
     _ = [attempt(fun() -> cambrian_population:Function(Name) end)
          || {Name, _} <- tasks(""), Function <- [stats, history, best, info, overview]],
-    _ = [attempt(Ask) || Ask <- [fun cambrian_bridge:list_nodes/0, fun cambrian_bridge:global_best/0, fun cambrian_bridge:migrations/0,
-                                 fun cambrian_bridge:status/0, fun() -> cambrian_trust:report(?REALM) end]],
+    _ = [attempt(Ask)
+         || Ask <- [fun cambrian_bridge:list_nodes/0, fun cambrian_bridge:global_best/0,
+                    fun cambrian_bridge:migrations/0,
+                    fun cambrian_bridge:status/0, fun() -> cambrian_trust:report(?REALM) end]],
     count(questions),
     timer:sleep(500).
 
@@ -98,7 +116,8 @@ attempt(Ask) ->
 flood(#{url := Url}) ->
     counts([lies, true_small, true_costly, heartbeats, requests, pages, streams, errors]),
     #{port := Port} = uri_string:parse(Url),
-    forever([fun liar/0, fun honest/0, fun beat/0, fun ask/0, fun() -> page(Port) end, fun() -> stream(Port) end]).
+    forever([fun liar/0, fun honest/0, fun beat/0, fun ask/0, fun() -> page(Port) end,
+             fun() -> stream(Port) end]).
 
 connected(Fun) ->
     {ok, Mesh} = cambrian_transport_dist:connect(#{realm => ?REALM}),
@@ -112,8 +131,11 @@ now_ms() -> os:system_time(millisecond).
 liar() ->
     connected(fun(Mesh) ->
                   ok = cambrian_transport_dist:subscribe(Mesh, ?TOPIC),
-                  Options = #{realm => ?REALM, secret => crypto:strong_rand_bytes(32), seed => rand:uniform(1 bsl 30),
-                              address => cambrian_transport_dist:address(Mesh), task => 'xor', exchange => #{}},
+                  Options =
+                      #{realm => ?REALM, secret => crypto:strong_rand_bytes(32),
+                        seed => rand:uniform(1 bsl 30),
+                        address => cambrian_transport_dist:address(Mesh), task => 'xor',
+                        exchange => #{}},
                   {_, Liar} = cambrian_liar:start(Options, now_ms()),
                   lie(now_ms() + ?LIAR_MS, Mesh, Liar)
               end).
@@ -129,7 +151,8 @@ lie(Until, Mesh, Liar) ->
 
 %% Messages that the liar can forge and send again.
 listened(Liar) ->
-    receive {cambrian_transport, _, Bytes} -> listened(element(2, cambrian_liar:heard(Bytes, now_ms(), Liar)))
+    receive {cambrian_transport, _, Bytes} ->
+            listened(element(2, cambrian_liar:heard(Bytes, now_ms(), Liar)))
     after 50 -> Liar
     end.
 
@@ -144,14 +167,19 @@ honest() ->
                            publish(true_small, Mesh, envelope('xor', genotype('xor', 1))),
                            timer:sleep(50)
                        end || _ <- lists:seq(1, 40)],
-                  publish(true_costly, Mesh, envelope(double_pole_novel, genotype(double_pole_novel, 300)))
+                  publish(true_costly, Mesh,
+                          envelope(double_pole_novel, genotype(double_pole_novel, 300)))
               end).
 
 genotype(Task, Mutations) ->
     #{inputs := Inputs, outputs := Outputs} = cambrian_colony:shape(Task),
-    {ok, New} = cambrian_genotype:new(#{inputs => Inputs, outputs => Outputs}, rand:uniform(1 bsl 30)),
+    {ok, New} =
+        cambrian_genotype:new(#{inputs => Inputs, outputs => Outputs}, rand:uniform(1 bsl 30)),
     lists:foldl(fun(N, Genotype) ->
-                    case cambrian_genotype:mutate(Genotype, lists:nth(1 + N rem 2, [add_node, add_connection]), N) of
+                    case cambrian_genotype:mutate(Genotype,
+                                                  lists:nth(1 + N rem 2,
+                                                            [add_node, add_connection]),
+                                                  N) of
                         {ok, Mutated} -> Mutated;
                         {error, _} -> Genotype
                     end
@@ -162,8 +190,10 @@ envelope(Task, Genotype) ->
     envelope(Task, Genotype, cambrian_colony:measure(Genotype, Task), Secret).
 
 envelope(Task, Genotype, Fitness, Secret) ->
-    Claims = #{realm => ?REALM, task => atom_to_binary(Task), generation => 1, sequence => os:system_time(microsecond),
-               time => now_ms(), fitness => Fitness},
+    Claims =
+        #{realm => ?REALM, task => atom_to_binary(Task), generation => 1,
+          sequence => os:system_time(microsecond),
+          time => now_ms(), fitness => Fitness},
     {ok, Bytes} = cambrian_envelope:seal(Claims, Genotype, Secret),
     Bytes.
 
@@ -171,7 +201,9 @@ beat() ->
     connected(fun(Mesh) ->
                   _ = [begin
                            Identity = cambrian_identity:from_secret(crypto:strong_rand_bytes(32)),
-                           publish(heartbeats, Mesh, cambrian_message:heartbeat(?REALM, <<"nowhere">>, {now_ms(), 5000}, Identity)),
+                           publish(heartbeats, Mesh,
+                                   cambrian_message:heartbeat(?REALM, <<"nowhere">>,
+                                                              {now_ms(), 5000}, Identity)),
                            timer:sleep(50)
                        end || _ <- lists:seq(1, 100)]
               end).
@@ -187,14 +219,16 @@ request(Mesh) ->
     receive
         {cambrian_transport, _, Bytes} ->
             case cambrian_message:kind(Bytes) of
-                {announcement, _, Record, Address} -> request(cambrian_envelope:peek_record(Record), Address, Mesh);
+                {announcement, _, Record, Address} ->
+                    request(cambrian_envelope:peek_record(Record), Address, Mesh);
                 _ -> ok
             end
     after 1000 -> ok
     end.
 
 request({ok, #{genotype := Id}}, Address, Mesh) ->
-    _ = [cambrian_transport_dist:call(Mesh, Address, ?TOPIC, cambrian_message:request(Wanted, []), 5000)
+    _ = [cambrian_transport_dist:call(Mesh, Address, ?TOPIC, cambrian_message:request(Wanted, []),
+                                      5000)
          || Wanted <- [Id, crypto:strong_rand_bytes(32)]],
     count(requests);
 %% an address of a liar
@@ -212,14 +246,18 @@ page(Port) ->
 
 %% A browser that disconnects in the middle.
 stream(Port) ->
-    _ = http(Port, "/events", fun(Socket) -> [gen_tcp:recv(Socket, 0, 2000) || _ <- lists:seq(1, rand:uniform(5))] end),
+    _ = http(Port, "/events",
+             fun(Socket) -> [gen_tcp:recv(Socket, 0, 2000) || _ <- lists:seq(1, rand:uniform(5))]
+             end),
     count(streams),
     timer:sleep(500).
 
 http(Port, Path, Read) ->
     {ok, Socket} = gen_tcp:connect({127, 0, 0, 1}, Port, [binary, {active, false}]),
     try
-        ok = gen_tcp:send(Socket, ["GET ", Path, " HTTP/1.1\r\nhost: localhost:", integer_to_list(Port), "\r\nconnection: close\r\n\r\n"]),
+        ok = gen_tcp:send(Socket,
+                          ["GET ", Path, " HTTP/1.1\r\nhost: localhost:", integer_to_list(Port),
+                           "\r\nconnection: close\r\n\r\n"]),
         Read(Socket)
     after gen_tcp:close(Socket)
     end.
@@ -238,11 +276,16 @@ whole(Socket) ->
 sample() ->
     _ = [garbage_collect(Pid) || Pid <- processes()],
     Memory = erlang:memory(),
-    Queue = fun(Pid) -> case process_info(Pid, message_queue_len) of {_, N} -> N; undefined -> 0 end end,
-    [{resident, resident()} | [{What, proplists:get_value(What, Memory)} || What <- [total, processes, binary, ets, atom]]]
-        ++ [{atoms, erlang:system_info(atom_count)}, {'number of processes', erlang:system_info(process_count)},
+    Queue =
+        fun(Pid) -> case process_info(Pid, message_queue_len) of {_, N} -> N; undefined -> 0 end
+        end,
+    [{resident, resident()}
+     | [{What, proplists:get_value(What, Memory)} || What <- [total, processes, binary, ets, atom]]]
+        ++ [{atoms, erlang:system_info(atom_count)},
+            {'number of processes', erlang:system_info(process_count)},
             {ports, erlang:system_info(port_count)}, {descriptors, descriptors()},
-            {'queues of named processes', lists:sum([Queue(Pid) || Name <- registered(), Pid <- [whereis(Name)], is_pid(Pid)])},
+            {'queues of named processes',
+             lists:sum([Queue(Pid) || Name <- registered(), Pid <- [whereis(Name)], is_pid(Pid)])},
             {'longest queue', lists:max([Queue(Pid) || Pid <- processes()])}].
 
 resident() ->
@@ -261,7 +304,8 @@ descriptors() ->
 -spec work() -> [{What :: term(), non_neg_integer()}].
 work() ->
     #{refused := Refused} = cambrian_trust:report(?REALM),
-    lists:sort([{What, N} || {What, N} <- maps:to_list(cambrian_bridge:counts()), is_atom(What)]) ++ lists:sort(maps:to_list(Refused)).
+    lists:sort([{What, N} || {What, N} <- maps:to_list(cambrian_bridge:counts()), is_atom(What)]) ++
+        lists:sort(maps:to_list(Refused)).
 
 %% @doc The load so far: a count of 0 means that it was not tried.
 -spec done() -> [{What :: atom(), non_neg_integer()}].
@@ -270,7 +314,9 @@ done() ->
     [{Name, counters:get(Counters, Index)} || {Name, Index} <- lists:sort(maps:to_list(Names))].
 
 counts(Names) ->
-    persistent_term:put(?MODULE, {maps:from_list(lists:zip(Names, lists:seq(1, length(Names)))), counters:new(length(Names), [])}).
+    persistent_term:put(?MODULE,
+                        {maps:from_list(lists:zip(Names, lists:seq(1, length(Names)))),
+                         counters:new(length(Names), [])}).
 
 count(Name) ->
     {#{Name := Index}, Counters} = persistent_term:get(?MODULE),
@@ -293,7 +339,8 @@ again(Fun) ->
 %% Only the first failure is printed.
 failed(Text) ->
     count(errors),
-    is_list(persistent_term:get({?MODULE, error}, none)) orelse persistent_term:put({?MODULE, error}, lists:flatten(Text)).
+    is_list(persistent_term:get({?MODULE, error}, none)) orelse
+        persistent_term:put({?MODULE, error}, lists:flatten(Text)).
 
 -spec first_error() -> string() | none.
 first_error() -> persistent_term:get({?MODULE, error}, none).

@@ -29,9 +29,14 @@ bloated(Shape, Nodes) ->
 bloat(Genotype, Count) ->
     #{nodes := Nodes, connections := Connections} = Map = cambrian_genotype:to_map(Genotype),
     #{id := Output} = lists:last(Nodes),
-    Idle = [#{id => Id, layer => 1 bsl 62, activation => tanh, dynamics => ltc, time_constant => 1.0} || Id <- lists:seq(1, Count)],
-    Links = [#{from => Id, to => Output, weight => 0.0, enabled => true} || Id <- lists:seq(1, Count)],
-    {ok, Bloated} = cambrian_genotype:from_map(Map#{nodes := Nodes ++ Idle, connections := Connections ++ Links}),
+    Idle =
+        [#{id => Id, layer => 1 bsl 62, activation => tanh, dynamics => ltc, time_constant => 1.0}
+         || Id <- lists:seq(1, Count)],
+    Links =
+        [#{from => Id, to => Output, weight => 0.0, enabled => true} || Id <- lists:seq(1, Count)],
+    {ok, Bloated} =
+        cambrian_genotype:from_map(Map#{nodes := Nodes ++ Idle,
+                                        connections := Connections ++ Links}),
     Bloated.
 
 post() ->
@@ -70,26 +75,31 @@ more_jobs_than_threads_end_with_their_owner() ->
                       receive never -> ok end
                   end),
     receive posted -> ok end,
-    {Run, Monitor} = spawn_monitor(fun() -> {ok, #{solved := true}} = cambrian:evolve('xor', #{seed => 42}) end),
+    {Run, Monitor} =
+        spawn_monitor(fun() -> {ok, #{solved := true}} = cambrian:evolve('xor', #{seed => 42}) end),
     exit(Owner, kill),
     receive {'DOWN', Monitor, process, Run, Reason} -> ?assertEqual(normal, Reason) end.
 
 %% The run has no fitness by then. The first evaluation gets extra time, and fails after it.
 a_run_ends_at_its_timeout() ->
     ?assertEqual({error, {evaluations_failed, #{count => 1, first => timeout}}},
-                 cambrian:evolve(?LONG, #{from => bloated(), population => 4, timeout => 100, seed => 1})).
+                 cambrian:evolve(?LONG,
+                                 #{from => bloated(), population => 4, timeout => 100, seed => 1})).
 
 %% The champion balances the poles, so its trial has more than 100,000 steps, while an evaluation
 %% has 1000.
 a_run_ends_within_a_trial() ->
-    {ok, #{champion := Champion, solved := true}} = cambrian:evolve(double_pole_novel, #{seed => 42, generations => 60}),
+    {ok, #{champion := Champion, solved := true}} =
+        cambrian:evolve(double_pole_novel, #{seed => 42, generations => 60}),
     Options = #{from => bloat(Champion, 20_000), population => 2, seed => 1, timeout => 5000},
-    ?assertMatch({ok, #{solved := false, generations := 1, failures := 0}}, cambrian:evolve(double_pole_novel, Options)).
+    ?assertMatch({ok, #{solved := false, generations := 1, failures := 0}},
+                 cambrian:evolve(double_pole_novel, Options)).
 
 a_population_is_stopped_within_an_evaluation() ->
     Founder = bloated(#{inputs => 3, outputs => 1}, 20_000),
     Options = #{task => ?LONG, from => Founder, population => 2, seed => 1, run => true},
-    Populations = [P || _ <- lists:seq(1, ?MORE_THAN_RUN), {ok, P} <- [cambrian_population:start(Options)]],
+    Populations =
+        [P || _ <- lists:seq(1, ?MORE_THAN_RUN), {ok, P} <- [cambrian_population:start(Options)]],
     ?assertEqual(?MORE_THAN_RUN, length(Populations)),
     [ok = cambrian_population:stop(P) || P <- Populations],
     a_run_begins().

@@ -16,10 +16,12 @@ quietly(Test) ->
 with_checkpoints(Test) ->
     cambrian_temporary:with_data_dir(fun(Dir) ->
         quietly(fun() ->
-            {ok, _} = cambrian_population:start((?OPTIONS)#{checkpoint_interval => 0, checkpoints => 2}),
+            {ok, _} =
+                cambrian_population:start((?OPTIONS)#{checkpoint_interval => 0, checkpoints => 2}),
             {ok, _} = cambrian_population:step(mutant, 4),
             ok = cambrian_population:stop(mutant),
-            Files = [_, _] = lists:sort(filelib:wildcard(filename:join(Dir, "populations/mutant/*"))),
+            Files = [_, _] =
+                lists:sort(filelib:wildcard(filename:join(Dir, "populations/mutant/*"))),
             Test(lists:last(Files), hd(Files))
         end)
     end).
@@ -49,7 +51,8 @@ a_wrong_field_of_a_checkpoint_is_an_error_test_() ->
     {timeout, 300, fun() ->
         with_checkpoints(fun(Last, _) ->
             Good = terms(Last),
-            #{champion := Champion, history := History, generation := Generation, goal := Goal} = Good,
+            #{champion := Champion, history := History, generation := Generation, goal := Goal} =
+                Good,
             #{champion := Bytes} = Champion,
             Store = whereis(cambrian_store),
             <<Head:24/binary, _:8/binary, Tail/binary>> = History,
@@ -57,32 +60,45 @@ a_wrong_field_of_a_checkpoint_is_an_error_test_() ->
             Wrong = cambrian_genotype:to_binary(Other),
             Validated = #{value => 1.0, generation => 1, fitness => 1.0, genotype => Bytes},
             In = fun(Key, Map, Values) -> [Map#{Key => Value} || Value <- Values] end,
-            Sources = [none, [a | b], [#{}], [#{genotype => <<1>>, keys => []}], [#{genotype => <<1:256>>, keys => [<<1>>]}],
-                       [#{genotype => <<1:256>>, keys => [], more => 1}]],
+            Sources =
+                [none, [a | b], [#{}], [#{genotype => <<1>>, keys => []}],
+                 [#{genotype => <<1:256>>, keys => [<<1>>]}],
+                 [#{genotype => <<1:256>>, keys => [], more => 1}]],
             Odd = [none, -1, 1 bsl 64, 1.5, <<1, 2, 3>>, [a | b], #{}, {1}],
             Mutants =
                 [maps:remove(Key, Good) || Key <- maps:keys(Good), Key =/= from]
-                ++ lists:append([In(Key, Good, [Value || Value <- Odd, Key =/= goal orelse Value =/= #{},
-                                                         not lists:member(Key, [task, text]) orelse not is_binary(Value)])
+                ++ lists:append([In(Key, Good,
+                                    [Value || Value <- Odd, Key =/= goal orelse Value =/= #{},
+                                              not lists:member(Key, [task, text]) orelse
+                                     not is_binary(Value)])
                                  || Key <- maps:keys(Good)])
                 ++ In(generation, Good, [Generation - 1, Generation + 1])
-                ++ In(champion, Good, [maps:remove(Key, Champion) || Key <- maps:keys(Champion), Key =/= sources]
+                ++ In(champion, Good,
+                      [maps:remove(Key, Champion) || Key <- maps:keys(Champion), Key =/= sources]
                           ++ In(sources, Champion, Sources) ++ [Champion#{source => []}]
                           ++ In(champion, Champion, [<<Bytes/binary, 0>>, <<>>, Wrong, none])
                           ++ In(fitness, Champion, [1, none, <<0, 0, 0, 0, 0, 0, 248, 127>>])
                           ++ In(generation, Champion, [Generation + 1, -1, 1.0])
-                          ++ In(parents, Champion, [none, [<<1>>], [a | b], lists:duplicate(3, <<1:256>>)])
+                          ++
+                          In(parents, Champion,
+                             [none, [<<1>>], [a | b], lists:duplicate(3, <<1:256>>)])
                           ++ In(operators, Champion, [none, ["text"], [a | b]]))
-                ++ In(validated, Good, In(genotype, Validated, [<<>>, Wrong]) ++ In(value, Validated, [1, none])
-                          ++ In(generation, Validated, [Generation + 1]) ++ [maps:remove(fitness, Validated)]
+                ++ In(validated, Good,
+                      In(genotype, Validated, [<<>>, Wrong]) ++ In(value, Validated, [1, none])
+                          ++ In(generation, Validated, [Generation + 1]) ++
+                          [maps:remove(fitness, Validated)]
                           ++ In(sources, Validated, Sources))
                 ++ In(history, Good, [<<History/binary, 0>>, <<History/binary, History/binary>>,
-                                      <<Head/binary, -1:64, Tail/binary>>, <<(1 bsl 60):64, History/binary>>,
-                                      binary:copy(<<0>>, 64 * 1002), <<Generation:64, 0:64, 16#7FF8:16, 0:48, 0:320>>])
+                                      <<Head/binary, -1:64, Tail/binary>>,
+                                      <<(1 bsl 60):64, History/binary>>,
+                                      binary:copy(<<0>>, 64 * 1002),
+                                      <<Generation:64, 0:64, 16#7FF8:16, 0:48, 0:320>>])
                 ++ In(elapsed, Good, [1 bsl 2000])
                 ++ In(task, Good, [<<255>>, 'xor'])
                 ++ In(text, Good, [<<255>>, binary:copy(<<$a>>, 5000)])
-                ++ In(goal, Good, [Goal#{until => none}, Goal#{target => high}, Goal#{generations => 0}, Goal#{fitness => 1}]),
+                ++ In(goal, Good,
+                      [Goal#{until => none}, Goal#{target => high}, Goal#{generations => 0},
+                       Goal#{fitness => 1}]),
             [begin
                  write(Last, Mutant),
                  ?assertMatch({malformed, _}, start_again(), Mutant),
@@ -102,7 +118,11 @@ a_wrong_field_of_a_checkpoint_is_an_error_test_() ->
 a_changed_checkpoint_is_an_error_or_can_be_continued_test_() ->
     {timeout, 600, fun() ->
         with_checkpoints(fun(Last, Before) ->
-            Seed = case os:getenv("SEED") of false -> erlang:system_time(); Set -> list_to_integer(Set) end,
+            Seed =
+                case os:getenv("SEED") of
+                    false -> erlang:system_time();
+                    Set -> list_to_integer(Set)
+                end,
             io:format(user, "~nSEED=~b~n", [Seed]),
             _ = rand:seed(exsss, Seed),
             Good = terms(Last),
@@ -110,7 +130,9 @@ a_changed_checkpoint_is_an_error_or_can_be_continued_test_() ->
             Seen = [begin
                         %% a run that was continued may have written later checkpoints, which
                         %% would be read first
-                        _ = [ok = file:delete(File) || File <- filelib:wildcard(filename:join(filename:dirname(Last), "*")),
+                        _ = [ok = file:delete(File)
+                             || File <- filelib:wildcard(filename:join(filename:dirname(Last),
+                                                                       "*")),
                                                        File =/= Last, File =/= Before],
                         write(Last, mutated(Good)),
                         {ok, _} = {ok, cambrian_cli_inspect:file(Last)},
@@ -155,8 +177,10 @@ inner(Bytes) when is_binary(Bytes), Bytes =/= <<>> ->
 inner(_) -> odd().
 
 odd() ->
-    Odd = [none, undefined, true, 0, -1, 1 bsl 53, 1 bsl 64, 1 bsl 5000, -1.7976931348623157e308, 5.0e-324, <<>>, <<0>>, <<255>>,
-           [], [a | b], #{}, {}, self(), make_ref(), fun() -> ok end],
+    Odd =
+        [none, undefined, true, 0, -1, 1 bsl 53, 1 bsl 64, 1 bsl 5000, -1.7976931348623157e308,
+         5.0e-324, <<>>, <<0>>, <<255>>,
+         [], [a | b], #{}, {}, self(), make_ref(), fun() -> ok end],
     lists:nth(rand:uniform(length(Odd)), Odd).
 
 %% Anything else at the path of a file: the store does not wait for it, delete it, or take it for
@@ -178,12 +202,16 @@ odd_files_beside_a_checkpoint_are_ignored_test_() ->
             ok = file:make_symlink("000000000102.checkpoint", In("000000000102.checkpoint")),
             {ok, Odd} = file:list_dir_all(Dir),
             ?assertEqual(goes_on, start_again()),
-            {ok, _} = cambrian_population:start((?OPTIONS)#{checkpoint_interval => 0, checkpoints => 2}),
+            {ok, _} =
+                cambrian_population:start((?OPTIONS)#{checkpoint_interval => 0, checkpoints => 2}),
             {ok, #{generation := Generation}} = cambrian_population:step(mutant, 3),
             ok = cambrian_population:stop(mutant),
             {ok, After} = file:list_dir_all(Dir),
-            ?assertEqual([], (Odd -- [filename:basename(Last), filename:basename(Before)]) -- After),
-            Written = [filename:basename(File) || File <- cambrian_store:files(Dir), filelib:is_regular(File)],
+            ?assertEqual([],
+                         (Odd -- [filename:basename(Last), filename:basename(Before)]) -- After),
+            Written =
+                [filename:basename(File)
+                 || File <- cambrian_store:files(Dir), filelib:is_regular(File)],
             ?assertEqual([name(G) || G <- [Generation, Generation - 1]], Written),
             %% an empty file counts as torn
             ok = file:write_file(In(name(Generation)), <<>>),

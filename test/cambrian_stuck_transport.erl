@@ -2,7 +2,8 @@
 -module(cambrian_stuck_transport).
 -behaviour(cambrian_transport).
 
--export([connect/1, disconnect/1, address/1, publish/3, subscribe/2, unsubscribe/2, serve/3, call/5, announce/2, find/2, send/2,
+-export([connect/1, disconnect/1, address/1, publish/3, subscribe/2, unsubscribe/2, serve/3, call/5,
+         announce/2, find/2, send/2,
          fetch/3, status/1]).
 
 connect(_) -> {ok, stuck}.

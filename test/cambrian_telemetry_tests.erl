@@ -7,7 +7,8 @@ table() ->
     [{Event, names(Measurements), names(Metadata)}
      || Line <- string:split(guide(), "\n", all),
         {match, [Event, Measurements, Metadata]} <-
-            [re:run(Line, "^\\| `(\\[cambrian, .*?\\])` \\| (.*) \\| (.*) \\|$", [{capture, all_but_first, list}])]].
+            [re:run(Line, "^\\| `(\\[cambrian, .*?\\])` \\| (.*) \\| (.*) \\|$",
+                    [{capture, all_but_first, list}])]].
 
 %% Names after a colon or an "and" are optional.
 names(Cell) ->
@@ -24,18 +25,28 @@ guide() ->
 the_guide_has_exactly_the_events_of_the_code_test() ->
     Files = filelib:wildcard(cambrian_checkout:path("src/**/*.erl")),
     Sources = iolist_to_binary([element(2, file:read_file(File)) || File <- Files]),
-    {match, Found} = re:run(Sources, "execute\\((\\[cambrian, [a-z_]+, [A-Za-z_]+\\])", [global, {capture, all_but_first, list}]),
+    {match, Found} =
+        re:run(Sources, "execute\\((\\[cambrian, [a-z_]+, [A-Za-z_]+\\])",
+               [global, {capture, all_but_first, list}]),
     %% the bridge reports several events in one call
-    {match, Reported} = re:run(Sources, "\\breport\\(([a-z_]+), Facts, State\\)", [global, {capture, all_but_first, list}]),
+    {match, Reported} =
+        re:run(Sources, "\\breport\\(([a-z_]+), Facts, State\\)",
+               [global, {capture, all_but_first, list}]),
     Bridge = ["[cambrian, mesh, " ++ Event ++ "]" || [Event] <- Reported],
-    InSources = lists:usort(lists:append([case Name of "[cambrian, mesh, Event]" -> Bridge; _ -> [Name] end || [Name] <- Found])),
+    InSources =
+        lists:usort(lists:append([case Name of "[cambrian, mesh, Event]" -> Bridge; _ -> [Name] end
+                                  || [Name] <- Found])),
     ?assertEqual(InSources, lists:sort([Name || {Name, _, _} <- table()])).
 
 the_guide_has_every_message_of_a_population_test() ->
-    {match, Found} = re:run(unicode:characters_to_binary(guide()), "(?m)^\\| `\\{([a-z_]+), [A-Z]", [global, {capture, all_but_first, list}]),
+    {match, Found} =
+        re:run(unicode:characters_to_binary(guide()), "(?m)^\\| `\\{([a-z_]+), [A-Z]",
+               [global, {capture, all_but_first, list}]),
     {ok, Forms} = epp:parse_file(cambrian_checkout:path("src/run/cambrian_population.erl"), []),
     [Union] = [Tuples || {attribute, _, type, {event, {type, _, union, Tuples}, []}} <- Forms],
-    ?assertEqual(lists:sort([atom_to_list(Kind) || {type, _, tuple, [{atom, _, Kind} | _]} <- Union]), lists:sort(lists:append(Found))).
+    ?assertEqual(lists:sort([atom_to_list(Kind)
+                             || {type, _, tuple, [{atom, _, Kind} | _]} <- Union]),
+                 lists:sort(lists:append(Found))).
 
 %% What runs, and the events that follow.
 events_come_as_the_guide_says_test_() ->
@@ -64,10 +75,12 @@ events_come_as_the_guide_says_test_() ->
                "[cambrian, mesh, received]", "[cambrian, mesh, rejected]",
                "[cambrian, mesh, node_up]"]}]].
 
-evolve(Fun, Goal) -> cambrian:evolve(Fun, maps:merge(#{inputs => 1, outputs => 1, population => 5}, Goal)).
+evolve(Fun, Goal) ->
+    cambrian:evolve(Fun, maps:merge(#{inputs => 1, outputs => 1, population => 5}, Goal)).
 
 crash() ->
-    {ok, P} = cambrian_population:start(#{task => double_pole_novel, name => ?MODULE, target => 99}),
+    {ok, P} =
+        cambrian_population:start(#{task => double_pole_novel, name => ?MODULE, target => 99}),
     ok = cambrian_population:run(P),
     exit(P, kill),
     cambrian_wait:until(fun() -> whereis(?MODULE) =/= P andalso is_pid(whereis(?MODULE)) end),
@@ -86,7 +99,9 @@ no_room() ->
         Data = filename:join(Dir, "data"),
         ok = application:set_env(cambrian, data_dir, Data),
         try
-            {ok, P} = cambrian_population:start(#{task => 'xor', seed => 1, name => ?MODULE, checkpoint_interval => 0}),
+            {ok, P} =
+                cambrian_population:start(#{task => 'xor', seed => 1, name => ?MODULE,
+                                            checkpoint_interval => 0}),
             ok = file:del_dir_r(Data),
             ok = file:write_file(Data, <<>>),
             {ok, _} = cambrian_population:step(P, 2),
@@ -107,9 +122,11 @@ a_champion_goes_out_and_others_come_in() ->
     Claims = #{realm => Realm, task => <<"xor">>, fitness => 2.87, generation => 0, sequence => 1,
                time => erlang:system_time(millisecond)},
     {ok, Bytes} = cambrian_envelope:seal(Claims, G, <<1:256>>),
-    Heartbeat = cambrian_message:heartbeat(Realm, <<"a stranger">>, {erlang:system_time(millisecond), 5000},
-                                           cambrian_identity:from_secret(<<2:256>>)),
-    [cambrian_bridge_registry:whereis_name({gate, Realm}) ! {cambrian_transport, <<"genotype">>, B} || B <- [Bytes, Bytes, Heartbeat]],
+    Heartbeat =
+        cambrian_message:heartbeat(Realm, <<"a stranger">>, {erlang:system_time(millisecond), 5000},
+                                   cambrian_identity:from_secret(<<2:256>>)),
+    [cambrian_bridge_registry:whereis_name({gate, Realm}) ! {cambrian_transport, <<"genotype">>, B}
+     || B <- [Bytes, Bytes, Heartbeat]],
     #{received := 3} = cambrian_bridge:counts(),
     {ok, P} = cambrian_population:start(#{task => 'xor', seed => 1}),
     {ok, _} = cambrian_population:step(P, 1),
@@ -120,23 +137,30 @@ a_champion_goes_out_and_others_come_in() ->
 
 check(Names) ->
     Seen = all_seen(),
-    [?assertEqual({Name, none}, {Name, missing(Measurements, Metadata, [{M, D} || {N, M, D} <- Seen, N =:= Name])})
+    [?assertEqual({Name, none},
+                  {Name,
+                   missing(Measurements, Metadata, [{M, D} || {N, M, D} <- Seen, N =:= Name])})
      || {Name, Measurements, Metadata} <- table(), lists:member(Name, Names)],
     %% and no event that the table lacks
-    ?assertEqual([], lists:usort([Name || {Name, _, _} <- Seen]) -- [Name || {Name, _, _} <- table()]),
+    ?assertEqual([],
+                 lists:usort([Name || {Name, _, _} <- Seen]) -- [Name || {Name, _, _} <- table()]),
     [?assertEqual({Name, []}, {Name, maps:keys(D) -- (Metadata ++ [origin, genotype])})
      || {Seen1, _, D} <- Seen, {Name, _, Metadata} <- table(), Seen1 =:= Name].
 
 missing(_, _, []) -> never_seen;
 missing(Measurements, Metadata, [{M, D} | _]) ->
-    case {Measurements -- maps:keys(M), Metadata -- maps:keys(D), [V || V <- maps:values(M), not is_number(V)]} of
+    case {Measurements -- maps:keys(M), Metadata -- maps:keys(D),
+          [V || V <- maps:values(M), not is_number(V)]} of
         {[], [], []} -> none;
         Others -> Others
     end.
 
 all_seen() ->
     receive {telemetry, Event, Measurements, Metadata} ->
-        Name = lists:append(["[", lists:append(lists:join(", ", [atom_to_list(Part) || Part <- Event])), "]"]),
+        Name =
+            lists:append(["[",
+                          lists:append(lists:join(", ", [atom_to_list(Part) || Part <- Event])),
+                          "]"]),
         [{Name, Measurements, Metadata} | all_seen()]
     after 100 -> []
     end.
@@ -147,7 +171,8 @@ with_telemetry(Test) ->
     {ok, _} = application:ensure_all_started(cambrian),
     true = register(cambrian_telemetry_listener, self()),
     Forms = [form("-module(telemetry)."), form("-export([execute/3])."),
-             form("execute(E, M, D) -> catch cambrian_telemetry_listener ! {telemetry, E, M, D}, ok.")],
+             form("execute(E, M, D) -> catch cambrian_telemetry_listener ! {telemetry, E, M, D}, "
+                  "ok.")],
     {ok, telemetry, Beam} = compile:forms(Forms),
     {module, telemetry} = code:load_binary(telemetry, "telemetry.beam", Beam),
     try Test()

@@ -5,7 +5,8 @@
 
 html_characters_are_escaped_test_() ->
     [
-        ?_assertEqual(<<"&lt;a b=&#39;c&#39; d=&quot;e&quot;&gt;&amp;">>, cambrian_text:escape(<<"<a b='c' d=\"e\">&">>)),
+        ?_assertEqual(<<"&lt;a b=&#39;c&#39; d=&quot;e&quot;&gt;&amp;">>,
+                      cambrian_text:escape(<<"<a b='c' d=\"e\">&">>)),
         ?_assertEqual(<<"żółw"/utf8>>, cambrian_text:escape(<<"żółw"/utf8>>)),
         ?_assertEqual(<<"żółw"/utf8>>, cambrian_text:escape([380, 243, 322, 119])),
         ?_assertEqual(<<"a", 16#FFFD/utf8, "b">>, cambrian_text:escape(<<"a", 255, "b">>)),

@@ -5,12 +5,15 @@
 every_row_names_tests_that_exist_test_() ->
     Rows = rows(),
     [?_assert(length(Rows) > 10)
-     | [{iolist_to_binary([What, " ", Test]), ?_assertEqual(ok, there(Test))} || {What, Tests} <- Rows, Test <- tests(What, Tests)]].
+     | [{iolist_to_binary([What, " ", Test]), ?_assertEqual(ok, there(Test))}
+        || {What, Tests} <- Rows, Test <- tests(What, Tests)]].
 
 rows() ->
     Page = cambrian_document:read("docs/threats.md"),
     [{What, Tests} || <<"| ", Row/binary>> <- binary:split(Page, <<"\n">>, [global]),
-                      [What, _Bound, Tests, <<>>] <- [[string:trim(Cell) || Cell <- binary:split(Row, <<"|">>, [global])]],
+                      [What, _Bound, Tests,
+                       <<>>] <- [[string:trim(Cell)
+                                  || Cell <- binary:split(Row, <<"|">>, [global])]],
                       What =/= <<"an attacker can">>, What =/= <<"an attacker, or a disk, can">>].
 
 %% Every attack has at least one test.
@@ -23,13 +26,15 @@ tests(What, Cell) ->
 %% A test in a module of tests, or `file: words' in another file.
 there(Test) ->
     case binary:split(Test, [<<": ">>, <<":">>]) of
-        [<<"cambrian_", _/binary>> = Module, Name] -> is_run(binary_to_atom(Module), binary_to_list(Name));
+        [<<"cambrian_", _/binary>> = Module, Name] ->
+            is_run(binary_to_atom(Module), binary_to_list(Name));
         [File, Words] -> is_in([File], [<<"\\Q">>, Words, <<"\\E">>]);
         _ -> {not_a_test, Test}
     end.
 
 is_in(File, Pattern) ->
-    case re:run(cambrian_document:read(unicode:characters_to_list(File)), Pattern, [multiline, {capture, none}]) of
+    case re:run(cambrian_document:read(unicode:characters_to_list(File)), Pattern,
+                [multiline, {capture, none}]) of
         match -> ok;
         nomatch -> {not_in, unicode:characters_to_binary(File), iolist_to_binary(Pattern)}
     end.
@@ -63,7 +68,8 @@ is_given(Title, Module) ->
     Generators = [list_to_atom(Name) || Name <- by_name(Module), lists:suffix("_test_", Name)],
     Titles = lists:append([titles(Module:Generator()) || Generator <- Generators]),
     lists:member(Title, Titles) orelse
-        lists:any(fun(Given) -> lists:prefix("skipped: ", Given) end, Titles) andalso is_in_source(Title, Module).
+        lists:any(fun(Given) -> lists:prefix("skipped: ", Given) end, Titles) andalso
+            is_in_source(Title, Module).
 
 is_in_source(Title, Module) ->
     Source = cambrian_document:read("test/" ++ atom_to_list(Module) ++ ".erl"),

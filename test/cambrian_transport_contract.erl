@@ -44,7 +44,9 @@ all() ->
 %% Each case has a realm of its own.
 run(Case, #{nodes := _} = Setup) ->
     {ok, _} = application:ensure_all_started(crypto),
-    Realm = iolist_to_binary(["org.example.", atom_to_list(Case), $., binary:encode_hex(crypto:strong_rand_bytes(4))]),
+    Realm =
+        iolist_to_binary(["org.example.", atom_to_list(Case), $.,
+                          binary:encode_hex(crypto:strong_rand_bytes(4))]),
     test(Case, Setup#{realm => Realm}).
 
 %%% ---- on the nodes -----------------------------------------------------------------------
@@ -108,12 +110,15 @@ client(Node, Realm, #{transport := Transport, run := Run, options := Options} = 
     {ok, Owner, Handle} = Run(Node, ?MODULE, join, [Transport, Options(Node, Realm)]),
     #{node => Node, owner => Owner, handle => Handle, setup => Setup}.
 
-do(#{node := Node, handle := Handle, setup := #{transport := Transport, run := Run}}, Function, Arguments) ->
+do(#{node := Node, handle := Handle, setup := #{transport := Transport, run := Run}}, Function,
+   Arguments) ->
     Run(Node, Transport, Function, [Handle | Arguments]).
 
-heard(#{node := Node, owner := Owner, setup := #{run := Run}}) -> Run(Node, ?MODULE, tell, [Owner, heard]).
+heard(#{node := Node, owner := Owner, setup := #{run := Run}}) ->
+    Run(Node, ?MODULE, tell, [Owner, heard]).
 
-stop(#{node := Node, owner := Owner, setup := #{run := Run}}) -> ended = Run(Node, ?MODULE, tell, [Owner, stop]).
+stop(#{node := Node, owner := Owner, setup := #{run := Run}}) ->
+    ended = Run(Node, ?MODULE, tell, [Owner, stop]).
 
 subscribed(N, Setup) ->
     Clients = clients(N, Setup),
@@ -124,7 +129,8 @@ serving(N, Setup) ->
     [First | _] = Clients = clients(N, Setup),
     ok = do(First, serve, [<<"answer">>, fun ?MODULE:answer/2]),
     Address = do(First, address, []),
-    _ = [until(fun() -> ask(Address, <<"there?">>, Other) =:= {ok, <<"there?">>} end, Setup) || Other <- tl(Clients)],
+    _ = [until(fun() -> ask(Address, <<"there?">>, Other) =:= {ok, <<"there?">>} end, Setup)
+         || Other <- tl(Clients)],
     {Address, Clients}.
 
 ask(Address, Bytes, Client) -> ask(Address, Bytes, 5000, Client).
@@ -134,7 +140,9 @@ ask(Address, Bytes, Timeout, Client) -> do(Client, call, [Address, <<"answer">>,
 reach(From, Topic, Bytes, Others, Setup) ->
     until(fun() ->
               ok = do(From, publish, [Topic, Bytes]),
-              soon(fun() -> lists:all(fun(Other) -> lists:member({Topic, Bytes}, heard(Other)) end, Others) end, 20)
+              soon(fun() ->
+                  lists:all(fun(Other) -> lists:member({Topic, Bytes}, heard(Other)) end, Others)
+              end, 20)
           end, Setup).
 
 soon(_, 0) -> false;
@@ -164,7 +172,8 @@ test(bytes_arrive_unchanged, Setup) ->
     Every = list_to_binary(lists:seq(0, 255)),
     Largest = crypto:strong_rand_bytes(cambrian_transport:max_message()),
     _ = [reach(One, <<"topic">>, Bytes, Others, Setup)
-         || Bytes <- [<<>>, <<0>>, Every, <<"text">>, term_to_binary({a, "term"}), <<16#c1, 16#ff>>, Largest]],
+         || Bytes <- [<<>>, <<0>>, Every, <<"text">>, term_to_binary({a, "term"}), <<16#c1, 16#ff>>,
+                      Largest]],
     ?assertEqual({error, too_large}, do(One, publish, [<<"topic">>, <<Largest/binary, 0>>]));
 
 test(a_node_does_not_hear_its_own_messages, Setup) ->
@@ -189,7 +198,8 @@ test(no_message_arrives_after_unsubscribing, Setup) ->
 
 test(topics_are_apart, Setup) ->
     [One, Two, Three] = clients(3, Setup),
-    _ = [ok = do(Client, subscribe, [Topic]) || {Client, Topic} <- [{Two, <<"a">>}, {Two, <<"b">>}, {Three, <<"b">>}]],
+    _ = [ok = do(Client, subscribe, [Topic])
+         || {Client, Topic} <- [{Two, <<"a">>}, {Two, <<"b">>}, {Three, <<"b">>}]],
     reach(One, <<"a">>, <<"1">>, [Two], Setup),
     reach(One, <<"b">>, <<"2">>, [Two, Three], Setup),
     ok = do(One, publish, [<<"c">>, <<"3">>]),
@@ -199,7 +209,9 @@ test(topics_are_apart, Setup) ->
 
 test(realms_are_apart, #{nodes := [NodeOne, NodeTwo | _], realm := Realm} = Setup) ->
     Elsewhere = <<Realm/binary, ".elsewhere">>,
-    [One, Two, Stranger] = [client(Node, R, Setup) || {Node, R} <- [{NodeOne, Realm}, {NodeTwo, Realm}, {NodeTwo, Elsewhere}]],
+    [One, Two, Stranger] =
+        [client(Node, R, Setup)
+         || {Node, R} <- [{NodeOne, Realm}, {NodeTwo, Realm}, {NodeTwo, Elsewhere}]],
     _ = [ok = do(Client, subscribe, [<<"topic">>]) || Client <- [Two, Stranger]],
     ok = do(Stranger, serve, [<<"answer">>, fun ?MODULE:answer/2]),
     ok = do(Stranger, announce, [<<"key">>]),
@@ -272,7 +284,10 @@ test(a_handler_learns_the_address_of_its_caller, Setup) ->
     _ = [begin
              Own = do(Client, address, []),
              {ok, Answer} = retried(fun() -> ask(Address, <<"who calls?">>, Client) end, Setup),
-             ?assertEqual(case Setup of #{vouches := _} -> <<"at ", Own/binary>>; _ -> <<"nobody knows">> end, Answer)
+             ?assertEqual(case Setup of
+                 #{vouches := _} -> <<"at ", Own/binary>>;
+                 _ -> <<"nobody knows">>
+             end, Answer)
          end || Client <- [One | Others]];
 
 test(a_busy_handler_is_an_error, Setup) ->
@@ -288,7 +303,8 @@ test(calling_an_unknown_procedure_is_an_error, Setup) ->
 
 test(a_handler_that_crashes_is_an_error, Setup) ->
     {Address, [_, Two]} = serving(2, Setup),
-    _ = [?assertMatch({error, _}, ask(Address, Bytes, 2000, Two)) || Bytes <- [<<"crash">>, <<"no binary">>]],
+    _ = [?assertMatch({error, _}, ask(Address, Bytes, 2000, Two))
+         || Bytes <- [<<"crash">>, <<"no binary">>]],
     ?assertEqual({ok, <<"x">>}, retried(fun() -> ask(Address, <<"x">>, Two) end, Setup));
 
 test(calls_time_out, Setup) ->
@@ -306,7 +322,9 @@ test(a_slow_handler_delays_no_other_call, Setup) ->
     Others = fun() ->
                  timer:sleep(200),
                  took(fun() ->
-                          _ = [{ok, <<"x">>} = retried(fun() -> ask(Address, <<"x">>, 500, Client) end, Setup) || Client <- [Two, Three]],
+                          _ = [{ok, <<"x">>} =
+                                   retried(fun() -> ask(Address, <<"x">>, 500, Client) end, Setup)
+                               || Client <- [Two, Three]],
                           reach(Three, <<"topic">>, <<"meanwhile">>, [One], Setup)
                       end)
              end,
@@ -317,8 +335,11 @@ test(a_slow_handler_delays_no_other_call, Setup) ->
 %% Each call gets its own answer; a call that gets `busy' is repeated.
 test(two_hundred_calls_get_their_own_answers, Setup) ->
     {Address, [_, Two, Three]} = serving(3, Setup),
-    Questions = [{lists:nth(1 + N rem 2, [Two, Three]), integer_to_binary(N)} || N <- lists:seq(1, 200)],
-    Answers = at_once([fun() -> retried(fun() -> ask(Address, Bytes, Client) end, Setup) end || {Client, Bytes} <- Questions]),
+    Questions =
+        [{lists:nth(1 + N rem 2, [Two, Three]), integer_to_binary(N)} || N <- lists:seq(1, 200)],
+    Answers =
+        at_once([fun() -> retried(fun() -> ask(Address, Bytes, Client) end, Setup) end
+                 || {Client, Bytes} <- Questions]),
     ?assertEqual([{ok, Bytes} || {_, Bytes} <- Questions], Answers);
 
 test(at_most_fifty_handlers_run_at_once, Setup) ->
@@ -364,7 +385,9 @@ test(blobs_of_any_size_can_be_fetched, #{transport := Transport, run := Run} = S
     _ = [begin
              {Content, First, Again} = Make(Size),
              ?assertEqual({{ok, Content}, {ok, Content}}, {First, Again}),
-             _ = [until(fun() -> {ok, Size, Content} =:= Run(N, ?MODULE, fetch_hash, [Transport, H, Content, 10_000]) end, Setup)
+             _ = [until(fun() ->
+                 {ok, Size, Content} =:= Run(N, ?MODULE, fetch_hash,
+                                             [Transport, H, Content, 10_000]) end, Setup)
                   || #{node := N, handle := H} <- Clients]
          end || Size <- [0, 1, 1000, 256 bsl 10, 5_000_000, cambrian_transport:max_blob()]],
     {_, TooLarge, _} = Make(cambrian_transport:max_blob() + 1),
@@ -372,7 +395,8 @@ test(blobs_of_any_size_can_be_fetched, #{transport := Transport, run := Run} = S
 
 test(fetching_a_missing_blob_is_an_error, Setup) ->
     [One, _] = clients(2, Setup),
-    {Ms, Answer} = took(fun() -> do(One, fetch, [crypto:hash(sha256, <<"nobody has this">>), 2000]) end),
+    {Ms, Answer} =
+        took(fun() -> do(One, fetch, [crypto:hash(sha256, <<"nobody has this">>), 2000]) end),
     ?assertMatch({error, _}, Answer),
     ?assert(Ms < 5000);
 
@@ -395,14 +419,17 @@ test(a_disconnected_client_hears_nothing, Setup) ->
     [One, Two, Three] = subscribed(3, Setup),
     reach(One, <<"topic">>, <<"met">>, [Two, Three], Setup),
     ?assertMatch(#{connected := true, peers := _}, do(One, status, [])),
-    Knows = fun(Peers) -> fun() -> lists:member(maps:get(peers, do(One, status, [])), [Peers, unknown]) end end,
+    Knows =
+        fun(Peers) ->
+            fun() -> lists:member(maps:get(peers, do(One, status, [])), [Peers, unknown]) end end,
     until(Knows(2), Setup),
     ok = do(Two, disconnect, []),
     ok = do(Two, disconnect, []),
     until(Knows(1), Setup),
     ?assertMatch(#{connected := false}, do(Two, status, [])),
     _ = [?assertMatch({error, _}, do(Two, Function, Arguments))
-         || {Function, Arguments} <- [{publish, [<<"topic">>, <<"x">>]}, {subscribe, [<<"topic">>]}, {announce, [<<"x">>]},
+         || {Function, Arguments} <- [{publish, [<<"topic">>, <<"x">>]}, {subscribe, [<<"topic">>]},
+                                      {announce, [<<"x">>]},
                                       {serve, [<<"x">>, fun ?MODULE:answer/2]}, {send, [<<"x">>]}]],
     Heard = heard(Two),
     reach(One, <<"topic">>, <<"without two">>, [Three], Setup),
@@ -425,7 +452,8 @@ test(the_loss_of_a_node_harms_no_other,
         %% a transport that does not notice it lets the call time out
         Patience = case Setup of #{notices := _} -> 30_000; _ -> 3000 end,
         Waiting = fun() -> took(fun() -> ask(Address, <<"sleep 60000">>, Patience, One) end) end,
-        Killing = fun() -> timer:sleep(300), ok = Kill(Gone), erlang:monotonic_time(millisecond) end,
+        Killing =
+            fun() -> timer:sleep(300), ok = Kill(Gone), erlang:monotonic_time(millisecond) end,
         [{Ms, Answer}, _] = at_once([Waiting, Killing]),
         ?assertMatch({error, _}, Answer),
         case Setup of
@@ -451,7 +479,8 @@ test(wrong_options_are_refused,
 
 %% Repeats a call where messages may get lost, or the handler is busy.
 retried(Ask, Setup) ->
-    retried(Ask, erlang:monotonic_time(millisecond) + maps:get(patience, Setup, 300_000), is_map_key(lossy, Setup)).
+    retried(Ask, erlang:monotonic_time(millisecond) + maps:get(patience, Setup, 300_000),
+            is_map_key(lossy, Setup)).
 
 retried(Ask, Deadline, Lossy) ->
     Answer = Ask(),

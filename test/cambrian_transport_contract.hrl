@@ -1,6 +1,7 @@
 %% Defines the cases of cambrian_transport_contract:all/0 in a suite whose groups put their map
 %% under `contract' in Config.
--define(CONTRACT(Case), Case(Config) -> cambrian_transport_contract:run(Case, proplists:get_value(contract, Config))).
+-define(CONTRACT(Case), Case(Config) ->
+        cambrian_transport_contract:run(Case, proplists:get_value(contract, Config))).
 
 ?CONTRACT(bytes_arrive_unchanged).
 ?CONTRACT(a_node_does_not_hear_its_own_messages).

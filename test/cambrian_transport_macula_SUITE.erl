@@ -7,7 +7,9 @@
 
 -define(T, cambrian_transport_macula).
 
-all() -> [{group, fake}, {group, traps} | case real() of {ok, _, _} -> [{group, real}]; skip -> [the_real_one] end].
+all() ->
+    [{group, fake},
+     {group, traps} | case real() of {ok, _, _} -> [{group, real}]; skip -> [the_real_one] end].
 
 groups() ->
     [{fake, [], [a_champion_reaches_another_node | cambrian_transport_contract:all()]},
@@ -27,7 +29,8 @@ groups() ->
 
 suite() -> [{timetrap, {minutes, 4}}].
 
-the_real_one(_) -> {skip, "CAMBRIAN_MACULA and CAMBRIAN_MACULA_RELAYS do not say where it is: see docs/macula.md"}.
+the_real_one(_) ->
+    {skip, "CAMBRIAN_MACULA and CAMBRIAN_MACULA_RELAYS do not say where it is: see docs/macula.md"}.
 
 init_per_suite(Config) -> [{fake, fake(Config)} | Config].
 
@@ -39,7 +42,8 @@ fake(Config) ->
     Ebin = ebin(Libraries),
     ok = filelib:ensure_path(Ebin),
     Sources = proplists:get_value(data_dir, Config),
-    _ = [{ok, _} = compile:file(File, [report, {outdir, Ebin}]) || File <- filelib:wildcard(filename:join(Sources, "*.erl"))],
+    _ = [{ok, _} = compile:file(File, [report, {outdir, Ebin}])
+         || File <- filelib:wildcard(filename:join(Sources, "*.erl"))],
     {ok, _} = file:copy(filename:join(Sources, "macula.app"), filename:join(Ebin, "macula.app")),
     Libraries.
 
@@ -83,7 +87,9 @@ relay(Relay) ->
 %% The nodes are spread over the relays in turn.
 setup(Relays, Libraries) ->
     #{transport => ?T,
-      start => fun(N) -> nodes_of(lists:sublist(lists:append(lists:duplicate(N, Relays)), N), Libraries) end,
+      start =>
+          fun(N) -> nodes_of(lists:sublist(lists:append(lists:duplicate(N, Relays)), N), Libraries)
+          end,
       stop => fun(Nodes) -> lists:foreach(fun stop/1, Nodes) end,
       kill => fun(Node) -> [] = os:cmd("kill -KILL " ++ run(Node, os, getpid, [])), ok end,
       run => fun run/4,
@@ -102,7 +108,8 @@ nodes_of(Relays, Libraries) ->
     Names = lists:sublist([one, two, three, four], length(Relays)),
     [{Peer, Relay} || {{Peer, _}, Relay} <- lists:zip(cambrian_peers:start(Names), Relays)].
 
-run({Peer, _}, Module, Function, Arguments) -> peer:call(Peer, Module, Function, Arguments, 300_000).
+run({Peer, _}, Module, Function, Arguments) ->
+    peer:call(Peer, Module, Function, Arguments, 300_000).
 
 -include("cambrian_transport_contract.hrl").
 
@@ -112,23 +119,30 @@ a_champion_reaches_another_node(Config) ->
     #{nodes := [One, Two | _]} = proplists:get_value(contract, Config),
     Realm = iolist_to_binary(["org.example.", binary:encode_hex(crypto:strong_rand_bytes(4))]),
     _ = [begin
-             {ok, _} = run(Node, cambrian_population, start, [#{task => 'xor', name => travelling, seed => Seed}]),
+             {ok, _} =
+                 run(Node, cambrian_population, start,
+                     [#{task => 'xor', name => travelling, seed => Seed}]),
              {ok, _} = run(Node, cambrian_population, step, [travelling, 1]),
-             {ok, _} = run(Node, cambrian_bridge, start, [#{realm => Realm, transport => ?T, transport_options => Relay,
-                                                            populations => [travelling]}])
+             {ok, _} =
+                 run(Node, cambrian_bridge, start,
+                     [#{realm => Realm, transport => ?T, transport_options => Relay,
+                        populations => [travelling]}])
          end || {Seed, {_, Relay} = Node} <- [{42, One}, {7, Two}]],
     ok = run(One, cambrian_population, run, [travelling]),
     {ok, #{fitness := Fitness}} = run(One, cambrian_population, await, [travelling, 30_000]),
     Origin = run(One, cambrian_bridge, identity, []),
     until(fun() ->
               case run(Two, cambrian_bridge, global_best, []) of
-                  #{<<"xor">> := #{fitness := Best, origin := From}} -> {Best, From} =:= {Fitness, Origin};
+                  #{<<"xor">> := #{fitness := Best, origin := From}} ->
+                      {Best, From} =:= {Fitness, Origin};
                   _ -> false
               end
           end),
     ?assertMatch({ok, #{fitness := Fitness}}, run(Two, cambrian_population, best, [travelling])),
     _ = [run(Node, Module, stop, Arguments) || Node <- [One, Two],
-                                               {Module, Arguments} <- [{cambrian_bridge, []}, {cambrian_population, [travelling]}]],
+                                               {Module, Arguments} <- [{cambrian_bridge, []},
+                                                                       {cambrian_population,
+                                                                        [travelling]}]],
     ok.
 
 %%% ---- traps, in this node ----------------------------------------------------------------
@@ -137,7 +151,9 @@ a_champion_reaches_another_node(Config) ->
 
 relay() ->
     {ok, Relay} = macula_fake_relay:start(0),
-    {Relay, #{realm => ?REALM, seeds => [macula_fake_relay:url(Relay)], heartbeat_ms => 100, silence_ms => 1000}}.
+    {Relay,
+     #{realm => ?REALM, seeds => [macula_fake_relay:url(Relay)], heartbeat_ms => 100,
+       silence_ms => 1000}}.
 
 joined(Options) ->
     {ok, Handle} = ?T:connect(Options),
@@ -169,14 +185,16 @@ a_stopped_relay_is_noticed_by_its_silence(_) ->
     until(fun() -> is_connected(One) andalso is_connected(Two) end),
     %% everything works again
     hears(One, Two, <<"hello">>),
-    until(fun() -> {ok, <<"x">>} =:= ?T:call(One, ?T:address(Two), <<"answer">>, <<"x">>, 1000) end),
+    until(fun() -> {ok, <<"x">>} =:= ?T:call(One, ?T:address(Two), <<"answer">>, <<"x">>, 1000)
+    end),
     until(fun() -> {ok, [?T:address(Two)]} =:= ?T:find(One, <<"key">>) end),
     ok = ?T:disconnect(One),
     ok = ?T:disconnect(Two).
 
 pool(#{table := Table}) -> ets:lookup_element(Table, pool, 2).
 
-port(Relay) -> binary_to_integer(lists:last(binary:split(macula_fake_relay:url(Relay), <<":">>, [global]))).
+port(Relay) ->
+    binary_to_integer(lists:last(binary:split(macula_fake_relay:url(Relay), <<":">>, [global]))).
 
 %% A closed pool that still dials would evict the connection of its successor once the relay is
 %% back.
@@ -224,10 +242,14 @@ each_seed_has_its_own_expected_key(_) ->
     ?assert(is_connected(Wrong)),
     ?assertEqual(1, healthy(Wrong)),
     ok = ?T:disconnect(Wrong),
-    Old = joined(Options#{seeds => [macula_fake_relay:url(A), seed(B)], expected_node_id => macula_fake_relay:node_id(A)}),
+    Old =
+        joined(Options#{seeds => [macula_fake_relay:url(A), seed(B)],
+                        expected_node_id => macula_fake_relay:node_id(A)}),
     until(fun() -> healthy(Old) =:= 2 end),
     ok = ?T:disconnect(Old),
-    Neither = joined(Options#{seeds => [macula_fake_relay:url(A)], expected_node_id => <<1:256>>, connect_ms => 500}),
+    Neither =
+        joined(Options#{seeds => [macula_fake_relay:url(A)], expected_node_id => <<1:256>>,
+                        connect_ms => 500}),
     ?assertNot(is_connected(Neither)),
     ok = ?T:disconnect(Neither).
 
@@ -238,14 +260,19 @@ a_seed_with_a_wrong_key_does_not_harm_the_other(_) ->
     Other = joined(Options#{seeds => [seed(A)], silence_ms => 60_000}),
     ok = application:set_env(macula, fragile, true),
     try
-        One = joined(Options#{seeds => [seed(A), (seed(B))#{node_id := <<1:256>>}], silence_ms => 60_000}),
+        One =
+            joined(Options#{seeds => [seed(A), (seed(B))#{node_id := <<1:256>>}],
+                            silence_ms => 60_000}),
         until(fun() -> maps:get(renewed, ?T:status(One)) >= 1 andalso is_dialling(One) end),
         #{renewed := Renewed} = ?T:status(One),
         %% several times the life of a pool with that seed
         Sent = [<<N:32>> || N <- lists:seq(1, 50)],
         ok = ?T:subscribe(One, <<"topic">>),
-        _ = [begin ok = ?T:publish(Other, <<"topic">>, Bytes), timer:sleep(100) end || Bytes <- Sent],
-        ?assertEqual(Sent, lists:usort([receive {cambrian_transport, <<"topic">>, Bytes} -> Bytes after 5000 -> lost end || _ <- Sent])),
+        _ = [begin ok = ?T:publish(Other, <<"topic">>, Bytes), timer:sleep(100) end
+             || Bytes <- Sent],
+        ?assertEqual(Sent,
+                     lists:usort([receive {cambrian_transport, <<"topic">>, Bytes} ->
+                             Bytes after 5000 -> lost end || _ <- Sent])),
         ?assertMatch(#{connected := true, renewed := Renewed}, ?T:status(One)),
         ok = ?T:disconnect(One)
     after
@@ -277,11 +304,15 @@ relays_that_lose_each_other_are_noticed(_) ->
     {B, Others} = relay(),
     ok = macula_fake_relay:meet(A, B),
     [One, Two] = [joined(Options), joined(Others)],
-    Meets = fun(Handle) -> #{connected := Is, others_silent_ms := Ms} = ?T:status(Handle), Is andalso is_integer(Ms) end,
+    Meets =
+        fun(Handle) ->
+            #{connected := Is, others_silent_ms := Ms} = ?T:status(Handle),
+            Is andalso is_integer(Ms) end,
     until(fun() -> Meets(One) andalso Meets(Two) end),
     ok = macula_fake_relay:lose(A, B),
     until(fun() -> not is_connected(One) andalso not is_connected(Two) end),
-    ?assert(lists:all(fun(Handle) -> maps:get(silent_ms, ?T:status(Handle)) < 1000 end, [One, Two])),
+    ?assert(lists:all(fun(Handle) -> maps:get(silent_ms, ?T:status(Handle)) < 1000 end,
+                      [One, Two])),
     ok = macula_fake_relay:meet(A, B),
     until(fun() -> is_connected(One) andalso is_connected(Two) end),
     %% a node that disconnects is not missed
@@ -330,8 +361,10 @@ no_genuine_envelope_counts_as_a_replay(_) ->
     Realm = cambrian_realm:new(#{name => ?REALM, rate => {5, 300}}),
     Now = os:system_time(millisecond),
     _ = [begin
-             {ok, Bytes} = cambrian_envelope:seal(#{realm => ?REALM, task => <<"xor">>, fitness => 1.0, generation => 0,
-                                                    sequence => N, time => Now}, Genotype, <<1:256>>),
+             {ok, Bytes} =
+                 cambrian_envelope:seal(#{realm => ?REALM, task => <<"xor">>, fitness => 1.0,
+                                          generation => 0,
+                                          sequence => N, time => Now}, Genotype, <<1:256>>),
              ok = ?T:publish(One, <<"genotype">>, Bytes)
          end || N <- lists:seq(1, 300)],
     Taken = lists:foldl(fun(_, R) ->
@@ -342,21 +375,26 @@ no_genuine_envelope_counts_as_a_replay(_) ->
                             end
                         end, Realm, lists:seq(1, 300)),
     #{refused := Refused, origins := Origins} = cambrian_realm:report(Taken),
-    ?assertEqual({#{}, [300]}, {Refused, [Received || #{received := Received} <- maps:values(Origins)]}),
+    ?assertEqual({#{}, [300]},
+                 {Refused, [Received || #{received := Received} <- maps:values(Origins)]}),
     ok = ?T:disconnect(One),
     ok = ?T:disconnect(Two).
 
 wrong_seeds_are_refused(_) ->
     Url = <<"quic://127.0.0.1:1">>,
-    _ = [?assertMatch({error, {bad_option, {seeds, Seeds, _}}}, ?T:connect(#{realm => ?REALM, seeds => Seeds}))
-         || Seeds <- [[], none, [Url | Url], [<<"quic://relay.example.org">>], [<<"127.0.0.1:1">>], [#{url => Url}],
+    _ = [?assertMatch({error, {bad_option, {seeds, Seeds, _}}},
+                      ?T:connect(#{realm => ?REALM, seeds => Seeds}))
+         || Seeds <- [[], none, [Url | Url], [<<"quic://relay.example.org">>], [<<"127.0.0.1:1">>],
+                      [#{url => Url}],
                       [#{url => Url, node_id => <<1:128>>}], [#{url => <<>>, node_id => <<1:256>>}],
                       [#{url => Url, node_id => <<1:256>>, nodeid => 1}], [Url, Url],
                       [Url, #{url => Url, node_id => <<1:256>>}]]].
 
 a_relay_may_start_after_its_nodes(_) ->
     {Relay, Options} = relay(),
-    Port = binary_to_integer(lists:last(binary:split(macula_fake_relay:url(Relay), <<":">>, [global]))),
+    Port =
+        binary_to_integer(lists:last(binary:split(macula_fake_relay:url(Relay), <<":">>,
+                                                  [global]))),
     ok = macula_fake_relay:stop(Relay),
     [One, Two] = [joined(Options#{connect_ms => 50}) || _ <- [1, 2]],
     false = is_connected(One),
@@ -384,13 +422,16 @@ two_connections_of_one_key_do_not_kill_their_owners(_) ->
 %% A node may be in two realms with one identity.
 one_key_may_connect_to_two_realms(_) ->
     {Relay, Options} = relay(),
-    Handles = [joined(Options#{identity => fun() -> <<7:256>> end, realm => Realm}) || Realm <- [<<"org.example.a">>, <<"org.example.b">>]],
+    Handles =
+        [joined(Options#{identity => fun() -> <<7:256>> end, realm => Realm})
+         || Realm <- [<<"org.example.a">>, <<"org.example.b">>]],
     timer:sleep(300),
     ?assertEqual([true, true], [is_connected(Handle) || Handle <- Handles]),
     ?assertEqual(2, macula_fake_relay:connections(Relay)),
     ?assertEqual(?T:address(hd(Handles)),
                  begin ok = ?T:disconnect(hd(Handles)),
-                       ?T:address(joined(Options#{identity => fun() -> <<7:256>> end, realm => <<"org.example.a">>}))
+                       ?T:address(joined(Options#{identity => fun() -> <<7:256>> end,
+                                                  realm => <<"org.example.a">>}))
                  end).
 
 a_refused_key_is_an_error(_) ->
@@ -411,7 +452,9 @@ each_message_is_delivered_once(_) ->
     ok = ?T:subscribe(Two, <<"burst">>),
     Sent = [<<N:32>> || N <- lists:seq(1, 2000)],
     _ = [ok = ?T:publish(Two, <<"burst">>, Bytes) || Bytes <- Sent],
-    Heard = [receive {cambrian_transport, <<"burst">>, Bytes} -> Bytes after 2000 -> lost end || _ <- Sent],
+    Heard =
+        [receive {cambrian_transport, <<"burst">>, Bytes} -> Bytes after 2000 -> lost end
+         || _ <- Sent],
     ?assertNotEqual(Sent, Heard),
     ?assertEqual(Sent, lists:sort(Heard)),
     receive {cambrian_transport, <<"burst">>, _} -> error(twice) after 200 -> ok end,
@@ -436,7 +479,8 @@ a_message_that_is_too_large_is_refused(_) ->
     {Relay, Options} = relay(),
     One = joined(Options),
     ?assertEqual({error, too_large}, ?T:publish(One, <<"topic">>, binary:copy(<<0>>, 16 bsl 20))),
-    ?assertEqual({error, too_large}, ?T:call(One, ?T:address(One), <<"x">>, binary:copy(<<0>>, 16 bsl 20), 1000)),
+    ?assertEqual({error, too_large},
+                 ?T:call(One, ?T:address(One), <<"x">>, binary:copy(<<0>>, 16 bsl 20), 1000)),
     ok = ?T:serve(One, <<"large">>, fun(_, _From) -> binary:copy(<<0>>, 16 bsl 20) end),
     ?assertEqual({error, too_large}, ?T:call(One, ?T:address(One), <<"large">>, <<>>, 1000)),
     ?assert(macula_fake_relay:largest(Relay) < 1 bsl 20),
@@ -453,10 +497,14 @@ records_of_other_keys_are_ignored(_) ->
     ok = ?T:announce(One, <<"key">>),
     Subject = crypto:hash(sha256, [macula_realm:id(?REALM), <<"key">>]),
     <<Bits:4, _/bitstring>> = Subject,
-    _ = [ok = cambrian_macula_10:put_record(Pool, cambrian_macula_10:sign(16#c0 + Bits, S, Value, 60000, Key))
+    _ = [ok = cambrian_macula_10:put_record(Pool,
+                                            cambrian_macula_10:sign(16#c0 + Bits, S, Value, 60000,
+                                                                    Key))
          || {S, Value} <- [{<<1:256>>, <<2:256>>}, {<<2:256>>, <<>>}]],
     ?assertEqual({ok, [?T:address(One)]}, ?T:find(One, <<"key">>)),
-    ok = cambrian_macula_10:put_record(Pool, cambrian_macula_10:sign(16#c0 + Bits, Subject, Subject, 200, Key)),
+    ok = cambrian_macula_10:put_record(Pool,
+                                       cambrian_macula_10:sign(16#c0 + Bits, Subject, Subject, 200,
+                                                               Key)),
     ?assertMatch({ok, [_, _]}, ?T:find(One, <<"key">>)),
     %% the record ends
     until(fun() -> {ok, [?T:address(One)]} =:= ?T:find(One, <<"key">>) end),
@@ -468,8 +516,11 @@ only_known_versions_of_macula_are_used(_) ->
     Loaded = fun(Version) ->
                  _ = application:stop(macula),
                  ok = application:unload(macula),
-                 ok = application:load({application, macula, [{vsn, Version}, {modules, []}, {registered, []}, {applications, []}]}),
-                 ?T:connect(#{realm => ?REALM, seeds => [<<"quic://127.0.0.1:1">>], connect_ms => 0})
+                 ok = application:load({application, macula,
+                                        [{vsn, Version}, {modules, []}, {registered, []},
+                                         {applications, []}]}),
+                 ?T:connect(#{realm => ?REALM, seeds => [<<"quic://127.0.0.1:1">>],
+                              connect_ms => 0})
              end,
     ?assertEqual({error, {unsupported_version, macula, <<"13.0.1">>}}, Loaded("13.0.1")),
     ?assertEqual({error, {unsupported_version, macula, <<"9.8.1">>}}, Loaded("9.8.1")),

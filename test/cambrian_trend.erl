@@ -7,7 +7,9 @@
 
 %% `start' and `finish' are the ends of the line. `noise' is the spread of the points around the
 %% line, from the tenth to the ninetieth percentile.
--type trend() :: #{start := float(), finish := float(), per_hour := float(), noise := float(), flat := boolean()}.
+-type trend() ::
+    #{start := float(), finish := float(), per_hour := float(), noise := float(),
+      flat := boolean()}.
 
 %% @doc The trend is flat if the line rises by no more than the noise, or by no more than `Least'.
 %% `Points' are `{Seconds, Value}', at least two, in order.

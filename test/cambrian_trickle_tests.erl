@@ -20,12 +20,15 @@ wakes(Count, Trickle, Seen) ->
 
 %% Each interval has one wake to speak and one at its end.
 a_timer_alone_speaks_once_in_the_second_half_of_each_interval_test() ->
-    Intervals = [{0, 1000}, {1000, 3000}, {3000, 7000}, {7000, 15_000}, {15_000, 31_000}, {31_000, 47_000}, {47_000, 63_000}],
+    Intervals =
+        [{0, 1000}, {1000, 3000}, {3000, 7000}, {7000, 15_000}, {15_000, 31_000}, {31_000, 47_000},
+         {47_000, 63_000}],
     [begin
          {Seen, _} = wakes(2 * length(Intervals), new(Seed)),
          ?assertEqual([End || {_, End} <- Intervals], [At || {At, quiet} <- Seen]),
          [?assert(At >= Begin + (End - Begin) div 2 andalso At < End)
-          || {{Begin, End}, {At, speak}} <- lists:zip(Intervals, [Spoke || {_, speak} = Spoke <- Seen])]
+          || {{Begin, End}, {At, speak}} <- lists:zip(Intervals,
+                                                      [Spoke || {_, speak} = Spoke <- Seen])]
      end || Seed <- ?SEEDS].
 
 the_time_to_speak_is_spread_over_the_second_half_test() ->
@@ -35,7 +38,9 @@ the_time_to_speak_is_spread_over_the_second_half_test() ->
 
 a_timer_is_quiet_after_enough_consistent_messages_test() ->
     [begin
-         Trickle = lists:foldl(fun(_, T) -> cambrian_trickle:consistent(T) end, new(Seed), lists:seq(1, Heard)),
+         Trickle =
+             lists:foldl(fun(_, T) -> cambrian_trickle:consistent(T) end, new(Seed),
+                         lists:seq(1, Heard)),
          {[{_, What}], _} = wakes(1, Trickle),
          ?assertEqual({Heard, case Heard < 2 of true -> speak; false -> quiet end}, {Heard, What})
      end || Seed <- ?SEEDS, Heard <- [0, 1, 2, 3]].
@@ -48,7 +53,9 @@ consistent_messages_count_only_in_their_interval_test() ->
 an_inconsistent_message_starts_the_shortest_interval_test() ->
     {_, Long} = wakes(9, new(1)),
     [begin
-         Reset = cambrian_trickle:reset(20_000, cambrian_trickle:consistent(cambrian_trickle:consistent(Long))),
+         Reset =
+             cambrian_trickle:reset(20_000,
+                                    cambrian_trickle:consistent(cambrian_trickle:consistent(Long))),
          {[{At, speak}, {End, quiet}], _} = wakes(2, Reset),
          ?assert(At >= 20_500 andalso At < 21_000),
          ?assertEqual(21_000, End)
@@ -78,7 +85,9 @@ spoken(Nodes) ->
     until(10_000, maps:from_list([{Seed, new(Seed, Options)} || Seed <- lists:seq(1, Nodes)]), 0).
 
 until(End, Nodes, Spoken) ->
-    {At, Seed} = lists:min([{cambrian_trickle:wake(Trickle), Seed} || {Seed, Trickle} <- maps:to_list(Nodes)]),
+    {At, Seed} =
+        lists:min([{cambrian_trickle:wake(Trickle), Seed}
+                   || {Seed, Trickle} <- maps:to_list(Nodes)]),
     case At < End andalso cambrian_trickle:tick(At, map_get(Seed, Nodes)) of
         false -> Spoken;
         {quiet, Next} -> until(End, Nodes#{Seed := Next}, Spoken);

@@ -17,17 +17,23 @@ a_realm_killed_while_it_saves_loses_no_ban(Config) ->
     ct:pal("SEED=~b", [Seed]),
     _ = rand:seed(exsss, Seed),
     Dir = filename:join(proplists:get_value(priv_dir, Config), "killed"),
-    Answered = lists:foldl(fun(_, Before) -> kill_once(Dir, Before) end, [], lists:seq(1, ?MOMENTS)),
+    Answered =
+        lists:foldl(fun(_, Before) -> kill_once(Dir, Before) end, [], lists:seq(1, ?MOMENTS)),
     ?assert(length(Answered) > ?MOMENTS),
     %% the bans that returned `ok', and at most one more of each VM
     in_data_dir(Dir, fun() ->
         Banned = banned(),
         ?assertEqual([], Answered -- Banned),
         {ok, Decisions, []} = cambrian_trust:decisions(?REALM),
-        Noted = [binary_to_integer(Id, 16) || #{what := <<"banned">>, details := #{<<"genotype">> := Id}} <- Decisions],
+        Noted =
+            [binary_to_integer(Id, 16)
+             || #{what := <<"banned">>, details := #{<<"genotype">> := Id}} <- Decisions],
         ?assertEqual([], Answered -- Noted),
         ?assertEqual(Noted, lists:usort(Noted)),
-        ?assertEqual([], [What || #{what := What} <- Decisions, lists:member(What, [<<"fell_back">>, <<"closed">>])]),
+        ?assertEqual([],
+                     [What
+                      || #{what := What} <- Decisions,
+                      lists:member(What, [<<"fell_back">>, <<"closed">>])]),
         ?assertEqual(sound, maps:get(condition, cambrian_trust:report(?REALM))),
         ?assertMatch({error, not_permitted}, stranger())
     end).
@@ -49,7 +55,8 @@ first(Port) ->
 
 until_end(Port, Answered) ->
     receive
-        {kill, OsPid} -> _ = os:cmd(io_lib:format("kill -9 ~b", [OsPid])), until_end(Port, Answered);
+        {kill, OsPid} -> _ = os:cmd(io_lib:format("kill -9 ~b", [OsPid])),
+        until_end(Port, Answered);
         {Port, {data, {eol, "ok " ++ N}}} -> until_end(Port, [list_to_integer(N) | Answered]);
         {Port, {data, _}} -> until_end(Port, Answered);
         {Port, {exit_status, 137}} -> lists:reverse(Answered)
@@ -93,8 +100,11 @@ banned() -> [N || #{what := {genotype, <<N:256>>}} <- cambrian_trust:bans(?REALM
 
 stranger() ->
     {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 1),
-    {ok, Bytes} = cambrian_envelope:seal(#{realm => ?REALM, task => <<"xor">>, fitness => 1.0, generation => 1, sequence => 1,
-                                           time => erlang:system_time(millisecond)}, G, <<9:256>>),
+    {ok, Bytes} =
+        cambrian_envelope:seal(#{realm => ?REALM, task => <<"xor">>, fitness => 1.0,
+                                 generation => 1,
+                                 sequence => 1,
+                                 time => erlang:system_time(millisecond)}, G, <<9:256>>),
     cambrian_trust:check(?REALM, Bytes).
 
 %%% ---- in the other VM ---------------------------------------------------------------------
@@ -104,7 +114,8 @@ child(Dir, From, Limit) ->
     Erl = ["exec ", os:find_executable("erl"), " -noinput", [[" -pa ", Path] || Path <- Paths],
            " -eval '", io_lib:format("~s:bans(~0p, ~b).", [?MODULE, Dir, From]), "'"],
     open_port({spawn_executable, "/bin/sh"},
-              [{args, ["-c", lists:flatten([Limit, Erl])]}, {line, 1000}, exit_status, stderr_to_stdout]).
+              [{args, ["-c", lists:flatten([Limit, Erl])]}, {line, 1000}, exit_status,
+               stderr_to_stdout]).
 
 %% Bans one genotype after the other, while origins are heard, until a ban fails.
 bans(Dir, From) ->
@@ -128,8 +139,11 @@ ban(N) ->
     end.
 
 hear(Owner, N) ->
-    ok = cambrian_trust:ask(?REALM, {genuine, #{realm => ?REALM, origin => Owner, genotype => <<0:256>>, sequence => N,
-                                                time => os:system_time(millisecond)}}),
+    ok = cambrian_trust:ask(?REALM,
+                            {genuine,
+                             #{realm => ?REALM, origin => Owner, genotype => <<0:256>>,
+                               sequence => N,
+                               time => os:system_time(millisecond)}}),
     {error, malformed} = cambrian_trust:check(?REALM, <<"noise">>),
     timer:sleep(1),
     hear(Owner, N + 1).

@@ -1,7 +1,7 @@
 #!/usr/bin/env escript
 %%! -noinput
-%% Runs the `sh' and `console' of README.md and docs/*.md, or of the documents it is given, in their order, and lists the
-%% blocks that nobody runs. bin/guides calls it.
+%% Runs the `sh' and `console' of README.md and docs/*.md, or of the documents it is given, in their
+%% order, and lists the blocks that nobody runs. bin/guides calls it.
 
 -mode(compile).
 -define(TIMEOUT_MS, 300_000).
@@ -12,7 +12,8 @@ main(Given) ->
     _ = [load(Module) || Module <- ["cambrian_checkout", "cambrian_document"]],
     All = cambrian_document:all(),
     [] = Given -- All,
-    lists:foreach(fun document/1, [One || One <- All, Given =:= [] orelse lists:member(One, Given)]),
+    lists:foreach(fun document/1,
+                  [One || One <- All, Given =:= [] orelse lists:member(One, Given)]),
     summary(lists:append([cambrian_document:blocks(One) || One <- All])).
 
 load(Name) ->
@@ -22,7 +23,8 @@ load(Name) ->
 %% The last line is one that bin/test shows.
 summary(Blocks) ->
     NotRun = [Block || #{not_run := _} = Block <- Blocks],
-    _ = [io:format("not run: ~ts: ~ts~n", [cambrian_document:title(Block), Why]) || #{not_run := Why} = Block <- NotRun],
+    _ = [io:format("not run: ~ts: ~ts~n", [cambrian_document:title(Block), Why])
+         || #{not_run := Why} = Block <- NotRun],
     Code = [Block || Block <- Blocks, cambrian_document:runner(Block) =/= no_code],
     io:format("summary: of ~b blocks of code ~b are not run~n", [length(Code), length(NotRun)]).
 
@@ -32,7 +34,9 @@ document(Document) ->
     lists:foreach(fun(Block) ->
         case cambrian_document:runner(Block) of
             shell -> timed(Block, Scratch);
-            Runner when Runner =:= file; Runner =:= eunit; Runner =:= exunit -> cambrian_document:write(Block, Scratch);
+            Runner when Runner =:= file;
+            Runner =:= eunit;
+            Runner =:= exunit -> cambrian_document:write(Block, Scratch);
             _ -> ok
         end
     end, Blocks).
@@ -44,7 +48,8 @@ timed(Block, Scratch) ->
 run(#{kind := <<"sh">>, text := Text} = Block, Scratch) ->
     case shell(["set -e\n", Text], Scratch) of
         {0, _} -> ok;
-        {Status, Output} -> failed(Block, Text, "status 0", [io_lib:format("status ~b~n", [Status]), Output])
+        {Status, Output} ->
+            failed(Block, Text, "status 0", [io_lib:format("status ~b~n", [Status]), Output])
     end;
 run(#{kind := <<"console">>, text := Text} = Block, Scratch) ->
     [<<>> | Steps] = re:split(Text, "^\\$ ", [multiline]),
@@ -58,7 +63,8 @@ compare(_, [], []) -> ok;
 compare(Block, [{Command, Expected} | Typed], [Seen | Later]) ->
     matches(lines(Expected), lines(Seen)) orelse failed(Block, Command, Expected, Seen),
     compare(Block, Typed, Later);
-compare(Block, [{Command, Expected} | _], []) -> failed(Block, Command, Expected, "nothing: the shell has ended").
+compare(Block, [{Command, Expected} | _], []) ->
+    failed(Block, Command, Expected, "nothing: the shell has ended").
 
 %% A command goes on in the next line behind `> ', or after a backslash.
 typed_and_answer(Step) ->
@@ -101,18 +107,24 @@ matches([Line | Expected], [Line | Seen]) -> matches(Expected, Seen);
 matches([], []) -> true;
 matches(_, _) -> false.
 
-%% Times and rates differ from run to run, and how often progress is told of; colours are of no matter.
+%% Times and rates differ from run to run, and how often progress is told of; colours are of no
+%% matter.
 lines(Text) ->
-    Replace = fun({Pattern, Same}, T) -> re:replace(T, Pattern, Same, [global, unicode, multiline, {return, binary}]) end,
+    Replace =
+        fun({Pattern, Same}, T) ->
+            re:replace(T, Pattern, Same, [global, unicode, multiline, {return, binary}]) end,
     Plain = lists:foldl(Replace, unicode:characters_to_binary(Text),
                         [{"\e\\[[0-9;]*m", ""}, {"^.*generation [0-9]+, best .*\\n", ""},
-                         {"[0-9]+(\\.[0-9]+)? (ms|s|seconds|min)\\b", "_ s"}, {"[0-9]+/s\\b", "_/s"},
+                         {"[0-9]+(\\.[0-9]+)? (ms|s|seconds|min)\\b", "_ s"},
+                         {"[0-9]+/s\\b", "_/s"},
                          {"(elapsed_ms|evaluations_per_second)(\\W+)[0-9]+", "\\1\\2_"},
-                         {"#?[A-Za-z]*<[0-9]+(\\.[0-9]+)+>", "_"}, {"/tmp/\\S+", "/tmp/_"}, {"[ \\t]+$", ""}]),
+                         {"#?[A-Za-z]*<[0-9]+(\\.[0-9]+)+>", "_"}, {"/tmp/\\S+", "/tmp/_"},
+                         {"[ \\t]+$", ""}]),
     binary:split(string:trim(Plain), <<"\n">>, [global]).
 
 -spec failed(map(), iodata(), iodata(), iodata()) -> no_return().
 failed(Block, Typed, Expected, Seen) ->
     io:format("FAILED: ~ts~ntyped:~n~ts~n~nexpected:~n~ts~n~nseen:~n~ts~n",
-              [cambrian_document:title(Block) | [unicode:characters_to_binary(Part) || Part <- [Typed, Expected, Seen]]]),
+              [cambrian_document:title(Block)
+               | [unicode:characters_to_binary(Part) || Part <- [Typed, Expected, Seen]]]),
     halt(1).

@@ -26,8 +26,8 @@ defmodule Cambrian.Environment do
   of `init/1`. Fitness is the mean over the episodes of the sum of rewards. A network begins each
   episode from rest and remembers its state from one step to the next.
 
-  With a behaviour, a search compares what networks do. An optional `score/1` gives it, at the end of
-  each episode. Here it is the last height of a lift, which gets a reward for little power:
+  With a behaviour, a search compares what networks do. An optional `score/1` gives it, at the end
+  of each episode. Here it is the last height of a lift, which gets a reward for little power:
 
       iex> defmodule Lift do
       ...>   use Cambrian.Environment
@@ -45,7 +45,8 @@ defmodule Cambrian.Environment do
       ...>   def score(height), do: %{behaviour: [height]}
       ...> end
       iex> params = [bounds: [{-20, 20}], cells: 40]
-      iex> result = Cambrian.evolve!(Lift, search: :map_elites, seed: 1, generations: 20, params: params)
+      iex> options = [search: :map_elites, seed: 1, generations: 20, params: params]
+      iex> result = Cambrian.evolve!(Lift, options)
       iex> Enum.count(result.archive) > 20
       true
 

@@ -33,7 +33,8 @@ defmodule Cambrian.Front do
     * `:count` - how many networks the whole front has, if the list is a part of it.
     * `:embed` - for a page that has the style sheet of pictures.
 
-      iex> front = Cambrian.evolve!(:zdt1, search: :pareto, seed: 1, generations: 5, target: 1).front
+      iex> options = [search: :pareto, seed: 1, generations: 5, target: 1]
+      iex> front = Cambrian.evolve!(:zdt1, options).front
       iex> IO.iodata_to_binary(Cambrian.Front.to_svg(front, title: "ZDT1")) =~ "<title>ZDT1</title>"
       true
   """
@@ -51,7 +52,8 @@ defmodule Cambrian.Front do
   @doc """
   Returns a line for each network: id, fitness, and a column for each objective.
 
-      iex> front = Cambrian.evolve!(:zdt1, search: :pareto, seed: 1, generations: 5, target: 1).front
+      iex> options = [search: :pareto, seed: 1, generations: 5, target: 1]
+      iex> front = Cambrian.evolve!(:zdt1, options).front
       iex> [head | _] = front |> Cambrian.Front.to_csv() |> IO.iodata_to_binary() |> String.split()
       iex> head
       "id,fitness,objective_1,objective_2"
@@ -62,7 +64,8 @@ defmodule Cambrian.Front do
   @doc """
   Returns the networks as a JSON array, with their genotypes.
 
-      iex> front = Cambrian.evolve!(:zdt1, search: :pareto, seed: 1, generations: 5, target: 1).front
+      iex> options = [search: :pareto, seed: 1, generations: 5, target: 1]
+      iex> front = Cambrian.evolve!(:zdt1, options).front
       iex> IO.iodata_to_binary(Cambrian.Front.to_json(front)) =~ ~s("objectives":[)
       true
   """

@@ -133,7 +133,7 @@ archive(#{pid := Pid}, Size) ->
 
 front(#{pid := Pid}, Size) ->
     #{front := Front} = Part =
-        asked(fun() -> cambrian_population:some_of_front(Pid, ?MAX_NETWORKS) end),
+        asked(fun() -> cambrian_population_client:some_of_front(Pid, ?MAX_NETWORKS) end),
     #{parameters := #{objectives := Pursued}} =
         asked(fun() -> {ok, cambrian_population:info(Pid)} end),
     Count = case Front of [] -> 0; [#{objectives := Objectives} | _] -> length(Objectives) end,

@@ -20,8 +20,8 @@
 -define(WEIGHED, 4096).
 -define(UNPACKED, 16_384).
 
-%% @doc Answers the questions of admission. The last question, before a signature is verified, is this
-%% second's budget for the origin.
+%% @doc Answers the questions of admission. The last question, before a signature is verified, is
+%% this second's budget for the origin.
 -spec ask_for_admission(Bytes :: non_neg_integer(), Now :: integer()) ->
           cambrian_admission:ask(#exchange{}).
 ask_for_admission(Bytes, Now) ->

@@ -63,7 +63,7 @@ join(Handle, Before, #populations{joined = Joined} = Populations) ->
                 demonitor(Monitor, [flush]),
                 {known, Populations};
             false ->
-                ok = cambrian_population:account(Handle),
+                ok = cambrian_population_client:account(Handle),
                 Population = #{handle => Handle, name => Name, task => Task, monitor => Monitor,
                                champion => undefined, rests => true, failing => false},
                 _ = Before(Population),

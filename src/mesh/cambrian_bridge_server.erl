@@ -397,7 +397,7 @@ say(What, Count, N, #state{conf = #conf{speaker = Speaker}} = State) ->
 %% All populations of the task measure it; the first verdict counts. A population that is gone, or
 %% has too many newcomers waiting, misses this one.
 offer(Handle, Genotype, From, Bound) ->
-    try cambrian_population:inject_from_mesh(Handle, Genotype, From, Bound)
+    try cambrian_population_client:inject_from_mesh(Handle, Genotype, From, Bound)
     catch exit:_ -> {error, gone}
     end.
 

@@ -13,10 +13,8 @@
 
 -export([start/1, start_link/1, child_spec/1, run/1, run/2, step/2, pause/1, resume/1, stop/1,
          await/2, best/1, archive/1, front/1, migrant/2, stats/1, history/1, inject/2, inject/3,
-         purge/2, checkpoint/1,
-         subscribe/1, unsubscribe/1, info/1]).
--export([start_guarded/1, start_prepared/1, overview/1, some_of_front/2, so_far/1,
-         inject_from_mesh/4, account/1]).
+         purge/2, checkpoint/1, subscribe/1, unsubscribe/1, info/1]).
+-export([start_guarded/1, start_prepared/1]).
 -export_type([population/0, options/0, goal/0, stats/0, champion/0, compromise/0,
               migration/0, result/0, event/0,
               failure/0, evaluations_failed/0]).
@@ -90,8 +88,7 @@
 %% When a run stops; the first condition that holds ends it. `target': a fitness (without it, a
 %% champion passes the task's own trial). `until': a fun of the last generation's stats returns
 %% true. `generations', `evaluations' and `timeout': so many generations, evaluations or ms in
-%% total. `patience': so many generations without improvement, on held-out data if the task has
-%% them, else in fitness.
+%% all. `patience': so many generations without improvement, on held-out data if the task has it.
 %%
 %% `evaluations' and `timeout' may end a run within a generation. The result includes what was
 %% evaluated of that generation by then. A population that continues later evaluates the generation
@@ -100,9 +97,8 @@
 %% or the breeding of the next generation; Rust ends it within some milliseconds. Only the first
 %% generation of a run continues, because there would be no result: until one evaluation has
 %% succeeded, but for little longer than `evaluation_timeout', or 5 s for a task in Rust. Then the
-%% answer is `{error, {evaluations_failed, #{count, first => timeout}}}'. Networks that share an
-%% environment or a program end together; if none of them has ended by then, the answer is
-%% `{error, timeout}'.
+%% answer is `{error, {evaluations_failed, #{count, first => timeout}}}', or `{error, timeout}' if
+%% networks that share an environment or a program, and so end together, are all unfinished.
 
 -type stats() :: #{generation := non_neg_integer(),
                    evaluations := non_neg_integer(), failures := non_neg_integer(),
@@ -178,9 +174,8 @@
 %% @doc Starts a population under Cambrian's own supervisor, and starts the application if it does
 %% not run. The population outlives the caller.
 %%
-%% If a population of this name is alive, the answer is `{error, {already_started, Pid}}'. If
-%% another process has the name, the answer is `{error, {name_taken, Name}}'. The living process is
-%% never changed, not even with `resume => false'.
+%% If a population of this name is alive, the answer is `{error, {already_started, Pid}}'; if it is
+%% another process, `{error, {name_taken, Name}}'. None is changed, not even with `resume => false'.
 %%
 %% ```
 %% 1> {ok, P} = cambrian_population:start(#{task => 'xor', seed => 42}).
@@ -197,8 +192,7 @@ start(Options) ->
         Error -> Error
     end.
 
-%% @private Starts a population too, but returns its guard, which finds the population after a
-%% crash.
+%% @private Starts a population and returns its guard, which finds it after a crash.
 -spec start_guarded(options()) -> {ok, Guard :: pid()} | {error, term()}.
 start_guarded(Options) ->
     case prepare(Options) of
@@ -238,7 +232,7 @@ start_link(Options) ->
         Error -> Error
     end.
 
-%% @private Starts a population that `prepare/1' accepted, also again after a crash.
+%% @private Starts a population that `prepare/1' accepted, also after a crash.
 -spec start_prepared(map()) -> {ok, pid()} | {error, term()}.
 start_prepared(Prepared) -> cambrian_population_server:start_link(Prepared).
 
@@ -414,17 +408,6 @@ front(Population) ->
         Error -> Error
     end.
 
-%% @private At most so many of the front, evenly chosen, with the champion among them, and how many
-%% the whole front has, for a display.
--spec some_of_front(population(), Most :: pos_integer()) ->
-          {ok, #{front := cambrian_front:front(), count := non_neg_integer(),
-                 champion := cambrian_genotype:genotype()}} | {error, not_evaluated}.
-some_of_front(Population, Most) ->
-    case call(Population, front, infinity) of
-        {ok, Evaluated} -> {ok, cambrian_standing:some_of_front(Evaluated, Most)};
-        Error -> Error
-    end.
-
 %% @doc A genotype of the last evaluated generation, to send to other populations: see {@link
 %% migration()}. `generation' is the generation in which it was found. The next call draws another
 %% genotype; two runs of the same seed draw the same ones.
@@ -510,17 +493,6 @@ inject(Population, Genotype, From) ->
     Newcomer = #{genotype => Genotype, size => Size, from => From, told => false},
     call(Population, {inject, {Inputs, Outputs}, Newcomer}, infinity).
 
-%% @private Offers a genotype from the mesh. It is measured at the same time as the population
-%% ({@link cambrian_mesh_newcomers}). It is refused unmeasured if its network costs more than
-%% `Bound' times the median of the population's networks ({@link cambrian_mesh_newcomers:bound/2}).
--spec inject_from_mesh(population(), cambrian_genotype:genotype(), From :: term(),
-                       Bound :: number()) -> ok | {error, busy}.
-inject_from_mesh(Population, Genotype, From, Bound) ->
-    #{inputs := Inputs, outputs := Outputs, connections := Size} = cambrian_genotype:info(Genotype),
-    Newcomer = #{genotype => Genotype, size => Size, from => From, told => false,
-                 cost => cambrian_genotype:cost(Genotype), bound => Bound},
-    call(Population, {inject, {Inputs, Outputs}, Newcomer}, infinity).
-
 %% @doc Removes banned genotypes: newcomers with these ids or from these keys, and every genotype
 %% that carries their genes. A bridge calls this for the bans of its realm ({@link
 %% cambrian_trust:ban/3}).
@@ -590,13 +562,6 @@ checkpoint(Population) ->
 -spec subscribe(population()) -> ok.
 subscribe(Population) -> call(Population, {subscribe, self()}, infinity).
 
-%% @private Subscribes like {@link subscribe/1}. The caller also gets
-%% `{worked, #{work, rests, failing}}': the cost of the evaluations of the last generation, if there
-%% was one since the last such event, whether the population has nothing to do, and whether many of
-%% its own evaluations fail.
--spec account(population()) -> ok.
-account(Population) -> call(Population, {account, self()}, infinity).
-
 %% @doc Ends the events for the calling process, except events that are already sent.
 %%
 %% ```
@@ -631,18 +596,5 @@ unsubscribe(Population) -> call(Population, {unsubscribe, self()}, infinity).
             failures := non_neg_integer(), inputs := pos_integer(), outputs := pos_integer(),
             networks := {Inputs :: pos_integer(), Outputs :: pos_integer()}, parameters := map()}.
 info(Population) -> call(Population, info, infinity).
-
-%% @private Its state in one answer, for a display.
--spec overview(population()) ->
-          #{name := term(), task := atom(), task_id := binary(), search := atom(), goal := goal(),
-            state := new | running | paused | finished | failed,
-            failure := undefined | failure(), solved := boolean(), stats := undefined | stats(),
-            champion := undefined | champion(), elapsed_ms := non_neg_integer(),
-            history := cambrian_history:history()}.
-overview(Population) -> call(Population, overview, infinity).
-
-%% @private The result as if the run ended now.
--spec so_far(population()) -> {ok, result()} | {error, not_evaluated}.
-so_far(Population) -> call(Population, so_far, infinity).
 
 call(Population, Request, Timeout) -> cambrian_population_client:call(Population, Request, Timeout).

@@ -1,9 +1,11 @@
 %% @private
-%% Calls of a population that survive its crashes. If the population crashes before or during a
-%% call, the call waits until the population returns. The name and the old pid both work.
+%% Calls of a population that survive its crashes, and the calls that only Cambrian itself makes. If
+%% the population crashes before or during a call, the call waits until the population returns. The
+%% name and the old pid both work.
 -module(cambrian_population_client).
 
--export([call/3, step/2, stop/1]).
+-export([call/3, step/2, stop/1, inject_from_mesh/4, account/1, overview/1, so_far/1,
+         some_of_front/2]).
 
 -define(LOOK_MS, 5).
 %% The longest time of a timer: seven weeks.
@@ -42,6 +44,50 @@ stop(Population) ->
     try gen_statem:stop(Population)
     catch exit:Reason:Stack -> stop(returned(Population, Reason, Stack, infinity))
     end.
+
+%% @doc At most so many of the front, evenly chosen, with the champion among them, and how many
+%% the whole front has, for a display.
+-spec some_of_front(cambrian_population:population(), Most :: pos_integer()) ->
+          {ok, #{front := cambrian_front:front(), count := non_neg_integer(),
+                 champion := cambrian_genotype:genotype()}} | {error, not_evaluated}.
+some_of_front(Population, Most) ->
+    case call(Population, front, infinity) of
+        {ok, Evaluated} -> {ok, cambrian_standing:some_of_front(Evaluated, Most)};
+        Error -> Error
+    end.
+
+%% @doc Offers a genotype from the mesh. It is measured at the same time as the population
+%% ({@link cambrian_mesh_newcomers}). It is refused unmeasured if its network costs more than
+%% `Bound' times the median of the population's networks ({@link cambrian_mesh_newcomers:bound/2}).
+-spec inject_from_mesh(cambrian_population:population(), cambrian_genotype:genotype(),
+                       From :: term(), Bound :: number()) -> ok | {error, busy}.
+inject_from_mesh(Population, Genotype, From, Bound) ->
+    #{inputs := Inputs, outputs := Outputs, connections := Size} = cambrian_genotype:info(Genotype),
+    Newcomer = #{genotype => Genotype, size => Size, from => From, told => false,
+                 cost => cambrian_genotype:cost(Genotype), bound => Bound},
+    call(Population, {inject, {Inputs, Outputs}, Newcomer}, infinity).
+
+%% @doc Subscribes like {@link cambrian_population:subscribe/1}. The caller also gets
+%% `{worked, #{work, rests, failing}}': the cost of the evaluations of the last generation, if there
+%% was one since the last such event, whether the population has nothing to do, and whether many of
+%% its own evaluations fail.
+-spec account(cambrian_population:population()) -> ok.
+account(Population) -> call(Population, {account, self()}, infinity).
+
+%% @doc The state of the population in one answer, for a display.
+-spec overview(cambrian_population:population()) ->
+          #{name := term(), task := atom(), task_id := binary(), search := atom(),
+            goal := cambrian_population:goal(), state := new | running | paused | finished | failed,
+            failure := undefined | cambrian_population:failure(), solved := boolean(),
+            stats := undefined | cambrian_population:stats(),
+            champion := undefined | cambrian_population:champion(), elapsed_ms := non_neg_integer(),
+            history := cambrian_history:history()}.
+overview(Population) -> call(Population, overview, infinity).
+
+%% @doc The result as if the run ended now.
+-spec so_far(cambrian_population:population()) ->
+          {ok, cambrian_population:result()} | {error, not_evaluated}.
+so_far(Population) -> call(Population, so_far, infinity).
 
 %% Waits for the population to return. If it does not return, raises the exception again.
 returned(Population, Reason, Stack, Deadline) ->

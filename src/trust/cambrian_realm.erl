@@ -37,8 +37,8 @@
 %% valid, but the bytes are not the claimed genotype. `refused': it is not valid. `rubbish': it
 %% answers a request of ours, is signed, and is not the claimed genotype. `may_follow' and
 %% `may_amend': should the caller verify this succession, this charter? `follow' and `amend': it was
-%% verified. `checked': this node measured a claimed fitness; `failed': it could not measure the
-%% fitness, or the behaviour is not the claimed one. `accepted': a population took a genotype in. All other requests change nothing.
+%% verified. `checked': this node measured a claimed fitness; `failed': it could not, or the
+%% behaviour is not the claimed one. `accepted': a population took a genotype in. Others only read.
 -type request() :: {admit, claims()} | {genuine, claims()} | {cheated, Reason :: term(), claims()}
                  | {refused, Reason :: term(), map()} | {rubbish, Reason :: term(), claims()}
                  | {may_follow, succession()} | {follow, cambrian_identity:succession()}

@@ -14,7 +14,8 @@
 %%  - has content only a while after it was put
 %%  - holds back so many publications, and then sends the last one first
 -module(macula_fake_relay).
--export([start/1, stop/1, url/1, node_id/1, refuse/2, corrupt/2, connections/1, evictions/1, most_streams/1, largest/1]).
+-export([start/1, stop/1, url/1, node_id/1, refuse/2, corrupt/2, connections/1, evictions/1,
+         most_streams/1, largest/1]).
 -export([meet/2, lose/2, late/2, backwards/2]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2]).
 -behaviour(gen_server).
@@ -35,7 +36,8 @@ node_id(Relay) -> gen_server:call(Relay, node_id).
 meet(Relay, Other) -> both(Relay, Other, meet).
 lose(Relay, Other) -> both(Relay, Other, lose).
 
-both(Relay, Other, How) -> ok = gen_server:call(Relay, {How, Other}), ok = gen_server:call(Other, {How, Relay}).
+both(Relay, Other, How) ->
+    ok = gen_server:call(Relay, {How, Other}), ok = gen_server:call(Other, {How, Relay}).
 
 late(Relay, Ms) -> gen_server:call(Relay, {late, Ms}).
 
@@ -58,12 +60,19 @@ most_streams(Relay) -> gen_server:call(Relay, most_streams).
 largest(Relay) -> gen_server:call(Relay, largest).
 
 init(Port) ->
-    {ok, Listener} = gen_tcp:listen(Port, [binary, {packet, 4}, {active, true}, {ip, {127, 0, 0, 1}}, {reuseaddr, true}, {nodelay, true}]),
+    {ok, Listener} =
+        gen_tcp:listen(Port,
+                       [binary, {packet, 4}, {active, true}, {ip, {127, 0, 0, 1}},
+                        {reuseaddr, true},
+                        {nodelay, true}]),
     Relay = self(),
     _ = spawn_link(fun() -> accept(Listener, Relay) end),
-    {ok, #{listener => Listener, links => #{}, refused => [], subscriptions => #{}, procedures => #{}, calls => #{},
-           records => #{}, content => #{}, streams => #{}, most => 0, largest => 0, evictions => 0, peers => [], late => 0,
-           backwards => 0, held => []}}.
+    {ok,
+     #{listener => Listener, links => #{}, refused => [], subscriptions => #{}, procedures => #{},
+       calls => #{},
+       records => #{}, content => #{}, streams => #{}, most => 0, largest => 0, evictions => 0,
+       peers => [], late => 0,
+       backwards => 0, held => []}}.
 
 accept(Listener, Relay) ->
     case gen_tcp:accept(Listener) of
@@ -77,17 +86,21 @@ handle_call(url, _, #{listener := Listener} = State) ->
     {ok, Port} = inet:port(Listener),
     {reply, <<"quic://127.0.0.1:", (integer_to_binary(Port))/binary>>, State};
 handle_call(node_id, _, State) -> {reply, id(State), State};
-handle_call({meet, Other}, _, #{peers := Peers} = State) -> {reply, ok, State#{peers := [Other | Peers]}};
-handle_call({lose, Other}, _, #{peers := Peers} = State) -> {reply, ok, State#{peers := lists:delete(Other, Peers)}};
+handle_call({meet, Other}, _, #{peers := Peers} = State) ->
+    {reply, ok, State#{peers := [Other | Peers]}};
+handle_call({lose, Other}, _, #{peers := Peers} = State) ->
+    {reply, ok, State#{peers := lists:delete(Other, Peers)}};
 handle_call({late, Ms}, _, State) -> {reply, ok, State#{late := Ms}};
 handle_call({backwards, Count}, _, State) -> {reply, ok, State#{backwards := Count}};
 handle_call(evictions, _, #{evictions := Evictions} = State) -> {reply, Evictions, State};
-handle_call({refuse, Public}, _, #{refused := Refused} = State) -> {reply, ok, State#{refused := [Public | Refused]}};
+handle_call({refuse, Public}, _, #{refused := Refused} = State) ->
+    {reply, ok, State#{refused := [Public | Refused]}};
 handle_call({corrupt, Hash}, _, #{content := Content} = State) ->
-    {reply, ok, State#{content := maps:map(fun(_, {From, Bytes}) -> case crypto:hash(sha256, Bytes) of
-                                                                        Hash -> {From, <<"something else">>};
-                                                                        _ -> {From, Bytes}
-                                                                    end end, Content)}};
+    {reply, ok,
+     State#{content := maps:map(fun(_, {From, Bytes}) -> case crypto:hash(sha256, Bytes) of
+                                                             Hash -> {From, <<"something else">>};
+                                                             _ -> {From, Bytes}
+                                                         end end, Content)}};
 handle_call(connections, _, #{links := Links} = State) -> {reply, map_size(Links), State};
 handle_call(most_streams, _, #{most := Most} = State) -> {reply, Most, State};
 handle_call(largest, _, #{largest := Largest} = State) -> {reply, Largest, State}.
@@ -115,10 +128,12 @@ handle_info(_, State) -> {noreply, State}.
 tell(Socket, What) -> _ = gen_tcp:send(Socket, term_to_binary(What)), ok.
 
 drop(Socket, #{links := Links, subscriptions := Subscriptions, procedures := Procedures} = State) ->
-    State#{links := maps:remove(Socket, Links), procedures := maps:filter(fun(_, S) -> S =/= Socket end, Procedures),
+    State#{links := maps:remove(Socket, Links),
+           procedures := maps:filter(fun(_, S) -> S =/= Socket end, Procedures),
            subscriptions := maps:filter(fun({_, S}, _) -> S =/= Socket end, Subscriptions)}.
 
-heard({hello, Public}, Socket, #{links := Links, refused := Refused, evictions := Evictions} = State) ->
+heard({hello, Public}, Socket,
+      #{links := Links, refused := Refused, evictions := Evictions} = State) ->
     tell(Socket, {welcome, id(State)}),
     case lists:member(Public, Refused) of
         true -> State;
@@ -126,16 +141,19 @@ heard({hello, Public}, Socket, #{links := Links, refused := Refused, evictions :
             Evicted = [S || {S, P} <- maps:to_list(Links), P =:= Public],
             _ = [gen_tcp:close(S) || S <- Evicted],
             Left = lists:foldl(fun drop/2, State, Evicted),
-            Left#{links := (maps:get(links, Left))#{Socket => Public}, evictions := Evictions + length(Evicted)}
+            Left#{links := (maps:get(links, Left))#{Socket => Public},
+                  evictions := Evictions + length(Evicted)}
     end;
-heard(What, Socket, #{links := Links} = State) when is_map_key(Socket, Links) -> from(Socket, What, State);
+heard(What, Socket, #{links := Links} = State) when is_map_key(Socket, Links) ->
+    from(Socket, What, State);
 heard(_, _, State) -> State.
 
 from(Socket, {subscribe, Realm, Topic}, #{subscriptions := Subscriptions} = State) ->
     State#{subscriptions := maps:merge(#{{{Realm, Topic}, Socket} => now_ms()}, Subscriptions)};
 from(Socket, {unsubscribe, Realm, Topic}, #{subscriptions := Subscriptions} = State) ->
     State#{subscriptions := maps:remove({{Realm, Topic}, Socket}, Subscriptions)};
-from(_, {publish, Realm, Topic, Payload, Public, Number}, #{peers := Peers, largest := Largest} = State) ->
+from(_, {publish, Realm, Topic, Payload, Public, Number},
+     #{peers := Peers, largest := Largest} = State) ->
     Event = {event, Realm, Topic, Payload, Public, Number},
     _ = [gen_server:cast(Peer, Event) || Peer <- Peers],
     (publish(Event, State))#{largest := max(Largest, byte_size(Payload))};
@@ -143,7 +161,8 @@ from(Socket, {advertise, Realm, Procedure}, #{procedures := Procedures} = State)
     State#{procedures := Procedures#{{Realm, Procedure} => Socket}};
 from(_, {unadvertise, Realm, Procedure}, #{procedures := Procedures} = State) ->
     State#{procedures := maps:remove({Realm, Procedure}, Procedures)};
-from(Socket, {ask, Reference, {call, Realm, Procedure, Payload}}, #{procedures := Procedures, calls := Calls} = State) ->
+from(Socket, {ask, Reference, {call, Realm, Procedure, Payload}},
+     #{procedures := Procedures, calls := Calls} = State) ->
     case Procedures of
         #{{Realm, Procedure} := To} ->
             tell(To, {call, Reference, Realm, Procedure, Payload}),
@@ -169,7 +188,9 @@ from(Socket, {ask, Reference, {stream, What}}, #{streams := Streams, most := Mos
             drop(Socket, Next);
         false -> Next
     end;
-from(Socket, {ask, Reference, {put_record, #{type := Type, key := Public, subject_id := Subject} = Record}}, #{records := Records} = State) ->
+from(Socket,
+     {ask, Reference, {put_record, #{type := Type, key := Public, subject_id := Subject} = Record}},
+     #{records := Records} = State) ->
     case macula_record:verify(Record) of
         {ok, _} ->
             tell(Socket, {answer, Reference, {ok, ok}}),
@@ -179,7 +200,9 @@ from(Socket, {ask, Reference, {put_record, #{type := Type, key := Public, subjec
             State
     end;
 from(Socket, {ask, Reference, {find_records, Type}}, #{records := Records} = State) ->
-    tell(Socket, {answer, Reference, {ok, [Record || {{T, _, _}, Record} <- maps:to_list(Records), T =:= Type]}}),
+    tell(Socket,
+         {answer, Reference,
+          {ok, [Record || {{T, _, _}, Record} <- maps:to_list(Records), T =:= Type]}}),
     State.
 
 transfer({put_content, Bytes}, #{content := Content, late := Ms} = State) ->
@@ -195,14 +218,17 @@ transfer({get_content, Id}, #{content := Content} = State) ->
 publish({event, _, <<"cambrian/", _/binary>>, _, _, _} = Event, State) ->
     carry_to_all(Event, State),
     State;
-publish(Event, #{backwards := Count, held := Held} = State) when length(Held) + 1 < Count -> State#{held := [Event | Held]};
+publish(Event, #{backwards := Count, held := Held} = State) when length(Held) + 1 < Count ->
+    State#{held := [Event | Held]};
 publish(Event, #{held := Held} = State) ->
     _ = [carry_to_all(Late, State) || Late <- [Event | Held]],
     State#{held := []}.
 
 carry_to_all({event, Realm, Topic, _, _, _} = Event, #{subscriptions := Subscriptions}) ->
     Now = now_ms(),
-    [carry(To, Event) || {{{R, T}, To}, Since} <- maps:to_list(Subscriptions), R =:= Realm, T =:= Topic, Now - Since > ?DEAF_MS].
+    [carry(To, Event)
+     || {{{R, T}, To}, Since} <- maps:to_list(Subscriptions), R =:= Realm, T =:= Topic,
+     Now - Since > ?DEAF_MS].
 
 carry(To, Event) ->
     case rand:uniform(20) of

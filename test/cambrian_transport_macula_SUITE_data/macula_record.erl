@@ -3,9 +3,11 @@
 -module(macula_record).
 -export([envelope/4, sign/2, verify/1]).
 
-envelope(Type, Public, Payload, #{ttl_ms := Ttl, subject_id := Subject}) when Type >= 16#20, byte_size(Public) =:= 32 ->
+envelope(Type, Public, Payload, #{ttl_ms := Ttl, subject_id := Subject}) when Type >= 16#20,
+byte_size(Public) =:= 32 ->
     Now = erlang:system_time(millisecond),
-    #{type => Type, key => Public, subject_id => Subject, payload => Payload, version => Now, expires_at => Now + Ttl}.
+    #{type => Type, key => Public, subject_id => Subject, payload => Payload, version => Now,
+      expires_at => Now + Ttl}.
 
 sign(Record, #{private := Private}) ->
     Record#{signature => crypto:sign(eddsa, none, canonical(Record), [Private, ed25519])}.
@@ -21,7 +23,8 @@ verify(#{signature := Signature, key := Public, expires_at := Until} = Record) -
     end;
 verify(_) -> {error, bad_record}.
 
-canonical(#{type := Type, key := Public, subject_id := Subject, payload := Payload, version := Version, expires_at := Until}) ->
+canonical(#{type := Type, key := Public, subject_id := Subject, payload := Payload,
+            version := Version, expires_at := Until}) ->
     term_to_binary({Type, Public, Subject, Version, Until,
                     lists:sort([{name(Name), Value} || {Name, Value} <- maps:to_list(Payload)])}).
 

@@ -1,7 +1,8 @@
 #!/usr/bin/env escript
-%% Writes networks as ONNX models, each with a course of random inputs and with what cambrian_network makes of it:
-%% write.escript DIRECTORY. Of model NAME.onnx the files NAME.inputs, .states, .outputs and .next_states have a row
-%% of 32-bit floats for each tick, and NAME.tender a byte: whether last bits of numbers decide in this tick.
+%% Writes networks as ONNX models, each with a course of random inputs and with what
+%% cambrian_network makes of it: write.escript DIRECTORY. Of model NAME.onnx the files NAME.inputs,
+%% .states, .outputs and .next_states have a row of 32-bit floats for each tick, and NAME.tender a
+%% byte: whether last bits of numbers decide in this tick.
 -mode(compile).
 
 %% Lives of so many ticks, each from rest.
@@ -22,10 +23,12 @@ champions() ->
     ++ [{"champion_t_maze", champion(t_maze)}].
 
 champion(Task) ->
-    {ok, #{champion := Genotype}} = cambrian:evolve(Task, #{seed => 1, timeout => 60_000, generations => 100}),
+    {ok, #{champion := Genotype}} =
+        cambrian:evolve(Task, #{seed => 1, timeout => 60_000, generations => 100}),
     Genotype.
 
-%% Grown by mutation, with each gene of each node drawn anew: of sums and activations alone, and of everything.
+%% Grown by mutation, with each gene of each node drawn anew: of sums and activations alone, and of
+%% everything.
 random() ->
     [{lists:flatten(io_lib:format("~ts_~b", [Kind, Nth])), random(Kind, Nth)}
      || Kind <- [forward, recurrent, everything], Nth <- lists:seq(1, 40)].
@@ -34,11 +37,13 @@ random(Kind, Nth) ->
     Sizes = #{inputs => rand:uniform(5), outputs => rand:uniform(3)},
     {ok, First} = cambrian_genotype:new(Sizes, Nth),
     Operators = [add_node, add_connection] ++ [add_recurrent || Kind =/= forward],
-    Grown = lists:foldl(fun grow/2, First, [pick(Operators) || _ <- lists:seq(1, rand:uniform(60))]),
+    Grown =
+        lists:foldl(fun grow/2, First, [pick(Operators) || _ <- lists:seq(1, rand:uniform(60))]),
     #{nodes := Nodes, connections := Connections} = Map = cambrian_genotype:to_map(Grown),
     {ok, Genotype} = cambrian_genotype:from_map(Map#{
         nodes := [node(Kind, Node) || Node <- Nodes],
-        connections := [C#{weight := rand:normal(), enabled := rand:uniform(10) > 1} || C <- Connections]}),
+        connections := [C#{weight := rand:normal(), enabled := rand:uniform(10) > 1}
+                        || C <- Connections]}),
     Genotype.
 
 grow(Operator, Genotype) ->
@@ -50,21 +55,29 @@ grow(Operator, Genotype) ->
 node(_, #{kind := input} = Node) -> Node;
 node(Kind, Node) ->
     #{activation := Activations} = Choices = cambrian_genotype:choices(),
-    Static = Node#{bias := rand:normal(), gain := 0.5 * rand:normal(), activation := pick(Activations)},
+    Static =
+        Node#{bias := rand:normal(), gain := 0.5 * rand:normal(), activation := pick(Activations)},
     maps:merge(Static, special(Kind, Choices)).
 
-special(everything, #{aggregation := Aggregations, dynamics := Dynamics, plasticity := Plasticities}) ->
-    #{aggregation => pick(Aggregations), dynamics => pick(Dynamics), plasticity => pick(Plasticities),
-      time_constant => 0.2 + 5 * rand:uniform(), learning_rate => 0.06 * rand:uniform() - 0.03, decay => rand:uniform()};
+special(everything,
+        #{aggregation := Aggregations, dynamics := Dynamics, plasticity := Plasticities}) ->
+    #{aggregation => pick(Aggregations), dynamics => pick(Dynamics),
+      plasticity => pick(Plasticities),
+      time_constant => 0.2 + 5 * rand:uniform(), learning_rate => 0.06 * rand:uniform() - 0.03,
+      decay => rand:uniform()};
 special(_, _) -> #{}.
 
 pick(List) -> lists:nth(rand:uniform(length(List)), List).
 
 %% Every choice there is has been made.
 complete(Networks) ->
-    Nodes = lists:append([maps:get(nodes, cambrian_genotype:to_map(Genotype)) || {_, Genotype} <- Networks]),
-    [] = [{Gene, Choice} || {Gene, Choices} <- maps:to_list(cambrian_genotype:choices()), Choice <- Choices,
-                            not lists:any(fun(Node) -> maps:get(Gene, Node, none) =:= Choice end, Nodes)].
+    Nodes =
+        lists:append([maps:get(nodes, cambrian_genotype:to_map(Genotype))
+                      || {_, Genotype} <- Networks]),
+    [] = [{Gene, Choice}
+          || {Gene, Choices} <- maps:to_list(cambrian_genotype:choices()), Choice <- Choices,
+                            not lists:any(fun(Node) -> maps:get(Gene, Node, none) =:= Choice end,
+                                          Nodes)].
 
 write(Path, Genotype) ->
     Network = cambrian_network:compile(Genotype),
@@ -77,7 +90,9 @@ write(Path, Genotype) ->
      || {Nth, Column} <- lists:zip(lists:seq(1, length(Columns)), Columns)].
 
 live(Network, Twins, Inputs) ->
-    Course = [floats([pick([1, 1, 3]) * rand:normal() || _ <- lists:seq(1, Inputs)]) || _ <- lists:seq(1, ?TICKS)],
+    Course =
+        [floats([pick([1, 1, 3]) * rand:normal() || _ <- lists:seq(1, Inputs)])
+         || _ <- lists:seq(1, ?TICKS)],
     {Rows, _} = lists:mapfoldl(fun(Row, State) -> tick(Network, Twins, Row, State) end,
                                cambrian_network:initial_state(Network), Course),
     Rows.
@@ -86,14 +101,17 @@ tick(Network, Twins, Inputs, Before) ->
     State = cambrian_network:reward(Network, Before, pick([0, 0, 1, -1])),
     {Outputs, Next} = cambrian_network:step(Network, State, Inputs),
     Others = [cambrian_network:step(Twin, nudged(State), nudged(Inputs)) || Twin <- Twins],
-    Tender = large(State) orelse lists:any(fun({Y, S}) -> far(Y, Outputs) orelse far(S, Next) end, Others),
+    Tender = large(State) orelse
+        lists:any(fun({Y, S}) -> far(Y, Outputs) orelse far(S, Next) end, Others),
     {{Inputs, State, Outputs, Next, [case Tender of true -> 1; false -> 0 end]}, Next}.
 
-%% The same genotype but for the last bits of its numbers: a sum in another order is the sum of such.
+%% The same genotype but for the last bits of its numbers: a sum in another order is the sum of
+%% such.
 twin(Genotype) ->
     #{nodes := Nodes, connections := Connections} = Map = cambrian_genotype:to_map(Genotype),
     {ok, Twin} = cambrian_genotype:from_map(Map#{
-        nodes := [maps:map(fun(Gene, X) -> case lists:member(Gene, [bias, gain]) of true -> nudge(X); false -> X end end,
+        nodes := [maps:map(fun(Gene, X) ->
+            case lists:member(Gene, [bias, gain]) of true -> nudge(X); false -> X end end,
                            Node) || Node <- Nodes],
         connections := [C#{weight := nudge(W)} || #{weight := W} = C <- Connections]}),
     Twin.
@@ -104,7 +122,9 @@ nudge(X) -> X * (1 + 3.0e-7 * (2 * rand:uniform() - 1)).
 nudged(Numbers) -> floats([max(-1.0e12, min(nudge(X), 1.0e12)) || X <- numbers(Numbers)]).
 
 %% A difference that only a step, or an amplifier, makes of that.
-far(A, B) -> lists:any(fun({X, Y}) -> abs(X - Y) > 5.0e-6 * max(1, abs(Y)) end, lists:zip(numbers(A), numbers(B))).
+far(A, B) ->
+    lists:any(fun({X, Y}) -> abs(X - Y) > 5.0e-6 * max(1, abs(Y)) end,
+              lists:zip(numbers(A), numbers(B))).
 
 %% A weight of this size makes 0.03 of the error of 3.0e-7 that a sigmoid has where it is nearly 0.
 large(State) -> lists:any(fun(X) -> abs(X) > 1.0e5 end, numbers(State)).

@@ -8,7 +8,8 @@ main([Directory]) ->
     Kinds = [compared(File) || File <- Files],
     Count = fun(Kind) -> length([x || {K, _} <- Kinds, K =:= Kind]) end,
     io:format("~b networks, of which ~b are recurrent: the same to ~p, at worst to ~.2e~n",
-              [length(Files), Count(recurrent), ?TOLERANCE, lists:max([Worst || {_, Worst} <- Kinds])]).
+              [length(Files), Count(recurrent), ?TOLERANCE,
+               lists:max([Worst || {_, Worst} <- Kinds])]).
 
 compared(File) ->
     {ok, Json} = file:read_file(File),
@@ -21,9 +22,13 @@ compared(File) ->
     {ok, Rows} = file:read_file(filename:rootname(File) ++ ".rows"),
     {Errors, _} = lists:mapfoldl(
         fun(Row, State) ->
-            {Given, Expected} = lists:split(Inputs, [binary_to_float(expanded(X)) || X <- binary:split(Row, <<" ">>, [global])]),
+            {Given, Expected} =
+                lists:split(Inputs,
+                            [binary_to_float(expanded(X))
+                             || X <- binary:split(Row, <<" ">>, [global])]),
             {Outputs, Next} = cambrian_network:step(Network, State, Given),
-            {lists:max(lists:zipwith(fun(Y, T) -> abs(Y - T) / max(1.0, abs(T)) end, Outputs, Expected)), Next}
+            {lists:max(lists:zipwith(fun(Y, T) -> abs(Y - T) / max(1.0, abs(T)) end, Outputs,
+                                     Expected)), Next}
         end, cambrian_network:initial_state(Network), binary:split(Rows, <<"\n">>, [global, trim])),
     Worst = lists:max(Errors),
     Worst =< ?TOLERANCE orelse fault(File, {off_by, Errors}),

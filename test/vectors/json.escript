@@ -26,9 +26,12 @@ path(Dir, Seed, Suffix) -> filename:join(Dir, integer_to_list(Seed) ++ Suffix).
 grown(Seed) ->
     Choices = cambrian_genotype:choices(),
     {ok, New} = cambrian_genotype:new(#{inputs => 3, outputs => 2}, Seed),
-    Rates = #{add_node => 0.5, add_connection => 0.5, add_recurrent => 0.5, change_dynamics => 0.5, change_plasticity => 0.5,
-              change_aggregation => 0.5, change_gain => 0.5, change_activation => 0.5, toggle_connection => 0.3,
-              activations => maps:get(activation, Choices)},
+    Rates =
+        #{add_node => 0.5, add_connection => 0.5, add_recurrent => 0.5, change_dynamics => 0.5,
+          change_plasticity => 0.5,
+          change_aggregation => 0.5, change_gain => 0.5, change_activation => 0.5,
+          toggle_connection => 0.3,
+          activations => maps:get(activation, Choices)},
     lists:foldl(fun(Step, Genotype) ->
                     {ok, Next} = cambrian_genotype:mutate(Genotype, Rates, 1000 * Seed + Step),
                     Next

@@ -12,7 +12,8 @@ the_helper_for_gymnasium_is_there_test() ->
     ?assert(filelib:is_regular(Helper)).
 
 h_shows_the_docs_test() ->
-    ?assertMatch({ok, {docs_v1, _, erlang, _, #{<<"en">> := _}, _, [_ | _]}}, code:get_doc(cambrian)),
+    ?assertMatch({ok, {docs_v1, _, erlang, _, #{<<"en">> := _}, _, [_ | _]}},
+                 code:get_doc(cambrian)),
     Shown = said(fun() -> c:h(cambrian, evolve) end),
     ?assertNotEqual(nomatch, string:find(Shown, "-spec evolve(Task :: cambrian_task:task()")),
     ?assertNotEqual(nomatch, string:find(Shown, "Evolves")).
