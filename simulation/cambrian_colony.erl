@@ -211,7 +211,8 @@ champion(#colony{evolution = Evolution}) ->
 
 %% @doc That of a population with `search => map_elites'.
 -spec archive(colony()) -> {ok, cambrian_archive:archive()} | {error, no_archive}.
-archive(#colony{evolution = Evolution}) -> cambrian_evolution:answer(archive, Evolution).
+archive(#colony{evolution = Evolution}) ->
+    cambrian_standing:archive(cambrian_evolution:answer(archive, Evolution)).
 
 -spec is_solved(colony()) -> boolean().
 is_solved(#colony{evolution = Evolution}) ->

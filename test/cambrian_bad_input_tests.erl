@@ -239,7 +239,7 @@ parameters_on_the_command_line_test_() ->
          [{"xor", "--param", "objectives=[fitness,fitness]", ["--search", "pareto"],
            "a list with fitness once"},
           {"xor", "--search", "novel", [],
-           "one of neat, novelty, dominated_novelty, map_elites, pareto"}]].
+           "one of neat, novelty, dominated_novelty, local_competition, map_elites, pareto"}]].
 
 %%% ---- what they have in common -----------------------------------------------------------
 

@@ -58,17 +58,19 @@ values_beyond_the_bounds_are_malformed_test() ->
 %% writes.
 the_documented_messages_are_valid_test() ->
     Messages = messages(),
-    ?assertEqual(5, length(Messages)),
+    ?assertEqual(7, length(Messages)),
     Read = [begin {ok, #{} = Value} = cambrian_msgpack:decode(Bytes), Value end
             || <<Size:32, Bytes:Size/binary>> <- Messages],
     ?assertMatch([#{<<"protocol">> := 1, <<"inputs">> := 1, <<"outputs">> := 1},
                   #{<<"do">> := <<"reset">>}, _, _,
                   #{<<"rewards">> := <<0.5:64/float-little, 0.75:64/float-little>>,
-                    <<"done">> := <<0, 1>>}], Read),
+                    <<"done">> := <<0, 1>>}, _,
+                  #{<<"behaviour">> := <<0.5:64/float-little, 0.75:64/float-little>>}], Read),
     Ours = [#{do => reset, slots => [0, 1], episode => 0},
             #{do => step, slots => [0, 1],
-              outputs => <<0.5:32/float-little, 0.75:32/float-little>>}],
-    ?assertEqual([lists:nth(N, Messages) || N <- [2, 4]],
+              outputs => <<0.5:32/float-little, 0.75:32/float-little>>},
+            #{do => score, slots => [0, 1]}],
+    ?assertEqual([lists:nth(N, Messages) || N <- [2, 4, 6]],
                  [<<(byte_size(Bytes)):32, Bytes/binary>>
                   || Bytes <- lists:map(fun encoded/1, Ours)]).
 

@@ -56,3 +56,28 @@ ended(Population, Generations) ->
     {Evaluations, cambrian_genotype:id(Champion),
      [cambrian_archive:id(Archive) || #{archive := Archive} <- [Result]],
      [cambrian_genotype:id(One) || #{front := Front} <- [Result], #{genotype := One} <- Front]}.
+
+%% A VM that reads a checkpoint or a line of descent has none of the atoms of the VM that wrote it.
+a_run_with_every_emitter_is_resumed_in_another_vm_test_() ->
+    [{Emitters, {timeout, 120, fun() -> resumed_elsewhere(Emitters) end}}
+     || Emitters <- ["iso_line", "cma_me", "cma_mae", "neat,iso_line,cma_me,cma_mae"]].
+
+resumed_elsewhere(Emitters) ->
+    cambrian_temporary:with_dir(fun(Dir) ->
+        Ebin = filename:dirname(code:which(cambrian)),
+        Run = fun(Command) ->
+                  os:cmd(["erl -noinput -pa ", Ebin, " -s cambrian_cli -extra ", Command,
+                          " --quiet --data-dir ", Dir, " 2>&1"])
+              end,
+        Evolve = ["evolve maze_medium --name a --search map_elites --seed 1 --target 1000 ",
+                  "--generations 5 --param 'emitters=[", Emitters, "]'"],
+        Id = fun(Said) ->
+                 {match, [Found]} = re:run(Said, "Id ([0-9a-f]{64})",
+                                           [{capture, all_but_first, list}]),
+                 Found
+             end,
+        Written = Run(Evolve),
+        Resumed = Run("resume a"),
+        ?assertEqual(Id(Written), Id(Resumed)),
+        ?assertEqual(nomatch, string:find(Resumed, "damaged"))
+    end).

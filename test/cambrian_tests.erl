@@ -649,8 +649,9 @@ functions_start_the_application_or_say_that_it_does_not_run_test_() ->
         Realm = <<"org.example.lab">>,
         Asks = [fun() -> cambrian_population:Ask(nobody) end
                 || Ask <- [run, pause, resume, stop, best, stats, history, checkpoint, subscribe,
-                           unsubscribe, info, overview]]
-            ++ [fun() -> cambrian_population:step(nobody, 1) end,
+                           unsubscribe, info]]
+            ++ [fun() -> cambrian_population_client:overview(nobody) end,
+                fun() -> cambrian_population:step(nobody, 1) end,
                 fun() -> cambrian_population:await(nobody, 1000) end,
                 fun() -> cambrian_population:migrant(nobody, novel) end,
                 fun() -> cambrian_population:inject(nobody, G) end,

@@ -149,7 +149,7 @@ defmodule MixTasksTest do
   end
 
   test "mix help lists every task" do
-    for name <- ~w(evolve resume inspect export import) do
+    for name <- ~w(evolve resume inspect archive export import) do
       task = Mix.Task.get!("cambrian.#{name}")
       assert Mix.Task.shortdoc(task)
       assert Mix.Task.moduledoc(task) =~ "mix cambrian.#{name} "

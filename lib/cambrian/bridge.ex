@@ -122,8 +122,9 @@ defmodule Cambrian.Bridge do
   @typedoc """
   The steps of a genotype on this node, `:time` in ms since 1970.
 
-  `:step` is `:announced`, `:asked`, `:not_delivered`, `:received`, `:not_a_source` (the topology
-  takes no genotypes of its origin), `:dropped` (too many waited), `:offered` (to a population),
+  `:step` is `:announced`, `:compared` (this node lacks an elite of another node's archive),
+  `:asked`, `:not_delivered`, `:received`, `:not_a_source` (the topology takes no genotypes of its
+  origin), `:dropped` (too many waited), `:offered` (to a population),
   `:busy`, `:judged` (with `:task`, `:outcome`, its breeder's `:generation`, the fitness `:claimed`,
   the measured `:fitness` and its `:work`, or, for `:too_costly`, its `:cost`, the `:median` of the
   population's own genotypes and the `:bound`), `:banned` (while it waited or was held),

@@ -22,7 +22,8 @@ defmodule Cambrian.Error do
       `:rows` or `:memory` instead
     * an unknown name: `{:unknown_option, name, hint}`, and the same with `:unknown_parameter`,
       `:unknown_task`, `:unknown_operator`; the hint is a map with the page that lists the names as
-      `:see` and, if a name is similar, that name as `:did_you_mean`
+      `:see` and, if a name is similar, that name as `:did_you_mean`, or `is_parameter: true` if the
+      option is a parameter, which belongs into `:params`
     * `{:missing_options, names}`
     * `{:checkpoint_differs, name, own, given}` if an option contradicts a checkpoint
     * `{:evaluation_failed, fault}`, `{:no_trial, name}` from `Cambrian.Task`

@@ -34,10 +34,10 @@
 -export_type([reason/0, option/0, parameter/0, dataset/0, hint/0, exception/0]).
 
 -type face() :: erlang | elixir.
--type hint() :: #{did_you_mean => atom() | string(), see := binary()}.
+-type hint() :: #{did_you_mean => atom() | string(), is_parameter => true, see := binary()}.
 %% `see' is where the names are listed: a function, a module, or a type, as
 %% `<<"type cambrian_bridge:options()">>'. `did_you_mean' is the most similar name, if any name is
-%% similar.
+%% similar. `is_parameter' is there if the option is a parameter, which belongs into `params'.
 
 -type exception() :: {error | exit | throw, term(), Stack :: list()}.
 
@@ -414,7 +414,9 @@ part({expected_return, Function}, Face) -> cambrian_fault:expected_return(Functi
 part({fault, Fault}, Face) -> cambrian_fault:text(Fault, Face);
 part({hint, #{see := See} = Hint}, Face) when is_binary(See) ->
     Near = [[" (did you mean ", term(Name, Face), "?)"] || #{did_you_mean := Name} <- [Hint]],
-    [Near, "; ", [case named(See, Face) of
+    Params = [[" (it is a parameter: give it in ", term(params, Face), ")"]
+              || #{is_parameter := true} <- [Hint]],
+    [Near, Params, "; ", [case named(See, Face) of
                       <<"type ", _/binary>> = Type -> ["the ", Type];
                       Name -> text(Name)
                   end], " lists them"];
@@ -456,6 +458,7 @@ elixir_names() ->
       <<"cambrian_environment:init/1">> => <<"Cambrian.Environment">>,
       <<"cambrian_genotype:operators/0">> => <<"Cambrian.Genotype.operators/0">>,
       <<"cambrian_genotype:to_c/2">> => <<"Cambrian.Genotype.to_c/2">>,
+      <<"cambrian_genotype:to_rust/2">> => <<"Cambrian.Genotype.to_rust/2">>,
       <<"type cambrian_governor:settings()">> => <<"Cambrian.Governor">>,
       <<"type cambrian_archive:picture_options()">> => <<"Cambrian.Archive.to_svg/2">>,
       <<"type cambrian_front:picture_options()">> => <<"Cambrian.Front.to_svg/2">>,

@@ -1,7 +1,7 @@
 %% @doc Writes texts and numbers for a picture or a page: valid, bounded, safe and short.
 -module(cambrian_text).
 
--export([text/1, clip/1, clip/2, escape/1]).
+-export([text/1, clip/1, clip/2, escape/1, printable/1]).
 -export([hex/1, exact/1, short/1, tick/2, tick/3, decimal/2, counted/2, plural/2,
          bounded/1, finite/1]).
 -export_type([text/0]).
@@ -66,6 +66,17 @@ clip(Text, Max) ->
             <<Start/binary, "…"/utf8>>;
         false -> Chars
     end.
+
+%% @doc Clips a stranger's text, and replaces control characters, which a terminal would obey, by
+%% question marks.
+%%
+%% ```
+%% "?[31mred" = cambrian_text:printable(<<"\e[31mred">>).
+%% '''
+-spec printable(term()) -> string().
+printable(Text) ->
+    [case C < 32 orelse C >= 127 andalso C < 160 of true -> $?; false -> C end
+     || C <- unicode:characters_to_list(clip(Text))].
 
 %% @doc Escapes a text for XML or HTML, between tags or in a quoted attribute.
 %%

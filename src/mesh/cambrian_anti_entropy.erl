@@ -295,14 +295,17 @@ compare_entries(Entries, #common{replica = Replica, session = Session} = Common,
 %% What is known of an elite already need not be asked for; a false claim of it counts.
 compare_entry({Cell, Fitness, Id}, #common{name = Name, replica = Replica} = Common, Now, X) ->
     #common{session = #session{peer = {_, Key}}} = Common,
-    case {cambrian_common_archive:place(Id, Replica), knowledge(Name, Id, Now, X)} of
-        {{ok, Cell, Measured}, _} ->
-            {false, compare_claim(#{origin => Key, fitness => Fitness}, Measured, Now, X)};
-        {{ok, _Elsewhere, _}, _} -> {false, misplaced(Key, Now, X)};
-        {error, {ok, Measured}} when is_float(Measured), Fitness > Measured ->
-            {false, compare_claim(#{origin => Key, fitness => Fitness}, Measured, Now, X)};
-        {error, {ok, _}} -> {false, X};
-        {error, error} -> {true, X}
+    Claim = #{origin => Key, fitness => Fitness},
+    case cambrian_common_archive:place(Id, Replica) of
+        {ok, Cell, Measured} -> {false, compare_claim(Claim, Measured, Now, X)};
+        {ok, _Elsewhere, _} -> {false, misplaced(Key, Now, X)};
+        error ->
+            case knowledge(Name, Id, Now, X) of
+                {ok, Measured} when is_float(Measured), Fitness > Measured ->
+                    {false, compare_claim(Claim, Measured, Now, X)};
+                {ok, _} -> {false, X};
+                error -> {true, X}
+            end
     end.
 
 %% Asks for as many as may be under way, and pauses. A banned key gets no chance.

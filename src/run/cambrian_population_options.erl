@@ -134,7 +134,17 @@ evaluation() ->
 check(Options) ->
     Rows = [Row || Row <- table(), maps:get(for, Row, both) =/= evolve],
     Checks = maps:merge(cambrian_options:table(Rows), internal()),
-    cambrian_options:check(Options, Checks, <<"type cambrian_population:options()">>).
+    case cambrian_options:check(Options, Checks, <<"type cambrian_population:options()">>) of
+        {error, {unknown_option, Name, Hint}} -> {error, {unknown_option, Name, hint(Name, Hint)}};
+        Other -> Other
+    end.
+
+%% A parameter is easily given as an option of its own.
+hint(Name, Hint) ->
+    case lists:keymember(Name, 1, cambrian_nif:parameters_table()) of
+        true -> #{is_parameter => true, see => <<"cambrian:parameters/0">>};
+        false -> Hint
+    end.
 
 %% @doc One option that only {@link cambrian:evolve/2} has.
 -spec check(atom(), term()) -> ok | {error, cambrian_options:error()}.

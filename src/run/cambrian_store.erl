@@ -324,7 +324,8 @@ encode(#{population := Population, champion := Champion} = Checkpoint) ->
 -spec decode(binary(), cambrian_file:path()) ->
           {ok, checkpoint()} | {error, {term(), cambrian_file:path()}}.
 decode(Bytes, Path) ->
-    _ = cambrian_genotype:operators(),
+    %% loads the atoms of a champion's operators
+    _ = cambrian_nif:genotype_births(),
     case cambrian_file:term(Bytes) of
         {ok, #{population := Encoded} = Saved} when is_binary(Encoded) ->
             case cambrian_nif:population_decode(Encoded) of

@@ -107,7 +107,8 @@ write(Path, Bytes) ->
 
 %% @doc Stats in words.
 -spec text(cambrian_archive:stats()) -> unicode:chardata().
-text(#{task := Task} = Stats) -> ["an archive of ", Task, ": ", amount(Stats)].
+text(#{task := Task} = Stats) ->
+    ["an archive of ", cambrian_text:printable(Task), ": ", amount(Stats)].
 
 amount(#{cells := Cells, filled := Filled, coverage := Coverage, best := Best,
          qd_score := Score}) ->

@@ -186,9 +186,7 @@ opened({error, Reason}) -> ["It cannot be opened: ", cambrian_error:format_error
 words([]) -> "none";
 words(Words) -> lists:join(", ", Words).
 
-%% A stranger's text without control characters, which a terminal would obey.
-safe(Text) -> [case C < 32 orelse C >= 127 andalso C < 160 of true -> $?; false -> C end
-               || C <- unicode:characters_to_list(cambrian_text:clip(Text))].
+safe(Text) -> cambrian_text:printable(Text).
 
 rows(Rows) -> [["  ", string:pad(Label, 13), Text, $\n] || {Label, Text} <- Rows].
 

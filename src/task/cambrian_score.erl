@@ -111,9 +111,9 @@ wrong(Key, List) ->
         _ -> []
     end.
 
-%% Crashes in `length' for an improper list.
-floats(Numbers) ->
-    try [float(Number) || Number <- Numbers, length(Numbers) > 0] catch error:_ -> error end.
+floats(Numbers) when is_list(Numbers), length(Numbers) >= 0 ->
+    try [float(Number) || Number <- Numbers] catch error:_ -> error end;
+floats(_ImproperOrNoList) -> error.
 
 %% @doc Whether a term, which may come from another node, is a score.
 -spec is_score(term()) -> boolean().

@@ -36,7 +36,7 @@ open(Kind) ->
 open(Kind, {ok, Path}) ->
     _ = cambrian_file:make_own_dirs(Path),
     %% loads the atoms of the entries
-    _ = cambrian_genotype:operators(),
+    _ = cambrian_nif:genotype_births(),
     Strange = set_aside_strange(Path),
     {Log, Entries, Damaged} = case try_open(Kind, Path) of
                                   {ok, Opened, Lost} -> read_or_renew(Opened, Kind, Path, Lost);

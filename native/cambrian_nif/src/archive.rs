@@ -143,6 +143,9 @@ fn archive_nearest<'a>(
     found(env, archive.0.nearest(&point(&archive.0, behaviour)?))
 }
 
+/// The most elites that one call draws.
+const MOST_SAMPLES: usize = 1_000_000;
+
 #[rustler::nif(schedule = "DirtyCpu")]
 fn archive_sample(
     env: Env<'_>,
@@ -150,6 +153,9 @@ fn archive_sample(
     count: usize,
     seed: u64,
 ) -> NifResult<Vec<Term<'_>>> {
+    if count > MOST_SAMPLES {
+        return Err(Error::BadArg);
+    }
     let sample = archive.0.sample(count, seed);
     sample.into_iter().map(|(cell, one)| elite(env, cell, one)).collect()
 }
@@ -179,7 +185,7 @@ fn archive_some(env: Env<'_>, archive: ArchiveArc, most: usize) -> NifResult<Vec
 /// Whether its behaviours are what networks with so many outputs do on probes.
 #[rustler::nif]
 fn archive_is_of_probes(archive: ArchiveArc, outputs: u32) -> bool {
-    *archive.0.space().bounds() == map_elites::probed(outputs)
+    outputs > 0 && *archive.0.space().bounds() == map_elites::probed(outputs)
 }
 
 /// An archive of those of its elites whose cells are listed, with other measurements:
@@ -197,13 +203,16 @@ fn archive_remeasured(
 /// A picture of an archive of one or two dimensions, with at most so many columns and rows, the
 /// lowest row first: `{Columns, Rows, [Fitness | none]}`. `undefined` for more dimensions.
 #[rustler::nif(schedule = "DirtyCpu")]
-fn archive_raster(env: Env<'_>, archive: ArchiveArc, most: u32) -> Term<'_> {
+fn archive_raster(env: Env<'_>, archive: ArchiveArc, most: u32) -> NifResult<Term<'_>> {
+    if most == 0 {
+        return Err(Error::BadArg);
+    }
     let Some(Raster { columns, rows, fitness }) = archive.0.raster(most) else {
-        return atoms::undefined().encode(env);
+        return Ok(atoms::undefined().encode(env));
     };
     let number = |fitness: &Option<f64>| match fitness {
         Some(fitness) => fitness.encode(env),
         None => atoms::none().encode(env),
     };
-    (columns, rows, fitness.iter().map(number).collect::<Vec<Term>>()).encode(env)
+    Ok((columns, rows, fitness.iter().map(number).collect::<Vec<Term>>()).encode(env))
 }

@@ -16,7 +16,7 @@ use cambrian_core::genome::parameters::Parameters;
 use cambrian_core::genome::plasticity::Plasticity;
 use cambrian_core::neuron_genes;
 use cambrian_core::variation::crossover::crossover;
-use cambrian_core::variation::mutation::{OPERATORS, Operator, mutate};
+use cambrian_core::variation::mutation::{OPERATORS, Operator, Operators, mutate};
 use cambrian_core::{
     formats::json, formats::neat_python, genome::innovation, search::speciation, wire::codec,
     wire::delta,
@@ -116,6 +116,12 @@ fn new<'a>(
 #[rustler::nif]
 fn genotype_operators(env: Env) -> NifResult<Vec<Atom>> {
     OPERATORS.iter().map(|operator| Atom::from_str(env, operator.name)).collect()
+}
+
+/// The names that a birth may have: those of mutations, and of what else makes genotypes.
+#[rustler::nif]
+fn genotype_births(env: Env) -> NifResult<Vec<Atom>> {
+    Operators::all().names().map(|name| Atom::from_str(env, name)).collect()
 }
 
 fn mutate_at_rates<'a>(

@@ -190,7 +190,9 @@ impl Archive {
             filled,
             best: self.best().map(|(_, elite)| elite.fitness),
             mean: (filled > 0).then(|| fitness().map(|one| one / filled as f64).sum()),
-            qd_score: fitness().map(|one| one - offset).sum::<f64>().clamp(f64::MIN, f64::MAX),
+            // a sum of nothing is -0.0
+            qd_score: (0.0 + fitness().map(|one| one - offset).sum::<f64>())
+                .clamp(f64::MIN, f64::MAX),
         }
     }
 }

@@ -93,6 +93,12 @@ impl Operators {
         first.chain(mutations).chain(is(Self::TUNING, "tuning"))
     }
 
+    /// All operators there are, so also those that are no mutations.
+    pub fn all() -> Operators {
+        let others = Self::INJECTION.0 | Self::CROSSOVER.0 | Self::ISO_LINE.0 | Self::TUNING.0;
+        Operators(others | ((1 << OPERATORS.len()) - 1))
+    }
+
     /// `None` for an unknown name.
     pub fn named(name: &str) -> Option<Operators> {
         match name {

@@ -6,7 +6,7 @@
 use super::{Archive, Elite, Space, SpaceError};
 use crate::base::choice::Choice;
 use crate::base::memory::{self, TooLarge};
-use crate::genome::genotype::Shape;
+use crate::genome::genotype::{MAX_ENDS, Shape};
 use crate::genome::parameters::{Bounds, Partition};
 use crate::wire::codec::{self, CodecError, GenotypeId};
 use serde::{Deserialize, Serialize};
@@ -16,6 +16,9 @@ use thiserror::Error;
 
 /// The version of the schema.
 const VERSION: u64 = 1;
+
+/// No name of a task is longer, in bytes.
+const MAX_TASK: usize = 1024;
 
 /// Longer bytes are refused unread.
 pub const MAX_BYTES: usize = 1 << 30;
@@ -137,6 +140,11 @@ impl Columns<'_> {
     }
 
     fn archive(&self) -> Result<Archive, ArchiveError> {
+        let sizes = 1..=MAX_ENDS;
+        let is_known = sizes.contains(&self.inputs) && sizes.contains(&self.outputs);
+        if !is_known || self.task.is_empty() || self.task.len() > MAX_TASK {
+            return Err(ArchiveError::Malformed);
+        }
         let space = self.space()?;
         let shape = Shape { inputs: self.inputs, outputs: self.outputs };
         let (fitness, numbers) = (read_floats(self.fitness)?, read_floats(self.behaviours)?);
