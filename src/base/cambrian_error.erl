@@ -462,6 +462,7 @@ elixir_names() ->
       <<"type cambrian_governor:settings()">> => <<"Cambrian.Governor">>,
       <<"type cambrian_archive:picture_options()">> => <<"Cambrian.Archive.to_svg/2">>,
       <<"type cambrian_front:picture_options()">> => <<"Cambrian.Front.to_svg/2">>,
+      <<"cambrian_remeasure:archive/3">> => <<"Cambrian.Archive.remeasure/3">>,
       <<"type cambrian_heat:opts()">> => <<"Cambrian.Picture">>,
       <<"type cambrian_population:goal()">> => <<"Cambrian.Population">>,
       <<"type cambrian_population:options()">> => <<"Cambrian.evolve/2">>,
