@@ -21,7 +21,8 @@
 -export([signal_forward_interrupt/1]).
 -export([parameters_table/0]).
 -export([genotype_new/4, genotype_new_dirty/4, genotype_operators/0, genotype_births/0,
-         genotype_choices/0, genotype_mutate/3, genotype_mutate_dirty/3, genotype_apply/4, genotype_apply_dirty/4,
+         genotype_choices/0, genotype_mutate/3, genotype_mutate_dirty/3,
+         genotype_apply/4, genotype_apply_dirty/4,
          genotype_crossover/4, genotype_crossover_dirty/4,
          genotype_distance/3, genotype_distance_dirty/3,
          genotype_resize/4, genotype_resize_dirty/4,
