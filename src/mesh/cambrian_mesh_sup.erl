@@ -5,11 +5,25 @@
 
 -export([start_link/0, start_bridge/1, init/1]).
 
+%% The names of the processes right below, and how long a start waits for each to be free.
+-define(NAMES, [cambrian_realms, cambrian_transport_dist, cambrian_bridge_registry]).
+-define(END_MS, 5000).
+
 %% The caller, which is the top supervisor, owns the table of the realms: without a `data_dir' only
 %% this table keeps a ban when the processes below are restarted.
 start_link() ->
     ok = cambrian_realm_table:ensure(),
+    lists:foreach(fun ended/1, ?NAMES),
     supervisor:start_link({local, ?MODULE}, ?MODULE, []).
+
+%% The processes below a supervisor that was killed end a moment later by themselves. Until then
+%% their names are taken, and each attempt to start their successors would count as a crash, until
+%% the whole application ends.
+ended(Name) ->
+    Monitor = monitor(process, Name),
+    receive {'DOWN', Monitor, process, _, _} -> ok
+    after ?END_MS -> true = demonitor(Monitor, [flush]), ok
+    end.
 
 %% @doc Starts a bridge with checked options.
 -spec start_bridge(map()) -> {ok, pid()} | {error, term()}.
