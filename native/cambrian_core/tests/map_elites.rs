@@ -229,7 +229,7 @@ fn a_newcomer_must_be_better_than_the_elite_of_its_cell() {
         let score = Score { fitness, behaviour, ..Score::default() };
         evaluated.inject(Arc::clone(&newcomers.genotypes()[at]), score, vec![])
     };
-    assert_eq!(inject(0, 5.0, vec![39.0, 0.0]), Err(Refused::NotBetter));
+    assert_eq!(inject(0, 4.9, vec![39.0, 0.0]), Err(Refused::NotBetter));
     assert_eq!(inject(1, 6.0, vec![39.0, 0.0]), Ok(()));
     assert_eq!(inject(2, 4.0, vec![39.0, 0.0]), Err(Refused::NotBetter));
     // an empty cell takes any newcomer
