@@ -72,7 +72,7 @@ serve(Peer, Url) ->
 
 answer(["state", Name], Peer, _) ->
     #{state := State, stats := #{generation := Generation}} =
-        peer:call(Peer, cambrian_population, overview, [list_to_existing_atom(Name)]),
+        peer:call(Peer, cambrian_population_client, overview, [list_to_existing_atom(Name)]),
     io_lib:format("~s ~b", [State, Generation]);
 answer(["banned", Hex], Peer, _) ->
     atom_to_list(peer:call(Peer, cambrian_trust, is_banned,
