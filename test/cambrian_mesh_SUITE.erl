@@ -145,7 +145,9 @@ three_archives_become_one(Config) ->
     %% nobody was taken for a liar, and what came is known by who bred it
     _ = [begin
              #{origins := Origins, bans := []} = trust(Peer, report, []),
-             ?assertEqual([0, 0], [Lies || #{lies := Lies} <- maps:values(Origins)])
+             %% an elite of another node may have come by the third
+             ?assertMatch([_ | _], maps:keys(Origins)),
+             ?assertEqual([], [Lies || #{lies := Lies} <- maps:values(Origins), Lies > 0])
          end || Peer <- Peers].
 
 archive_of(Peer) ->
