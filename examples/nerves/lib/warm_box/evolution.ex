@@ -61,7 +61,7 @@ defmodule WarmBox.Evolution do
   end
 
   defp start(state) do
-    with {:ok, _started} <- Application.ensure_all_started(:cambrian),
+    with {:ok, state} <- library(state),
          {:ok, population} <- population(state.options) do
       Process.monitor(population)
       :ok = Population.subscribe(population)
@@ -76,6 +76,23 @@ defmodule WarmBox.Evolution do
         Logger.error("no evolution: #{inspect(reason)}")
         Process.send_after(self(), :start, @retry_ms)
         %{state | state: {:unavailable, reason}}
+    end
+  end
+
+  # Cambrian does not start with a data directory that it cannot use. A device that cannot write
+  # there still learns: it goes on without the directory, and `status/0` says so.
+  defp library(state) do
+    case Application.ensure_all_started(:cambrian) do
+      {:ok, _started} ->
+        {:ok, state}
+
+      {:error, {:cambrian, {{:bad_option, {:data_dir, _dir, _expected}} = reason, _start}}} ->
+        Logger.error("nothing is kept: #{:cambrian_error.format_error(reason)}")
+        Application.delete_env(:cambrian, :data_dir)
+        library(%{state | checkpoints: {:error, reason}})
+
+      error ->
+        error
     end
   end
 
