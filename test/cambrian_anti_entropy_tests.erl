@@ -105,7 +105,7 @@ lacking() ->
 
 %%% ---- what others claim ------------------------------------------------------------------
 
-what_is_true_is_asked_for_and_measured_test() ->
+a_true_claim_is_asked_for_and_measured_test() ->
     {Own, #{cell := Cell, genotype := G, fitness := Fitness, behaviour := Behaviour}, _} =
         lacking(),
     Id = cambrian_genotype:id(G),
@@ -160,7 +160,7 @@ until_compared({Cell, _, _} = Entry, Play) ->
     end.
 
 %% An elite that nobody has: how long it waits before it asks again.
-what_does_not_come_is_asked_for_ever_more_seldom_test() ->
+an_elite_that_does_not_come_is_asked_for_ever_more_seldom_test() ->
     {Own, _, Empty} = lacking(),
     Entry = {Empty, 1.0e9, <<7:256>>},
     Times = asked_at(5, Entry, begin_with(Own)),
@@ -203,8 +203,20 @@ an_answer_that_another_key_signed_counts_for_nothing_test() ->
     #play{asked = []} = Told = answer(Last, Forged, Third),
     ?assertEqual(0.5, reputation(<<"liar">>, Told)).
 
-%% Any bytes are an answer that a node may give.
-no_answer_crashes_it_test_() ->
+elites_in_other_cells_than_the_question_names_count_for_nothing_test() ->
+    {Own, _, _} = lacking(),
+    {{Ref, Name, {compare, _}}, Play} = question(begin_with(Own)),
+    {{Last, _, {compare, #{node := {1, 0}} = Question}}, Leaf} =
+        question(answer(Ref, cambrian_message:compared({differ, 1}), Play)),
+    Answered = fun(Cell) ->
+                   Entries = [{Cell, 1.0e9, <<Cell:256>>}],
+                   #play{asked = Asked} = answer(Last, elites(Question, Entries, Name, Leaf), Leaf),
+                   length(Asked)
+               end,
+    ?assertEqual({1, 0}, {Answered(31), Answered(32)}).
+
+%% Another node may answer with any bytes.
+no_answer_crashes_the_exchange_test_() ->
     {timeout, 60, fun() ->
         {Own, _, _} = lacking(),
         {{Ref, Name, {compare, #{node := Node} = Question}}, Play} = question(begin_with(Own)),
@@ -278,7 +290,7 @@ second(End, #play{x = X, now = Now} = Play) ->
     end.
 
 %% With nothing new, it asks once a minute.
-the_quiet_is_quiet_test() ->
+equal_replicas_are_compared_ever_more_seldom_test() ->
     Play = begin_with(archive(1), [<<"a">>, <<"b">>]),
     {_, Settled} = second(?T0 + 300_000, Play),
     {Names, _} = second(?T0 + 900_000, Settled),

@@ -32,7 +32,7 @@ compare([{Level, _} = Node | Left], Own, Other, {Entries, Asked}) ->
     end.
 
 %% By the union of both, which the library makes.
-what_is_wanted_is_what_the_union_lacks_test() ->
+a_replica_wants_the_elites_by_which_a_union_would_change_it_test() ->
     {A, B} = {archive(1), archive(2)},
     {Own, Other} = {cambrian_common_archive:new(A), cambrian_common_archive:new(B)},
     {Entries, _} = compare(Own, Other),
@@ -52,7 +52,7 @@ what_is_wanted_is_what_the_union_lacks_test() ->
                  {cambrian_common_archive:place(Id, Other),
                   cambrian_common_archive:place(Id, Own)}).
 
-equals_need_one_question_test() ->
+equal_replicas_need_one_question_test() ->
     ?assertEqual({[], 1}, compare(replica(1), replica(1))),
     ?assertEqual(cambrian_common_archive:root(replica(1)),
                  cambrian_common_archive:root(replica(1))),
@@ -144,7 +144,7 @@ elites_are_signed_for_one_question_test() ->
 
 claims() -> #{sequence => 7, time => 1_800_000_000_000, grant => <<0:4096>>}.
 
-no_answer_is_longer_than_it_may_be_test() ->
+the_longest_answer_is_within_its_bound_test() ->
     Identity = cambrian_identity:from_secret(<<1:256>>),
     Entries = [{Cell, 1.0, <<Cell:256>>} || Cell <- lists:seq(49_968, 49_999)],
     Full =
@@ -160,7 +160,7 @@ no_answer_is_longer_than_it_may_be_test() ->
     ?assertEqual({error, malformed}, cambrian_message:read_elites(?REALM, question(), TooMany)),
     ?assertEqual({error, malformed}, cambrian_message:read_compared(binary:copy(<<0>>, 5000))).
 
-bits_that_no_node_has_are_malformed_test() ->
+an_answer_with_more_bits_than_digests_is_malformed_test() ->
     ?assertEqual({ok, {differ, 5}},
                  cambrian_message:read_compared(cambrian_message:compared({differ, 5}))),
     ?assertEqual({error, malformed},

@@ -250,10 +250,13 @@ read({ok, {differ, Bits}}, #common{session = Session, replica = Replica} = Commo
     proceed(Common#common{session = Next, rand = Drawn}, Now, X);
 read({ok, {elites, _, _, _} = Answer}, Common, Now, X) ->
     #common{session = #session{peer = {_, Key}, asked = Question}} = Common,
-    #{node := {Level, _}} = Question,
+    #{node := Node} = Question,
     case cambrian_message:read_elites(option(realm, X), Question, Answer) of
-        {ok, #{origin := Key} = Claims, Entries, Verify} when Level =:= 1 ->
-            admit(Claims, Entries, Verify, Common, Now, X);
+        {ok, #{origin := Key} = Claims, Entries, Verify} ->
+            case cambrian_common_archive:are_below(Node, Entries) of
+                true -> admit(Claims, Entries, Verify, Common, Now, X);
+                false -> misled(Common, Now, X)
+            end;
         _ -> misled(Common, Now, X)
     end;
 read({error, malformed}, Common, Now, X) -> misled(Common, Now, X).

@@ -12,7 +12,7 @@
 -module(cambrian_common_archive).
 
 -export([new/1, subject/1, root/1, top/1]).
--export([digests/2, is_node/2, children/2, differing/3, entries/3, wanted/2]).
+-export([digests/2, is_node/2, children/2, differing/3, entries/3, are_below/2, wanted/2]).
 -export([find/2, place/2, cell/2]).
 -export_type([replica/0, subject/0, tree_node/0, entry/0]).
 
@@ -161,6 +161,12 @@ entries({1, Index}, Bits, #replica{elites = Elites}) ->
     [{Cell, Fitness, Id} || Bit <- lists:seq(0, ?FAN_OUT - 1), Bits band (1 bsl Bit) =/= 0,
                             Cell <- [Index * ?FAN_OUT + Bit],
                             #{Cell := {Fitness, Id, _}} <- [Elites]].
+
+%% @doc Whether the cells of all these entries are below a node of level 1.
+-spec are_below(tree_node(), [entry()]) -> boolean().
+are_below({1, Index}, Entries) ->
+    lists:all(fun({Cell, _, _}) -> Cell div ?FAN_OUT =:= Index end, Entries);
+are_below(_, _) -> false.
 
 %% @doc The entries of another replica that would enter this one, if they are true.
 -spec wanted([entry()], replica()) -> [entry()].
