@@ -4,7 +4,7 @@
 %% returns.
 -module(cambrian_bridge_populations).
 
--export([new/1, watch_all/1, join/3, update/2, worked/3, gone/3]).
+-export([new/2, watch_all/1, join/3, update/2, worked/3, gone/3]).
 -export([rejoin/3, is_store/2, takes_all/1]).
 -export([find/2, all/1, of_task/2, replica/1, names/1, missing/1]).
 -export_type([populations/0, population/0]).
@@ -17,6 +17,8 @@
 
 -record(populations,
         {realm :: binary(),
+         %% whether the bridge holds archives in common with other nodes
+         common_archive :: boolean(),
          joined = #{} :: #{Name :: term() => population()},
          %% the monitor of the store that lists all populations, if all take part
          store = none :: none | reference(),
@@ -29,8 +31,8 @@
 %% A crashed population has returned under its name within this time.
 -define(REJOIN_MS, 200).
 
--spec new(Realm :: binary()) -> populations().
-new(Realm) -> #populations{realm = Realm}.
+-spec new(Realm :: binary(), CommonArchive :: boolean()) -> populations().
+new(Realm, CommonArchive) -> #populations{realm = Realm, common_archive = CommonArchive}.
 
 %% @doc Makes all populations take part: those that run now, and each that starts later, as the
 %% store reports.
@@ -57,7 +59,8 @@ takes_all(#populations{store = Store}) -> Store =/= none.
 join(Handle, Before, #populations{joined = Joined} = Populations) ->
     Monitor = monitor(process, Handle),
     try
-        #{name := Name, task_id := Task} = cambrian_population:info(Handle),
+        #{name := Name, task_id := Task, parameters := #{search := Search}} =
+            cambrian_population:info(Handle),
         case is_map_key(Name, Joined) of
             true ->
                 demonitor(Monitor, [flush]),
@@ -66,6 +69,7 @@ join(Handle, Before, #populations{joined = Joined} = Populations) ->
                 ok = cambrian_population_client:account(Handle),
                 Population = #{handle => Handle, name => Name, task => Task, monitor => Monitor,
                                champion => undefined, rests => true, failing => false},
+                ok = without_archive(Name, Search, Populations),
                 _ = Before(Population),
                 Best = cambrian_population:best(Handle),
                 {joined, Population, Best, found([Name, Handle], update(Population, Populations))}
@@ -75,6 +79,13 @@ join(Handle, Before, #populations{joined = Joined} = Populations) ->
             demonitor(Monitor, [flush]),
             {missing, missed(Handle, look_again(is_atom(Handle), Handle, Populations))}
     end.
+
+%% The option of the bridge has no effect on such a population.
+without_archive(Name, Search, #populations{realm = Realm, common_archive = true})
+  when Search =/= map_elites ->
+    logger:warning("cambrian: the population ~tp has no archive to hold in common in realm ~ts: "
+                   "its search is ~ts, expected map_elites", [Name, Realm, Search]);
+without_archive(_Name, _Search, _Populations) -> ok.
 
 -spec update(population(), populations()) -> populations().
 update(#{name := Name} = Population, #populations{joined = Joined} = Populations) ->

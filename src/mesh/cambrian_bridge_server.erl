@@ -72,7 +72,7 @@ init(Options) ->
         {error, Reason} -> {stop, {shutdown, Reason}}
     end.
 
-begin_with(#{identity := Identity} = Prepared, Options) ->
+begin_with(#{identity := Identity} = Prepared, #{common_archive := Common} = Options) ->
     #conf{realm = Realm, transport = Transport, connection = Connection, grant = Grant} = Conf =
         conf(Prepared, Options),
     Shown = Grant(Identity),
@@ -80,7 +80,7 @@ begin_with(#{identity := Identity} = Prepared, Options) ->
     Given = cambrian_bridge_setup:exchange_options(Options, Identity, Address, {now_ms(), clock()}),
     {Effects, Exchange} = cambrian_exchange:new(Given#{grant => Shown}),
     State = #state{conf = Conf, exchange = Exchange, identity = Identity, shown = Shown,
-                   populations = cambrian_bridge_populations:new(Realm)},
+                   populations = cambrian_bridge_populations:new(Realm, Common)},
     ok = warn_of_silence(Options, State),
     join_all(maps:get(populations, Options), watch_bans(carry_out(Effects, State))).
 
