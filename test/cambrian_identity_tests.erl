@@ -306,6 +306,27 @@ no_error_of_an_option_shows_a_secret_test() ->
                                          "bytes as a string">>}}},
                  cambrian_bridge:start(Realm#{identity => <<Secret/binary, $\n>>})).
 
+%% Among random secrets one in some thousands is printable Unicode.
+a_secret_as_a_list_is_no_path_test() ->
+    {ok, _} = application:ensure_all_started(cambrian),
+    Start = fun(Identity) ->
+                cambrian_bridge:start(#{realm => <<"lab">>, identity => Identity})
+            end,
+    [?assertMatch({error, {bad_option, {identity, _, _}}}, Start(List))
+     || List <- [lists:duplicate(32, 16#E9), "\n" ++ lists:duplicate(31, $a)]],
+    cambrian_temporary:with_dir(fun(Dir) ->
+        Path = filename:join(Dir, lists:duplicate(32, $k)),
+        Short = lists:nthtail(length(Path) - 32, Path),
+        {ok, Back} = file:get_cwd(),
+        ok = file:set_cwd(Dir),
+        try
+            ?assertMatch({ok, _}, Start(Short)),
+            ok = cambrian_bridge:stop(),
+            ?assert(filelib:is_regular(Short))
+        after file:set_cwd(Back)
+        end
+    end).
+
 %% The middle of a secret in every form in which it may be printed.
 forms_of(Secret) ->
     Part = binary:part(Secret, 3, 12),

@@ -105,6 +105,10 @@ is_alias(_) -> false.
 is_identity(Fun) when is_function(Fun) -> is_function(Fun, 0);
 is_identity(<<Bytes:32/binary>>) -> re:run(Bytes, "^[ -~]*/[ -~]*$") =:= nomatch;
 is_identity(Path) when is_binary(Path) -> is_text(unicode:characters_to_list(Path));
+%% A secret as a list must not become the name of a file. A path of 32 characters that are not all
+%% in ASCII has more bytes as a binary.
+is_identity(Path) when length(Path) =:= 32 ->
+    lists:all(fun(C) -> is_integer(C) andalso C >= $\s andalso C =< $~ end, Path);
 is_identity(Path) -> is_text(Path).
 
 is_text(Text) -> Text =/= [] andalso io_lib:printable_unicode_list(Text).
