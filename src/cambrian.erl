@@ -140,10 +140,11 @@ limited(Options) ->
 supervised(Options, Progress, #{story := Recorded} = How) ->
     case cambrian_population:start_guarded(Options) of
         {ok, Guard} ->
+            %% before the first line of progress, at which a user may press Ctrl-C
+            _ = [Begun() || #{begun := Begun} <- [How]],
             Watcher = watch(Guard, Progress, Options),
             Recorder = record(Guard, Recorded),
             try
-                _ = [Begun() || #{begun := Begun} <- [How]],
                 await(Guard, start, Recorder, How)
             after
                 cambrian_progress:stop(Watcher),
