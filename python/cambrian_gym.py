@@ -124,7 +124,10 @@ class World:
         parts, faults = [], {}
         for slot in slots:
             try:
-                part = {key: self.vector(key, numbers) for key, numbers in self.score_of(slot).items()}
+                given = self.score_of(slot)
+                if not isinstance(given, dict):
+                    raise ValueError(f"score gave {type(given).__name__}, expected a dict")
+                part = {key: self.vector(key, numbers) for key, numbers in given.items()}
                 counts = {key: len(numbers) for key, numbers in part.items()}
                 self.counts = self.counts or counts
                 if counts != self.counts:

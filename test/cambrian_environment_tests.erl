@@ -228,7 +228,7 @@ an_episode_that_ends_early_is_scored_by_its_last_state_test() ->
     ?assert(lists:any(fun(Height) -> Height > 0.25 end, After)),
     ?assertNot(lists:any(fun(Height) -> Height > 0.25 end, Before)).
 
-what_is_wrong_with_a_score_is_the_fault_of_that_network_test_() ->
+a_bad_score_is_a_fault_of_its_network_alone_test_() ->
     [{Text, fun() ->
          Score = fun(_, Height, _) when Height > 0 -> Wrong;
                     (_, Height, Used) -> #{behaviour => [Height, Used]}
@@ -250,7 +250,7 @@ what_is_wrong_with_a_score_is_the_fault_of_that_network_test_() ->
         {#{behavior => [1]},
          "it gave [1] as behavior, expected only fitness, cases, behaviour and objectives"}]].
 
-episodes_must_agree_test_() ->
+episodes_with_scores_of_different_lengths_are_a_fault_test_() ->
     [{Text, fun() ->
          Args = #{score => fun(Episode, _, _) -> Score(Episode) end, episodes => 2},
          [?assertEqual(Text, text(Fault)) || {_, {fault, Fault}} <- lifted(Args, lifts(2))]
@@ -267,7 +267,7 @@ text({Known, _} = Fault) when Known =:= bad_score ->
     unicode:characters_to_list(cambrian_fault:text(Fault));
 text(Fault) -> unicode:characters_to_list(cambrian_fault:text({crashed, Fault})).
 
-an_environment_is_searched_test_() ->
+every_search_takes_the_scores_of_an_environment_test_() ->
     {timeout, 60, fun() ->
         Evolve = fun(Options) ->
                      {ok, Result} = cambrian:evolve({cambrian_lift, #{episodes => 2}},

@@ -458,7 +458,7 @@ a_single_network_is_evaluated_on_the_episodes_asked_for() ->
 %% ---- what a person reads
 
 %% Of a program that does not start, and of one that answers wrongly.
-faults_have_words_test_() ->
+every_fault_of_a_program_is_described_in_words_test_() ->
     [{Text, ?_assertEqual(Text, words(Fault, start))}
      || {Fault, Text} <-
             [{program_not_found, "the program \"x\" is not on the PATH"},

@@ -87,7 +87,8 @@ gymnasium(Environment, Options) ->
                  args => [python_script(), Id, cambrian_json:encode(Settings)]},
     {program, maps:merge(Defaults, OfProgram)}.
 
-score_name(observation) -> observation;
+%% The helper refuses a name without a module.
+score_name(Name) when is_atom(Name) -> Name;
 score_name(Name) -> unicode:characters_to_binary(Name).
 
 python_script() -> filename:join([code:priv_dir(cambrian), "native", "cambrian_gym.py"]).
