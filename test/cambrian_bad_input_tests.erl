@@ -8,7 +8,7 @@
 
 %%% ---- parameters -------------------------------------------------------------------------
 
-a_parameter_test_() ->
+a_bad_parameter_of_a_search_is_refused_by_name_test_() ->
     [{Text,
       ?_assertEqual("parameter " ++ Text,
                     error_of(maze_medium, #{search => map_elites, params => Params}))}
@@ -51,7 +51,7 @@ a_parameter_test_() ->
               "emitters must be at most 16, got: " ++
                   lists:flatten(io_lib:format("~0p", [lists:duplicate(17, neat)]))}]].
 
-other_parameters_test_() ->
+a_bad_parameter_of_an_emitter_or_an_archive_is_refused_test_() ->
     Bounds =
         fun(Count) -> #{search => map_elites, params => #{bounds => lists:duplicate(Count, {0, 1})}}
         end,
@@ -79,7 +79,7 @@ other_parameters_test_() ->
 
 %% What looks wrong and is not: several emitters of one kind, no bounds at all, and novelty for a
 %% task that tells nothing.
-what_is_sound_test_() ->
+extreme_but_sound_parameters_are_accepted_test_() ->
     [?_assertMatch({ok, _}, cambrian:evolve(Task, maps:merge(?OPTIONS, Options)))
      || {Task,
          Options} <- [{maze_medium, #{search => map_elites, params => #{emitters => [neat, neat]}}},
@@ -91,12 +91,12 @@ what_is_sound_test_() ->
 
 %%% ---- scores -----------------------------------------------------------------------------
 
-a_score_test_() ->
+a_bad_score_is_a_fault_in_words_test_() ->
     Novelty = #{search => novelty},
     Pareto = #{search => pareto},
     Bounded = #{search => map_elites, params => #{bounds => [{0, 1}, {0, 1}]}},
     [{Text,
-      ?_assertEqual("no network of the first generation has a fitness, as all 6 evaluations "
+      ?_assertEqual("no network has a fitness, as all 6 evaluations "
                     "failed; the first: it gave "
                     ++ Text, error_of(fun(_) -> Score end, Options))}
      || {Score, Options, Text} <-
@@ -132,7 +132,7 @@ a_score_test_() ->
              {1 bsl 2000, #{}, "large_integer, expected a finite number"}]].
 
 %% Whoever differs from the first fails; the first and those like it do not.
-a_length_that_changes_test_() ->
+a_length_that_changes_between_evaluations_is_a_fault_test_() ->
     [{Text, fun() ->
          ok = counters(),
          Varying = fun(_) -> Score(case persistent_add() rem 3 of 2 -> 3; _ -> 2 end) end,
@@ -163,7 +163,7 @@ a_length_that_changes_test_() ->
 
 %%% ---- archives on the command line -------------------------------------------------------
 
-archives_test_() ->
+a_bad_archive_file_is_refused_with_one_line_test_() ->
     {timeout, 60, fun() -> cambrian_temporary:with_dir(fun archives/1) end}.
 
 archives(Dir) ->
@@ -222,7 +222,7 @@ archives(Dir) ->
     {0, _} = said(Merge("whole")),
     ?assertEqual({ok, Whole}, file:read_file(File("out"))).
 
-parameters_on_the_command_line_test_() ->
+a_bad_parameter_on_the_command_line_is_refused_with_one_line_test_() ->
     [{Typed,
       ?_assertEqual({2, "cambrian: " ++ Option ++ " " ++ Typed ++ ": expected " ++ Text ++ "\n"},
                     said(["evolve", Task, "--quiet", Option, Typed | More]))}

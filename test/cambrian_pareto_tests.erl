@@ -106,9 +106,9 @@ the_built_in_objectives_can_be_used_test_() ->
 
 a_search_other_than_pareto_has_no_front_test() ->
     {ok, Population} = cambrian_population:start(#{task => 'xor', seed => 1}),
-    ?assertEqual({error, not_evaluated}, cambrian_population:front(Population)),
+    ?assertEqual({error, no_front}, cambrian_population:front(Population)),
     {ok, _} = cambrian_population:step(Population, 1),
-    ?assertEqual({ok, []}, cambrian_population:front(Population)),
+    ?assertEqual({error, no_front}, cambrian_population:front(Population)),
     ok = cambrian_population:stop(Population),
     {ok, Result} = cambrian:evolve('xor', #{seed => 1, generations => 1}),
     ?assertNot(is_map_key(front, Result)).
@@ -165,7 +165,7 @@ weights_choose_the_champion_test_() ->
         ?assertEqual(Best([]), Best([3, 3]))
     end}.
 
-wrong_weights_are_said_test_() ->
+wrong_weights_are_refused_with_what_was_expected_test_() ->
     Said =
         fun(Task, Params) ->
             cambrian:evolve(Task, #{search => pareto, generations => 2, params => Params}) end,
@@ -185,7 +185,7 @@ wrong_weights_are_said_test_() ->
              {zdt1, [task], [1 | 2], Number}]].
 
 %% How many objectives a task in Erlang gives is known when it gives them.
-another_number_of_objectives_than_weights_is_said_test_() ->
+a_number_of_objectives_that_differs_from_the_weights_is_a_fault_test_() ->
     {timeout, 60, fun() ->
         Options = weighted([1, 2, 3]),
         {error, {evaluations_failed, #{first := First}}} = cambrian:evolve(fun between/1, Options),

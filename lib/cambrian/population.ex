@@ -340,7 +340,7 @@ defmodule Cambrian.Population do
   @doc """
   Returns the front of the last evaluated generation, in the search `:pareto`: the genotypes than
   which no other is as good in every objective and better in one. The first objective descends.
-  Empty in other searches.
+  Other searches have none.
 
       iex> options = [task: :zdt1, search: :pareto, seed: 42]
       iex> {:ok, population} = Cambrian.Population.start_link(options)
@@ -350,7 +350,8 @@ defmodule Cambrian.Population do
       iex> length(objectives)
       2
   """
-  @spec front(t) :: {:ok, [Cambrian.Result.compromise()]} | {:error, :not_evaluated}
+  @spec front(t) ::
+          {:ok, [Cambrian.Result.compromise()]} | {:error, :not_evaluated | :no_front}
   def front(population) do
     with {:ok, front} <- :cambrian_population.front(population),
          do: {:ok, Cambrian.Result.front(front)}

@@ -68,9 +68,9 @@
                     | {program_failed, Message :: term()}
                     | {bad_answer, {unsupported_protocol, Got :: term(), Expected :: term()}
                                  | term()}}.
--type population() :: not_started | population_kept_failing | not_evaluated | no_archive | running
-                    | busy
-                    | timeout | {already_started, pid()} | {name_taken, Name :: term()}
+-type population() :: not_started | population_kept_failing | not_evaluated | no_archive | no_front
+                    | running | busy | timeout | {already_started, pid()}
+                    | {name_taken, Name :: term()}
                     | {data_dir_in_use, Dir :: file:name_all(), Holder :: binary()}
                     | {checkpoint_of_another_task, Task :: binary()}
                     | {checkpoint_differs, Option :: atom(), Own :: term(), Given :: term()}
@@ -212,7 +212,7 @@ evaluation({evaluation_failed, {crashed, _} = Fault}) ->
     ["the evaluation failed: ", {fault, Fault}];
 evaluation({evaluation_failed, Fault}) -> ["the evaluation failed: ", {fault, {crashed, Fault}}];
 evaluation({evaluations_failed, #{count := Count, first := First}}) ->
-    ["no network of the first generation has a fitness, as all ", {term, Count},
+    ["no network has a fitness, as all ", {term, Count},
      " evaluations failed; the first: ", {fault, First}];
 evaluation(_) -> none.
 
@@ -229,6 +229,8 @@ population(population_kept_failing) -> ["the population crashed again and again"
 population(not_evaluated) -> ["no generation has been evaluated yet"];
 population(no_archive) ->
     ["the population keeps no archive, which needs ", {term, search}, " ", {term, map_elites}];
+population(no_front) ->
+    ["the population has no front, which needs ", {term, search}, " ", {term, pareto}];
 population(running) -> ["the population is running"];
 population(busy) -> ["too many genotypes are waiting"];
 population(timeout) -> ["the time was up"];

@@ -208,9 +208,6 @@ asked(draw, _, Caller, #evolution{drawn = Drawn} = E) ->
         undefined -> reply([Caller], {error, not_evaluated}, E);
         Evaluated -> reply([Caller], {ok, Evaluated, Drawn}, E#evolution{drawn = Drawn + 1})
     end;
-asked(front, _, Caller, E) ->
-    Answer = case at_hand(E) of undefined -> {error, not_evaluated}; Known -> {ok, Known} end,
-    reply([Caller], Answer, E);
 asked(Question, _, Caller, E) -> reply([Caller], answer(Question, E), E).
 
 %%% ---- a run ------------------------------------------------------------------------------

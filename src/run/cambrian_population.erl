@@ -390,7 +390,7 @@ archive(Population) ->
 
 %% @doc The front of the last evaluated generation, in the search `pareto': a genotype is in the
 %% front if no other is at least as good in every objective and better in one. Sorted by the first
-%% objective, the highest first. Empty in other searches.
+%% objective, the highest first. Other searches have none.
 %%
 %% ```
 %% 1> {ok, P} = cambrian_population:start(#{task => zdt1, search => pareto, seed => 42}).
@@ -400,7 +400,7 @@ archive(Population) ->
 %% 2
 %% 5> ok = cambrian_population:stop(P).
 %% '''
--spec front(population()) -> {ok, [compromise()]} | {error, not_evaluated}.
+-spec front(population()) -> {ok, [compromise()]} | {error, not_evaluated | no_front}.
 front(Population) ->
     case call(Population, front, infinity) of
         %% the caller's process makes the list, which may be long

@@ -49,7 +49,8 @@ stop(Population) ->
 %% the whole front has, for a display.
 -spec some_of_front(cambrian_population:population(), Most :: pos_integer()) ->
           {ok, #{front := cambrian_front:front(), count := non_neg_integer(),
-                 champion := cambrian_genotype:genotype()}} | {error, not_evaluated}.
+                 champion := cambrian_genotype:genotype()}}
+          | {error, not_evaluated | no_front}.
 some_of_front(Population, Most) ->
     case call(Population, front, infinity) of
         {ok, Evaluated} -> {ok, cambrian_standing:some_of_front(Evaluated, Most)};

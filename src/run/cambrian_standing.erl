@@ -121,12 +121,11 @@ with_elites(#{conf := #{task_id := TaskId}, population := Population, evaluated 
     {case Evaluated of undefined -> Population; _ -> Evaluated end, TaskId}.
 
 %% After a restart from a checkpoint there is no front until a generation is evaluated.
-front_of(#{population := Population, evaluated := Evaluated, last := Last}) ->
-    case {is_pareto(Population), Evaluated, Last} of
-        {false, _, _} -> #{};
-        {true, undefined, undefined} -> #{front => []};
-        {true, undefined, _} -> #{front => front(Last)};
-        {true, _, _} -> #{front => front(Evaluated)}
+front_of(Facts) ->
+    case answer(front, Facts) of
+        {ok, Evaluated} -> #{front => front(Evaluated)};
+        {error, not_evaluated} -> #{front => []};
+        {error, no_front} -> #{}
     end.
 
 %%% ---- limits -----------------------------------------------------------------------------
@@ -192,6 +191,14 @@ answer(best, #{champions := Champions}) ->
         Champion -> {ok, Champion}
     end;
 answer(archive, Facts) -> with_elites(Facts);
+%% The generation that has the front.
+answer(front, #{population := Population, evaluated := Evaluated, last := Last}) ->
+    case {is_pareto(Population), Evaluated, Last} of
+        {false, _, _} -> {error, no_front};
+        {true, undefined, undefined} -> {error, not_evaluated};
+        {true, undefined, _} -> {ok, Last};
+        {true, _, _} -> {ok, Evaluated}
+    end;
 answer(stats, #{stats := undefined}) -> {error, not_evaluated};
 answer(stats, #{stats := Stats}) -> {ok, Stats};
 answer(history, #{history := History}) -> cambrian_history:pages(History);
