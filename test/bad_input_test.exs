@@ -33,7 +33,7 @@ defmodule Cambrian.BadInputTest do
     fault
   end
 
-  test "parameters" do
+  test "a bad parameter of a search is an error in words" do
     elites = fn params -> message(:maze_medium, search: :map_elites, params: params) end
 
     assert elites.(bounds: [{1, 0}, {0, 1}]) ==
@@ -51,7 +51,7 @@ defmodule Cambrian.BadInputTest do
              "parameter :objectives must be a list with fitness once, got: [:fitness, :fitness]"
   end
 
-  test "scores" do
+  test "a bad score is a fault in words" do
     fault = fn score, opts -> first_fault(fn _ -> score end, [inputs: 1, outputs: 1] ++ opts) end
     bounds = [search: :map_elites, params: [bounds: [{0, 1}, {0, 1}]]]
 
@@ -67,7 +67,7 @@ defmodule Cambrian.BadInputTest do
              "it gave %{fit: 1}, expected a finite number, or a map with fitness or objectives"
   end
 
-  test "environments" do
+  test "a bad score of an environment is a fault in words" do
     fault = fn args -> first_fault({Lift, args}, search: :novelty) end
 
     assert fault.(score: [1]) ==
@@ -89,7 +89,7 @@ defmodule Cambrian.BadInputTest do
                "number as reward"
   end
 
-  test "archives" do
+  test "a bad archive or option is an error in words" do
     archive = fn task, params ->
       Cambrian.evolve!(task, @options ++ [search: :map_elites, params: params]).archive
     end

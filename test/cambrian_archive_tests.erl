@@ -96,28 +96,22 @@ an_argument_that_is_no_archive_is_named_test() ->
     {ok, Genotype} = cambrian_genotype:new(#{inputs => 1, outputs => 1}, 1),
     ?assertNot(cambrian_archive:is_archive(Genotype)),
     ?assert(cambrian_archive:is_archive(small())),
-    Said = fun(Call) ->
-               try Call() catch
-                   error:badarg:Stack ->
-                       maps:map(fun(_, Text) -> unicode:characters_to_binary(Text) end,
-                                cambrian_badarg:format_error(badarg, Stack))
-               end
-           end,
     ?assertEqual(#{1 => <<"has to be an archive, and is a genotype">>},
-                 Said(fun() -> cambrian_archive:elites(Genotype) end)),
+                 cambrian_refused:arguments(fun() -> cambrian_archive:elites(Genotype) end)),
     ?assertEqual(#{2 => <<"has to be an archive, and is 7">>},
-                 Said(fun() -> cambrian_archive:merge(small(), 7) end)),
+                 cambrian_refused:arguments(fun() -> cambrian_archive:merge(small(), 7) end)),
     ?assertEqual(#{2 => <<"has to be a list of 2 numbers, as many as the archive has dimensions">>},
-                 Said(fun() -> cambrian_archive:at(small(), [1]) end)),
+                 cambrian_refused:arguments(fun() -> cambrian_archive:at(small(), [1]) end)),
     [?assertEqual(#{2 => <<"has to be a list of 2 numbers, as many as the archive has "
                            "dimensions">>},
-                  Said(fun() -> cambrian_archive:nearest(small(), Point) end))
+                  cambrian_refused:arguments(fun() -> cambrian_archive:nearest(small(), Point) end))
      || Point <- [[1, 1 bsl 2000], [1 | 2], [1, a], none]],
     [?assertMatch(#{2 := <<"has to be a map with at most the option offset", _/binary>>},
-                  Said(fun() -> cambrian_archive:stats(small(), Options) end))
+                  cambrian_refused:arguments(fun() -> cambrian_archive:stats(small(), Options) end))
      || Options <- [#{ofset => 1}, #{offset => 1 bsl 2000}, #{offset => none}, []]],
     [?assertMatch(#{At := <<"has to be an integer from 0", _/binary>>},
-                  Said(fun() -> cambrian_archive:sample(small(), Count, Seed) end))
+                  cambrian_refused:arguments(fun() -> cambrian_archive:sample(small(), Count, Seed)
+                  end))
      || {At, Count, Seed} <- [{2, 1_000_001, 1}, {2, -1, 1}, {2, 1.0, 1}, {3, 1, 1 bsl 64},
                               {3, 1, -1}]].
 
@@ -230,7 +224,7 @@ an_empty_archive_and_extreme_values_are_shown_test() ->
 
 %% Of genotypes that are equally fit in a cell, the one with the lowest id stays, in whatever order
 %% they come: else replicas of a common archive could differ for ever.
-of_equals_the_lowest_id_stays_test() ->
+among_elites_of_equal_fitness_the_lowest_id_stays_test() ->
     {ok, P} =
         cambrian_population:start(#{task => maze_medium, search => map_elites, seed => 1,
                                     target => 1000, params => #{population => 20}}),

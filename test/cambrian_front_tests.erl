@@ -42,7 +42,7 @@ every_network_is_a_point_and_better_is_to_the_right_and_up_test() ->
 
 %% The corners of what is worse than some network: steps, without the network that another one
 %% beats.
-what_is_worse_is_an_area_in_steps_test() ->
+the_dominated_area_is_drawn_in_steps_test() ->
     Draw =
         fun(Points) ->
             [Path | _] =
@@ -108,6 +108,7 @@ texts_keep_apart_and_inside_test_() ->
                 Svg =
                     svg(cambrian_front:to_svg(front(Points),
                                               Opts#{width => Width, champion => genotype(1),
+                                                    labels => lists:sublist(Labels, length(Point)),
                                                     count => 999})),
                 ?assertEqual([], overlaps(Svg)),
                 [_, _, W, H] =
@@ -115,14 +116,16 @@ texts_keep_apart_and_inside_test_() ->
                 [?assert(Left >= 0 andalso Right =< W + 2 andalso Top >= 0 andalso Bottom =< H)
                  || {_, {Left, Top, Right, Bottom}} <- cambrian_drawing:boxes(Svg)]
             end)
-     || Points <- [[[3.0, 0.0], [3.33, -3.0], [3.9, -5.0]], [[-1.0e-9, 5.0e7], [12345.678, -0.001]],
-                   [[1.0, 1.0]], [[3.9, -5.0], [3.0, 0.0]],
-                   [[0.1, 0.2, 0.3], [0.3, 0.1, 0.2]], [[1.5], [1.5]], [lists:seq(1, 16)],
-                   [[1.234567, 7654321.0, -0.00001234, 5]]],
+     || [Point | _] = Points
+            <- [[[3.0, 0.0], [3.33, -3.0], [3.9, -5.0]],
+                [[-1.0e-9, 5.0e7], [12345.678, -0.001]], [[1.0, 1.0]], [[3.9, -5.0], [3.0, 0.0]],
+                [[0.1, 0.2, 0.3], [0.3, 0.1, 0.2]], [[1.5], [1.5]], [lists:seq(1, 16)],
+                [[1.234567, 7654321.0, -0.00001234, 5]]],
         Width <- [320, 360, 720],
-     Opts <- [#{}, #{title => <<"Between two goals">>, labels => ["meters a second", "−energy"]}]].
+        {Opts, Labels} <- [{#{}, []},
+                           {#{title => <<"Between two goals">>}, ["meters a second", "−energy"]}]].
 
-extremes_are_shown_test_() ->
+extreme_objectives_are_drawn_test_() ->
     [?_assertMatch(<<"<svg", _/binary>>,
                    bytes(cambrian_front:to_svg(front(Points), #{width => Width})))
      || Points <- [[], [[?LARGEST, -?LARGEST], [-?LARGEST, ?LARGEST]],
@@ -137,12 +140,12 @@ an_empty_front_says_so_test() ->
     ?assertEqual(<<"id,fitness\n">>, bytes(cambrian_front:to_csv([]))),
     ?assertEqual(<<"[]">>, bytes(cambrian_front:to_json([]))).
 
-names_are_only_text_test() ->
+names_in_a_picture_are_escaped_test() ->
     Ill = <<"\"'><script>alert(1)</script>">>,
     [begin
          Picture =
              cambrian_front:to_svg(front([Point]),
-                                   #{labels => [Ill, Ill, Ill], title => Ill,
+                                   #{labels => [Ill || _ <- Point], title => Ill,
                                      champion => genotype(1)}),
          ?assertNot(has(bytes(Picture), <<"<script">>)),
          _ = svg(Picture),
@@ -159,26 +162,24 @@ tables_have_every_network_test() ->
     ?assert(has(Json, bytes(cambrian_genotype:to_json(Genotype)))),
     ?assert(has(Json, cambrian_text:hex(cambrian_genotype:id(Genotype)))).
 
-what_is_no_front_is_said_test() ->
-    Said = fun(Call) ->
-               try Call() catch
-                   error:badarg:Stack ->
-                       maps:map(fun(_, Text) -> unicode:characters_to_binary(Text) end,
-                                cambrian_badarg:format_error(badarg, Stack))
-               end
-           end,
+an_argument_that_is_no_front_is_named_test() ->
     [One] = front([[1, 2]]),
     [?assertEqual({Bad,
                    #{1 => <<"has to be a front, as the result of a run with the search pareto has "
-                            "it">>}}, {Bad, Said(fun() -> Call(Bad) end)})
+                            "it">>}}, {Bad, cambrian_refused:arguments(fun() -> Call(Bad) end)})
      || Bad <- [none, [none], [One | none], [One, One#{objectives := [1]}],
                 [One#{objectives := [1, a]}], [One#{objectives := []}],
                 [One#{genotype := 7}], [maps:remove(fitness, One)]],
         Call <- [fun cambrian_front:to_csv/1, fun cambrian_front:to_json/1,
                  fun(Front) -> cambrian_front:to_svg(Front, #{}) end]],
-    [?assertMatch(#{2 := _}, Said(fun() -> cambrian_front:to_svg([One], Options) end))
+    [?assertMatch(#{2 := _},
+                  cambrian_refused:arguments(fun() -> cambrian_front:to_svg([One], Options) end))
      || Options <- [#{champion => 7}, #{champion => <<"id">>}, #{label => []}, #{labels => none},
-                    #{count => -1}]].
+                    #{count => -1}]],
+    ?assertEqual(#{2 => <<"option labels must be a list of at most 2 texts, got: "
+                          "[one,two,three]">>},
+                 cambrian_refused:arguments(fun() ->
+                     cambrian_front:to_svg([One], #{labels => [one, two, three]}) end)).
 
 objectives_have_names_test() ->
     ?assertEqual([<<"fitness">>, <<"−connections"/utf8>>],

@@ -24,7 +24,7 @@ of_points(Task) ->
 
 elites(#{elites := Elites}) -> [maps:remove(genotype, Elite) || Elite <- Elites].
 
-what_is_repeatable_has_the_same_score_test_() ->
+a_repeatable_task_keeps_its_scores_test_() ->
     [{timeout, 60, fun() ->
         Archive = evolve(Task, More),
         {ok, Report} = cambrian_remeasure:archive(Archive, Task, #{trials => 3, offset => -2}),
@@ -42,7 +42,7 @@ what_is_repeatable_has_the_same_score_test_() ->
                          {{parity, #{bits => 2}}, #{}}]].
 
 %% The luckiest of many measurements is above the mean, and the mean of many others is near to it.
-of_noise_only_the_mean_stays_test_() ->
+the_corrected_fitness_of_a_noisy_task_is_near_its_mean_test_() ->
     {timeout, 60, fun() ->
         Archive = of_points(noisy()),
         Id = cambrian_archive:id(Archive),
@@ -134,7 +134,7 @@ elites_of_a_substrate_are_measured_on_it_test_() ->
                      cambrian_remeasure:archive(Archive, 'xor'))
     end}.
 
-what_is_wrong_is_said_test_() ->
+a_wrong_argument_or_task_is_an_error_test_() ->
     {setup, fun() -> evolve(maze_medium, #{generations => 2}) end, fun(Archive) ->
         Said = fun(Task, Options) -> cambrian_remeasure:archive(Archive, Task, Options) end,
         [?_assertEqual({error, {bad_option, {trials, 0, <<"an integer from 1 to 1000000">>}}},

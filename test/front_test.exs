@@ -22,10 +22,12 @@ defmodule Cambrian.FrontTest do
     assert Front.to_json([]) |> IO.iodata_to_binary() == "[]"
   end
 
-  test "says what is wrong" do
+  test "names an argument that is no front" do
     [one | _] = Cambrian.evolve!(:zdt1, search: :pareto, seed: 1, generations: 2, target: 1).front
     assert_raise ArgumentError, ~r/front/, fn -> Front.to_csv([%{one | objectives: []}]) end
     assert_raise ArgumentError, ~r/lable/, fn -> Front.to_svg([one], lable: "") end
     assert_raise ArgumentError, fn -> Front.to_csv([%{one | genotype: :none}]) end
+    assert_raise ArgumentError, ~r/front/, fn -> Front.to_svg([1, 2]) end
+    assert_raise ArgumentError, ~r/expected a front.*nil/, fn -> Front.to_svg(nil) end
   end
 end

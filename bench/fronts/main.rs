@@ -2,14 +2,14 @@
 //! finds. `bench/peers.py` asks for both, gives its peers the same work, and scores all fronts.
 //!
 //! `fronts sort SEED WIDTH [FOLDER]` sorts 10,000 points, uniform in the unit cube of WIDTH
-//! objectives, and prints the number of fronts and the CPU milliseconds. In the folder it leaves the
-//! points (`points`, little-endian f64, row by row, more is better) and the front of each (`ranks`,
-//! little-endian u32).
+//! objectives, and prints the number of fronts and the CPU milliseconds. In the folder it leaves
+//! the points (`points`, little-endian f64, row by row, more is better) and the front of each
+//! (`ranks`, little-endian u32).
 //!
 //! `fronts find TASK SEED EVALUATIONS [PARAMETER=VALUE ...]` searches on one thread, and prints the
 //! evaluations, the CPU seconds and the first front of those that survive the last generation, as
-//! many as the population has: a line a genotype, with what the papers minimise. `fronts genoxide TASK SEED EVALUATIONS` is the same search by genoxide, where it was
-//! built in.
+//! many as the population has: a line a genotype, with what the papers minimise. `fronts genoxide
+//! TASK SEED EVALUATIONS` is the same search by genoxide, where it was built in.
 
 #[path = "../clock.rs"]
 mod clock;

@@ -72,9 +72,14 @@ defmodule Cambrian.Front do
   @spec to_json([Result.compromise()]) :: iodata
   def to_json(front), do: front |> refs() |> :cambrian_front.to_json()
 
-  defp refs(front) do
-    Enum.map(front, fn %{genotype: genotype} = one ->
-      %{one | genotype: Boundary.ref(genotype, Genotype)}
-    end)
+  defp refs(front) when is_list(front), do: Enum.map(front, &ref/1)
+
+  defp refs(other) do
+    raise ArgumentError,
+          "expected a front, as a result of the search :pareto has it, got: " <>
+            inspect(other, limit: 5, printable_limit: 50)
   end
+
+  defp ref(%{genotype: genotype} = one), do: %{one | genotype: Boundary.ref(genotype, Genotype)}
+  defp ref(other), do: other
 end

@@ -245,6 +245,8 @@ is_archive(Term) -> cambrian_nif:kind_of(Term) =:= archive.
 -spec to_svg(archive(), picture_options()) -> iodata().
 to_svg(Archive, Options) ->
     ok = cambrian_picture_options:ensure(?MODULE, to_svg, 2, archive, Options),
+    #{bounds := Bounds} = stats(Archive),
+    ok = cambrian_picture_options:ensure_labels(?MODULE, to_svg, 2, Options, length(Bounds)),
     cambrian_archive_picture:draw(Archive, Options).
 
 %% @doc A line for each elite: cell, id, fitness, and a column for each dimension of behaviour.

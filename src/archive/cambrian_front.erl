@@ -58,6 +58,8 @@ to_svg(Front) -> to_svg(Front, #{}).
 to_svg(Front, Options) ->
     ok = cambrian_picture_options:ensure(?MODULE, to_svg, 2, front, Options),
     ok = cambrian_badarg:check(?MODULE, to_svg, [{is_front(Front), ?A_FRONT}, {true, <<>>}]),
+    _ = [ok = cambrian_picture_options:ensure_labels(?MODULE, to_svg, 2, Options, length(First))
+         || [#{objectives := First} | _] <- [Front]],
     cambrian_front_picture:draw(Front, Options).
 
 %% @doc A line for each network: id, fitness, and a column for each objective.

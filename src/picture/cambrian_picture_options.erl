@@ -3,7 +3,7 @@
 %% without it would look right.
 -module(cambrian_picture_options).
 
--export([check/2, ensure/5]).
+-export([check/2, ensure/5, ensure_labels/5]).
 -export_type([picture/0]).
 
 -type picture() :: network | chart | heat | traffic | archive | front.
@@ -25,6 +25,15 @@ ensure(Module, Function, Arity, Picture, Options) ->
             Wrong = #{Arity => cambrian_error:format_error(Reason)},
             cambrian_badarg:raise(Module, Function, Arity, Wrong)
     end.
+
+%% @doc Raises a `badarg' of a function if its options have more labels than there are things.
+-spec ensure_labels(module(), atom(), arity(), map(), Count :: non_neg_integer()) -> ok.
+ensure_labels(Module, Function, Arity, #{labels := Labels}, Count)
+  when length(Labels) > Count ->
+    Expected = iolist_to_binary(["a list of at most ", cambrian_text:counted(Count, "text")]),
+    Wrong = #{Arity => cambrian_error:format_error({bad_option, {labels, Labels, Expected}})},
+    cambrian_badarg:raise(Module, Function, Arity, Wrong);
+ensure_labels(_Module, _Function, _Arity, _Options, _Count) -> ok.
 
 table(network) -> (common())#{labels => {fun are_labels/1, <<"a map with inputs and outputs">>}};
 table(heat) -> common();

@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_made_nothing_comes_first_and_then_the_best() {
+    fn an_emitter_without_offspring_comes_first_and_then_the_best() {
         assert_eq!(places(&[tally(0, 0); 3], 108, 36), [36, 36, 36]);
         assert_eq!(places(&[tally(0, 0); 5], 108, 36), [36, 36, 36, 0, 0]);
         assert_eq!(places(&[tally(50, 100), tally(1, 100), tally(0, 0)], 108, 36), [72, 0, 36]);

@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn a_threshold_keeps_what_is_new_and_more_novel() {
+    fn a_threshold_keeps_new_behaviours_that_are_more_novel() {
         let p = Parameters {
             novelty_archive: Admission::Threshold,
             novelty_threshold: 2.0,

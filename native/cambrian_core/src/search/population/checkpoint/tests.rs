@@ -30,6 +30,16 @@ fn saved() -> Saved {
 
 type Corruption = (&'static str, fn(&mut Saved));
 
+/// What is saved is read, and with each of these corruptions it is not.
+fn assert_refused(saved: impl Fn() -> Saved, corruptions: &[Corruption]) {
+    assert!(saved().population().is_some());
+    for (what, spoil) in corruptions {
+        let mut spoilt = saved();
+        spoil(&mut spoilt);
+        assert!(spoilt.population().is_none(), "{what}");
+    }
+}
+
 #[test]
 fn every_field_is_checked() {
     let corruptions: [Corruption; 40] = [
@@ -83,12 +93,7 @@ fn every_field_is_checked() {
         ("a birth too few", |s| s.births.living.truncate(39)),
         ("an ancestor who is not there", |s| s.births.living[0].3[0] = Some(u32::MAX)),
     ];
-    assert!(saved().population().is_some());
-    for (what, spoil) in corruptions {
-        let mut saved = saved();
-        spoil(&mut saved);
-        assert!(saved.population().is_none(), "{what}");
-    }
+    assert_refused(saved, &corruptions);
 }
 
 /// Of a steady state, in which some have a behaviour and others wait for one.
@@ -124,12 +129,7 @@ fn every_field_of_novelty_is_checked() {
         ("a behaviour without a score", |s| s.behaviours[19] = s.behaviours[0].clone()),
         ("behaviours", |s| s.behaviours.truncate(19)),
     ];
-    assert!(saved_of_novelty().population().is_some());
-    for (what, spoil) in corruptions {
-        let mut saved = saved_of_novelty();
-        spoil(&mut saved);
-        assert!(saved.population().is_none(), "{what}");
-    }
+    assert_refused(saved_of_novelty, &corruptions);
     let mut neat = saved_of_novelty();
     neat.parameters.search = Search::Neat;
     assert!(neat.population().is_none(), "an archive in another search");
@@ -165,12 +165,7 @@ fn every_field_of_local_competition_is_checked() {
         }),
         ("another search", |s| s.parameters.search = Search::Novelty),
     ];
-    assert!(saved_of_local_competition().population().is_some());
-    for (what, spoil) in corruptions {
-        let mut saved = saved_of_local_competition();
-        spoil(&mut saved);
-        assert!(saved.population().is_none(), "{what}");
-    }
+    assert_refused(saved_of_local_competition, &corruptions);
     let is_read = |novelty: f64, since: u64| {
         let mut saved = saved_of_local_competition();
         let bytes = rmp_serde::to_vec(&(novelty, since)).unwrap();
@@ -214,12 +209,7 @@ fn every_field_of_elites_is_checked() {
             s.parameters.search = Search::Neat;
         }),
     ];
-    assert!(saved_of_elites().population().is_some());
-    for (what, spoil) in corruptions {
-        let mut saved = saved_of_elites();
-        spoil(&mut saved);
-        assert!(saved.population().is_none(), "{what}");
-    }
+    assert_refused(saved_of_elites, &corruptions);
 }
 
 /// In a Pareto search, after some generations.
@@ -259,12 +249,7 @@ fn every_field_of_objectives_is_checked() {
         }),
         ("another search", |s| s.parameters.search = Search::Neat),
     ];
-    assert!(saved_of_objectives().population().is_some());
-    for (what, spoil) in corruptions {
-        let mut saved = saved_of_objectives();
-        spoil(&mut saved);
-        assert!(saved.population().is_none(), "{what}");
-    }
+    assert_refused(saved_of_objectives, &corruptions);
 }
 
 /// Of emitters that learn.
@@ -289,7 +274,7 @@ fn saved_of_emitters() -> Saved {
 }
 
 #[test]
-fn what_emitters_have_learnt_is_checked() {
+fn the_state_of_emitters_is_checked() {
     let corruptions: [Corruption; 6] = [
         ("a strategy too few", |s| s.learnt.strategies.truncate(1)),
         ("a strategy too many", |s| s.learnt.strategies.push(None)),
@@ -298,12 +283,7 @@ fn what_emitters_have_learnt_is_checked() {
         ("a threshold", |s| s.learnt.thresholds[0].1 = f64::NAN),
         ("another search", |s| s.parameters.search = Search::Neat),
     ];
-    assert!(saved_of_emitters().population().is_some());
-    for (what, spoil) in corruptions {
-        let mut saved = saved_of_emitters();
-        spoil(&mut saved);
-        assert!(saved.population().is_none(), "{what}");
-    }
+    assert_refused(saved_of_emitters, &corruptions);
 }
 
 /// Of three newcomers, each in a species of its own, one is banned and another the champion.
@@ -334,7 +314,7 @@ fn with_newcomers() -> Saved {
 }
 
 #[test]
-fn what_is_known_of_newcomers_is_checked() {
+fn the_records_of_newcomers_are_checked() {
     let corruptions: [Corruption; 15] = [
         ("one leaving who has a fitness", |s| s.leaving = vec![(s.leaving[0] + 1) % 12]),
         ("one leaving who is not there", |s| s.leaving.push(12)),
@@ -352,17 +332,12 @@ fn what_is_known_of_newcomers_is_checked() {
         ("genes out of order", |s| s.newcomers.living[0].1.0.reverse()),
         ("the genes of no champion", |s| s.champion = None),
     ];
-    assert!(with_newcomers().population().is_some());
-    for (what, spoil) in corruptions {
-        let mut saved = with_newcomers();
-        spoil(&mut saved);
-        assert!(saved.population().is_none(), "{what}");
-    }
+    assert_refused(with_newcomers, &corruptions);
 }
 
 /// Whatever bytes change, what is read can go on.
 #[test]
-fn what_is_read_has_a_next_generation() {
+fn a_checkpoint_that_is_read_has_a_next_generation() {
     let go = AtomicBool::new(false);
     let mut read = 0;
     for saved in [saved(), with_newcomers(), saved_of_elites()] {
