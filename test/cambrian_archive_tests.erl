@@ -89,8 +89,8 @@ an_archive_that_cannot_be_merged_or_read_is_an_error_test() ->
                  cambrian_archive:from_binary(binary:part(Bytes, 0, byte_size(Bytes) - 1))),
     ?assertEqual({error, malformed}, cambrian_archive:from_binary(<<>>)),
     <<Array, 1, Rest/binary>> = Bytes,
-    ?assertEqual({error, {unsupported_version, 2}},
-                 cambrian_archive:from_binary(<<Array, 2, Rest/binary>>)).
+    ?assertEqual({error, {unsupported_version, 3}},
+                 cambrian_archive:from_binary(<<Array, 3, Rest/binary>>)).
 
 an_argument_that_is_no_archive_is_named_test() ->
     {ok, Genotype} = cambrian_genotype:new(#{inputs => 1, outputs => 1}, 1),
@@ -255,3 +255,71 @@ with_idle_node(Id, Genotype) ->
                                               [#{kind => hidden, id => 1_000_000 + Id,
                                                  layer => 1 bsl 62}]}),
     Twin.
+
+%% What a sensor reads at 60 times: a wave, of which the network sets height and shift.
+sensed(Network) ->
+    [High, Shift] = cambrian_network:activate(Network, [1.0]),
+    #{fitness => High, behaviour => [High * math:sin(At / 5) + Shift || At <- lists:seq(1, 60)]}.
+
+projected(Params) ->
+    Options = #{inputs => 1, outputs => 2, search => map_elites, seed => 2, generations => 12},
+    {ok, #{archive := Archive}} =
+        cambrian:evolve(fun sensed/1, Options#{params => Params#{cells => 100}}),
+    Archive.
+
+long_behaviours_have_positions_in_the_box_test_() ->
+    [{timeout, 60, fun() ->
+        Archive = projected(Params),
+        #{filled := Filled, bounds := Bounds} = Stats = cambrian_archive:stats(Archive),
+        ?assertMatch(#{projection := Projection, length := 60}, Stats),
+        ?assert(Filled > 10),
+        [begin
+             ?assertEqual({60, Dimensions}, {length(Behaviour), length(Position)}),
+             ?assertMatch({ok, #{cell := Cell}}, cambrian_archive:at(Archive, Behaviour)),
+             ?assertMatch({ok, #{cell := Cell}}, cambrian_archive:nearest(Archive, Behaviour))
+         end || #{cell := Cell, behaviour := Behaviour, position := Position}
+                    <- cambrian_archive:elites(Archive)],
+        ?assertEqual(Dimensions, length(Bounds)),
+        {ok, Read} = cambrian_archive:from_binary(cambrian_archive:to_binary(Archive)),
+        ?assertEqual(cambrian_archive:id(Archive), cambrian_archive:id(Read)),
+        ?assertEqual(cambrian_archive:id(Archive), cambrian_archive:id(projected(Params))),
+        ?assertEqual(#{2 => <<"has to be a list of 60 numbers, as many as a behaviour in the "
+                              "archive has">>},
+                     cambrian_refused:arguments(fun() -> cambrian_archive:at(Archive, [1, 2]) end)),
+        Lines = binary:matches(iolist_to_binary(cambrian_archive:to_csv(Archive)), <<"\n">>),
+        ?assertEqual(Filled + 1, length(Lines)),
+        ?assertMatch({match, _}, re:run(cambrian_archive:to_svg(Archive, #{}), [Name, " 1"]))
+     end}
+     || {Projection, Name, Dimensions, Params} <-
+            [{random, "projection", 2, #{projection => random, bounds => [{-9, 9}, {-9, 9}]}},
+             {principal, "component", 2, #{projection => principal}},
+             {principal, "component", 3, #{projection => principal, components => 3}}]].
+
+%% Other behaviours of the task, and so other components.
+archives_of_other_components_are_not_merged_test_() ->
+    {timeout, 60, fun() ->
+        [A, B] = [projected(#{projection => principal, initial_weight => Weight})
+                  || Weight <- [1, 2]],
+        ?assertMatch({error, {different_archives, <<"the archives divide", _/binary>>}},
+                     cambrian_archive:merge(A, B))
+    end}.
+
+an_archive_with_a_projection_is_measured_again_test_() ->
+    [{timeout, 60, fun() ->
+        {ok, #{stats := Stats, corrected := Corrected, lost := 0}} =
+            cambrian_remeasure:archive(Archive, Task, #{trials => 2}),
+        ?assertEqual(Stats, Corrected)
+     end}
+     || Params <- [#{projection => principal}],
+        {Archive, Task} <- [{projected(Params), fun sensed/1},
+                            {archive('xor', #{generations => 5, params => Params}), 'xor'}]].
+
+a_projection_needs_bounds_and_a_known_name_test() ->
+    Refused = fun(Params) ->
+                  cambrian:evolve('xor', #{search => map_elites, seed => 1, params => Params})
+              end,
+    ?assertEqual({error, {bad_parameter, {bounds, [], <<"a pair for each dimension of the "
+                                                        "projection">>}}},
+                 Refused(#{projection => random})),
+    ?assertEqual({error, {bad_parameter, {projection, pca, <<"one of none, random, principal">>}}},
+                 Refused(#{projection => pca})).

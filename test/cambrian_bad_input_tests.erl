@@ -199,8 +199,8 @@ archives(Dir) ->
             ++
          [{Merge(Name),
            File("whole") ++ " and " ++ File(Name) ++
-               ": the archives divide behaviours differently: "
-                                         "bounds, partition and cells must be equal"}
+               ": the archives divide behaviours differently: bounds, partition, cells and "
+               "projection must be equal"}
           || Name <- ["finer", "wider"]]
             ++ [{Merge(Name), File(Name) ++ ": not an archive: these bytes are malformed"}
                 || Name <- ["cut", "empty", "zeros"]]

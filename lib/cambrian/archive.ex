@@ -30,13 +30,15 @@ defmodule Cambrian.Archive do
 
   @typedoc """
   The number of its cell, and what was measured of it. In a grid of n places along each dimension, a
-  behaviour at the places x and y is in the cell n * x + y, from 0.
+  behaviour at the places x and y is in the cell n * x + y, from 0. `position` is where the
+  behaviour lies in the box of bounds, if the archive has a projection.
   """
   @type elite :: %{
-          cell: non_neg_integer,
-          genotype: Genotype.t(),
-          fitness: float,
-          behaviour: [float]
+          required(:cell) => non_neg_integer,
+          required(:genotype) => Genotype.t(),
+          required(:fitness) => float,
+          required(:behaviour) => [float],
+          optional(:position) => [float]
         }
 
   @doc """

@@ -33,18 +33,22 @@
 -opaque archive() :: reference().
 
 -type elite() :: #{cell := non_neg_integer(), genotype := cambrian_genotype:genotype(),
-                   fitness := float(), behaviour := [float()]}.
+                   fitness := float(), behaviour := [float()], position => [float()]}.
 %% The number of its cell, and what was measured of it. In a grid of n places along each dimension,
-%% a behaviour at the places x and y is in the cell n·x + y, from 0.
+%% a behaviour at the places x and y is in the cell n·x + y, from 0. `position' is where the
+%% behaviour lies in the box of bounds, if the archive has a projection.
 
 -type stats() :: #{task := binary(), inputs := pos_integer(), outputs := pos_integer(),
                    bounds := [{number(), number()}], partition := grid | cvt,
+                   projection => random | principal, length => non_neg_integer(),
                    cells := pos_integer(), places => pos_integer(), filled := non_neg_integer(),
                    coverage := float(), best := float() | none, mean := float() | none,
                    qd_score := float()}.
 %% `task' is as {@link cambrian_task:id/1} has it. `places' is how many a grid has along each
-%% dimension. `coverage' is the share of cells that have an elite. `qd_score' is the sum of the
-%% fitness of all elites, less the `offset' of each (Pugh, Soros and Stanley 2016).
+%% dimension. If behaviours are projected into the box of bounds, `projection' says how, and
+%% `length' how many numbers a behaviour has, 0 if there is no elite. `coverage' is the share of
+%% cells that have an elite. `qd_score' is the sum of the fitness of all elites, less the `offset' of each
+%% (Pugh, Soros and Stanley 2016).
 
 -type error() :: malformed | not_canonical | {too_large, Bytes :: non_neg_integer()}
                | {unsupported_version, non_neg_integer()} | {invalid_archive, Why :: binary()}
@@ -127,17 +131,21 @@ nearest(Archive, Behaviour) ->
     cambrian_nif:archive_nearest(Archive, point(nearest, Archive, Behaviour)).
 
 point(Function, Archive, Behaviour) ->
-    Dimensions = case is_archive(Archive) of
-                     true -> length(maps:get(bounds, stats(Archive)));
-                     false -> 0
-                 end,
+    {Length, Why} = case is_archive(Archive) of
+                        true -> length_of_behaviours(stats(Archive));
+                        false -> {0, ""}
+                    end,
     Point = floats(Behaviour),
-    IsPoint = Point =/= error andalso length(Point) =:= Dimensions,
-    Expected = ["a list of ", cambrian_text:counted(Dimensions, "number"),
-                ", as many as the archive has dimensions"],
+    IsPoint = Point =/= error andalso length(Point) =:= Length,
+    Expected = ["a list of ", cambrian_text:counted(Length, "number"), Why],
     ok = cambrian_badarg:check(?MODULE, Function, [
         {is_archive(Archive), <<"an archive">>}, {IsPoint, iolist_to_binary(Expected)}]),
     Point.
+
+length_of_behaviours(#{length := Length}) ->
+    {Length, ", as many as a behaviour in the archive has"};
+length_of_behaviours(#{bounds := Bounds}) ->
+    {length(Bounds), ", as many as the archive has dimensions"}.
 
 %% `error' of an improper list as well.
 floats(Numbers) -> try lists:map(fun float/1, Numbers) catch error:_ -> error end.
@@ -174,7 +182,7 @@ sample(Archive, Count, Seed) ->
 -spec elites(archive()) -> [elite()].
 elites(Archive) -> ?EXPLAIN_BADARG(cambrian_nif:archive_elites(Archive)).
 
-%% @doc The union of two archives of the same task, bounds, partition and cells.
+%% @doc The union of two archives of the same task, bounds, partition, cells and projection.
 %%
 %% ```
 %% 1> {ok, #{archive := Archive}} =
@@ -249,7 +257,7 @@ to_svg(Archive, Options) ->
     ok = cambrian_picture_options:ensure_labels(?MODULE, to_svg, 2, Options, length(Bounds)),
     cambrian_archive_picture:draw(Archive, Options).
 
-%% @doc A line for each elite: cell, id, fitness, and a column for each dimension of behaviour.
+%% @doc A line for each elite: cell, id, fitness, and a column for each number of its behaviour.
 %%
 %% ```
 %% 1> {ok, #{archive := Archive}} =
@@ -260,8 +268,8 @@ to_svg(Archive, Options) ->
 %% '''
 -spec to_csv(archive()) -> iodata().
 to_csv(Archive) ->
-    #{bounds := Bounds} = stats(Archive),
-    Names = [["behaviour_", integer_to_list(At)] || At <- lists:seq(1, length(Bounds))],
+    {Length, _} = length_of_behaviours(stats(Archive)),
+    Names = [["behaviour_", integer_to_list(At)] || At <- lists:seq(1, Length)],
     [line([<<"cell">>, <<"id">>, <<"fitness">> | Names])
      | [line([integer_to_list(Cell), hex_id(Genotype)
               | [cambrian_text:exact(Number) || Number <- [Fitness | Behaviour]]])

@@ -36,11 +36,15 @@ summary(#{cells := Cells, filled := Filled, coverage := Coverage, best := Best,
      decimal(100 * Coverage, 1), " %)",
      [[", the best of fitness ", short(Best), "; QD score ", short(Score)] || Best =/= none], "."].
 
-%% A name for each dimension of behaviour.
-names(Bounds, Opts) ->
+%% A name for each dimension.
+names(#{bounds := Bounds} = Stats, Opts) ->
     Given = [clip(Label, 60) || Label <- lists:sublist(maps:get(labels, Opts, []), length(Bounds))],
-    Given ++ [["behaviour ", integer_to_list(At)]
+    Given ++ [[dimension(Stats), integer_to_list(At)]
               || At <- lists:seq(length(Given) + 1, length(Bounds))].
+
+dimension(#{projection := random}) -> "projection ";
+dimension(#{projection := principal}) -> "component ";
+dimension(_Stats) -> "behaviour ".
 
 %% Margins take a part of it.
 width(Opts) -> max(4 * ?MARGIN, maps:get(width, Opts, 720)).
@@ -66,7 +70,7 @@ heat_map({Columns, Rows, All}, #{bounds := Bounds} = Stats, Opts) ->
      [[shade(Level, [Point || {Of, Point} <- Cells, Of =:= Level], {Wide, High})
        || Level <- lists:seq(1, ?LEVELS)],
       tag(rect, Frame), "\n",
-      edges(lists:zip(names(Bounds, Opts), Bounds), {?MARGIN, Width - ?MARGIN}, {Top, Bottom}),
+      edges(lists:zip(names(Stats, Opts), Bounds), {?MARGIN, Width - ?MARGIN}, {Top, Bottom}),
       legend(Stats, Range, Bottom + 2 * ?TEXT, Width)]}.
 
 %% How high a place is, in its widths.
@@ -143,10 +147,10 @@ parallel(Archive, #{bounds := Bounds, filled := Filled} = Stats, Opts) ->
     Elites = cambrian_nif:archive_some(Archive, ?LINES),
     Left = Filled - length(Elites),
     Range = range([Fitness || #{fitness := Fitness} <- Elites]),
-    Axes = lists:zip(names(Bounds, Opts), Bounds) ++ [{"fitness", Range} || Range =/= none],
+    Axes = lists:zip(names(Stats, Opts), Bounds) ++ [{"fitness", Range} || Range =/= none],
     Plot = cambrian_parallel:plot(Axes, {?MARGIN, Width - ?MARGIN}, {Top, Bottom}),
-    Lines = [{level(Fitness, Range), cambrian_parallel:line(Behaviour ++ [Fitness], Plot)}
-             || #{fitness := Fitness, behaviour := Behaviour} <- Elites],
+    Lines = [{level(Fitness, Range), cambrian_parallel:line(position(Elite) ++ [Fitness], Plot)}
+             || #{fitness := Fitness} = Elite <- Elites],
     {{Width, Bottom + 3 * ?TEXT + 12 + case Left of 0 -> 0; _ -> ?TEXT end},
      [[tag(g, [{class, "cb-line cb-c1"}, {opacity, opacity(Level)}],
            [Line || {Of, Line} <- Lines, Of =:= Level])
@@ -156,3 +160,7 @@ parallel(Archive, #{bounds := Bounds, filled := Filled} = Stats, Opts) ->
       [words(?MARGIN, Bottom + 4 * ?TEXT + 4, "start", "cb-mute", 11,
              [short(length(Elites)), " of the elites are drawn"])
        || Left > 0]]}.
+
+%% Without a projection a behaviour is its own position.
+position(#{position := Position}) -> Position;
+position(#{behaviour := Behaviour}) -> Behaviour.

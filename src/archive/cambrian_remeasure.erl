@@ -139,9 +139,11 @@ shape(Stats, _Options) -> maps:with([inputs, outputs], Stats).
 report(Archive, Evaluation, #{outputs := Outputs}, Options) ->
     #{trials := Trials, offset := Offset} = Options,
     Stats = cambrian_archive:stats(Archive, #{offset => Offset}),
-    Told = case cambrian_nif:archive_is_of_probes(Archive, Outputs) of
-               true -> nothing;
-               false -> length(maps:get(bounds, Stats))
+    Told = case {cambrian_nif:archive_is_of_probes(Archive, Outputs), Stats} of
+               {true, #{length := Length}} -> {nothing, Length};
+               {true, _} -> nothing;
+               {false, #{length := Length}} -> Length;
+               {false, #{bounds := Bounds}} -> length(Bounds)
            end,
     Elites = cambrian_archive:elites(Archive),
     Measured = in_parallel(fun(Elite) -> measure(Elite, Evaluation, Told, Options) end, Elites),
@@ -200,8 +202,14 @@ seeded({Kind, Evaluate}, Seed) ->
     {Kind, fun(Networks, Mark) -> _ = rand:seed(exsss, Seed), Evaluate(Networks, Mark) end}.
 
 %% The fitness and the behaviour, checked as a run with an archive does. An archive of probes keeps
-%% its behaviours: a network always answers them alike.
+%% its behaviours: a network always answers them alike. A behaviour that is projected can be one of
+%% probes and as long as the task's; then the task says which it is.
 as_told({error, {evaluation_failed, Fault}}, _Own, _Told) -> {fault, Fault};
+as_told({ok, Score}, Own, {nothing, Length}) ->
+    case cambrian_score:behaviour(Score) of
+        [] -> as_told({ok, Score}, Own, nothing);
+        _ -> as_told({ok, Score}, Own, Length)
+    end;
 as_told({ok, Score}, Own, Told) ->
     Lengths = case Told of
                   nothing -> cambrian_score:no_lengths();

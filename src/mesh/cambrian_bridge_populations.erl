@@ -59,7 +59,7 @@ takes_all(#populations{store = Store}) -> Store =/= none.
 join(Handle, Before, #populations{joined = Joined} = Populations) ->
     Monitor = monitor(process, Handle),
     try
-        #{name := Name, task_id := Task, parameters := #{search := Search}} =
+        #{name := Name, task_id := Task, parameters := Parameters} =
             cambrian_population:info(Handle),
         case is_map_key(Name, Joined) of
             true ->
@@ -69,7 +69,7 @@ join(Handle, Before, #populations{joined = Joined} = Populations) ->
                 ok = cambrian_population_client:account(Handle),
                 Population = #{handle => Handle, name => Name, task => Task, monitor => Monitor,
                                champion => undefined, rests => true, failing => false},
-                ok = without_archive(Name, Search, Populations),
+                ok = warn_of_archive(Name, Parameters, Populations),
                 _ = Before(Population),
                 Best = cambrian_population:best(Handle),
                 {joined, Population, Best, found([Name, Handle], update(Population, Populations))}
@@ -80,12 +80,20 @@ join(Handle, Before, #populations{joined = Joined} = Populations) ->
             {missing, missed(Handle, look_again(is_atom(Handle), Handle, Populations))}
     end.
 
-%% The option of the bridge has no effect on such a population.
-without_archive(Name, Search, #populations{realm = Realm, common_archive = true})
-  when Search =/= map_elites ->
-    logger:warning("cambrian: the population ~tp has no archive to hold in common in realm ~ts: "
-                   "its search is ~ts, expected map_elites", [Name, Realm, Search]);
-without_archive(_Name, _Search, _Populations) -> ok.
+%% Whether the option of the bridge has an effect on a population. Axes that are projected can be
+%% others on another node, where an honest claim would look false.
+warn_of_archive(Name, Parameters, #populations{realm = Realm, common_archive = true}) ->
+    Warn = fun(Got, Expected) ->
+               logger:warning("cambrian: the population ~tp has no archive to hold in common in "
+                              "realm ~ts: its ~ts, expected ~ts", [Name, Realm, Got, Expected])
+           end,
+    case Parameters of
+        #{search := map_elites, projection := none} -> ok;
+        #{search := map_elites, projection := Projection} ->
+            Warn(["projection is ", atom_to_list(Projection)], "none");
+        #{search := Search} -> Warn(["search is ", atom_to_list(Search)], "map_elites")
+    end;
+warn_of_archive(_Name, _Parameters, _Populations) -> ok.
 
 -spec update(population(), populations()) -> populations().
 update(#{name := Name} = Population, #populations{joined = Joined} = Populations) ->
@@ -177,12 +185,17 @@ find(Name, #populations{joined = Joined}) -> maps:find(Name, Joined).
 -spec all(populations()) -> [population()].
 all(#populations{joined = Joined}) -> maps:values(Joined).
 
-%% @doc The replica of a common archive: that of the first population that has an archive.
+%% @doc The replica of a common archive: that of the first population that has an archive without a
+%% projection.
 -spec replica([cambrian_population:population()]) -> none | cambrian_common_archive:replica().
 replica([]) -> none;
 replica([Handle | Handles]) ->
     case cambrian_population:archive(Handle) of
-        {ok, Archive} -> cambrian_common_archive:new(Archive);
+        {ok, Archive} ->
+            case cambrian_archive:stats(Archive) of
+                #{projection := _} -> replica(Handles);
+                _ -> cambrian_common_archive:new(Archive)
+            end;
         {error, _} -> replica(Handles)
     end.
 

@@ -168,7 +168,8 @@ check_search(#{search := pareto, objectives := Objectives}, _) ->
             Expected = iolist_to_binary(io_lib:format("a list with ~tp once", [Twice])),
             {error, {bad_parameter, {objectives, Objectives, Expected}}}
     end;
-check_search(#{search := map_elites, bounds := [_ | _] = Bounds}, #{task := Task} = Options) ->
+check_search(#{search := map_elites, projection := none, bounds := [_ | _] = Bounds},
+             #{task := Task} = Options) ->
     case {native(Task), parameters(Options)} of
         {Native, #{bounds := _}} when Native =/= undefined -> check_bounds(Bounds, Native, Task);
         _ -> ok

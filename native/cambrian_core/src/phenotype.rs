@@ -4,7 +4,7 @@
 pub mod cost;
 pub mod kernel;
 pub mod probe;
-pub mod projection;
+
 pub mod network;
 pub mod substrate;
 pub mod encoding;

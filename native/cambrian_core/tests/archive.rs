@@ -3,7 +3,9 @@
 use cambrian_core::base::rng::{Purpose, Stream};
 use cambrian_core::genome::genotype::{Genotype, Shape};
 use cambrian_core::genome::parameters::{Bounds, Parameters, Partition};
-use cambrian_core::search::archive::{Archive, ArchiveError, Different, Elite, Space};
+use cambrian_core::search::archive::{
+    Archive, ArchiveError, Axes, Components, Different, Elite, Space,
+};
 use proptest::prelude::*;
 use std::sync::{Arc, LazyLock};
 
@@ -142,8 +144,8 @@ fn the_nearest_elite_is_measured_in_units_of_the_bounds() {
 fn malformed_bytes_are_refused_with_their_reason() {
     assert_eq!(Archive::decode(&[]).unwrap_err(), ArchiveError::Malformed);
     let mut newer = empty().encode();
-    newer[1] = 2;
-    assert_eq!(Archive::decode(&newer).unwrap_err(), ArchiveError::UnsupportedVersion(2));
+    newer[1] = 3;
+    assert_eq!(Archive::decode(&newer).unwrap_err(), ArchiveError::UnsupportedVersion(3));
 }
 
 #[test]
@@ -177,4 +179,60 @@ fn an_archive_can_be_made_of_other_measurements_of_its_elites() {
     let empty = (0..16).find(|cell| !cells.contains(cell)).unwrap();
     assert!(before.remeasured([(empty, 0.5, here(cells[0]))]).is_none());
     assert!(before.remeasured([(cells[0], 0.5, vec![1.0])]).is_none());
+}
+
+/// The same elites with behaviours of five numbers, in a box of two projected dimensions.
+fn projected(found: &[Found], axes: &Axes) -> Archive {
+    let space = Space::new(&Bounds(vec![(-4.0, 4.0); 2]), Partition::Grid, 16).unwrap();
+    let mut archive = Archive::new("task", SHAPE, Arc::new(space.along(axes.clone())));
+    for (genotype, fitness, [x, y]) in found {
+        let (x, y) = (f64::from(*x) / 3.0, f64::from(*y) / 3.0);
+        let behaviour = vec![x, y, x - y, 1.0, x + y];
+        let genotype = Arc::clone(&GENOTYPES[*genotype]);
+        archive.insert(Arc::new(Elite::new(genotype, f64::from(*fitness), behaviour)));
+    }
+    archive
+}
+
+fn principal() -> Axes {
+    let behaviours: Vec<Vec<f64>> = (0..40)
+        .map(|at| (0..5).map(|of| f64::from((at * 7 + of * at * at) % 11)).collect())
+        .collect();
+    let behaviours: Vec<&[f64]> = behaviours.iter().map(Vec::as_slice).collect();
+    Axes::Principal(Arc::new(Components::fit(&behaviours, 2)))
+}
+
+proptest! {
+    #[test]
+    fn archives_with_projections_have_unions_and_canonical_bytes(a in some(), b in some()) {
+        for axes in [Axes::Random, principal()] {
+            let (a, b) = (projected(&a, &axes), projected(&b, &axes));
+            let union = merged(&a, &b);
+            prop_assert_eq!(union.encode(), merged(&b, &a).encode());
+            prop_assert_eq!(union.encode(), merged(&union, &a).encode());
+            let read = Archive::decode(&union.encode()).unwrap();
+            prop_assert_eq!(read.id(), union.id());
+            prop_assert_eq!(read.space(), union.space());
+        }
+    }
+}
+
+#[test]
+fn archives_with_other_projections_or_longer_behaviours_are_not_merged() {
+    let all: Vec<Found> = (0..10).map(|at| (0, 1, [at, at / 2])).collect();
+    let (random, principal) = (projected(&all, &Axes::Random), projected(&all, &principal()));
+    assert_eq!(random.merge(&principal).unwrap_err(), Different::Space);
+    let mut longer = Archive::new("task", SHAPE, Arc::clone(random.space()));
+    longer.insert(Arc::new(Elite::new(Arc::clone(&GENOTYPES[0]), 1.0, vec![0.0; 7])));
+    assert_eq!(random.merge(&longer).unwrap_err(), Different::Length(5, 7));
+}
+
+#[test]
+fn an_archive_with_a_projection_says_so_in_its_version() {
+    // the array and its first element
+    assert_eq!(empty().encode()[..2], [0x9b, 1]);
+    let mut bytes = projected(&[(0, 1, [3, 4])], &Axes::Random).encode();
+    assert_eq!(bytes[..2], [0x9c, 2]);
+    bytes[1] = 1;
+    assert_eq!(Archive::decode(&bytes).unwrap_err(), ArchiveError::NotCanonical);
 }

@@ -1,7 +1,8 @@
 //! MAP-Elites: its archive fills, repeats to the bit, and loses banned genes.
 
+use cambrian_core::genome::genotype::Genotype;
 use cambrian_core::genome::parameters::{
-    Bounds, Emitter, EmitterChoice, Parameters, Partition, Search,
+    Bounds, Emitter, EmitterChoice, Parameters, Partition, Projection, Search,
 };
 use cambrian_core::phenotype::network::Network;
 use cambrian_core::search::archive::Archive;
@@ -297,4 +298,107 @@ fn a_wrong_archive_is_refused() {
         refused(Parameters { bounds, ..parameters(task) })
             .starts_with("cells: expected at least 65536")
     );
+}
+
+/// A behaviour of 200 numbers, of which two say all: how the first two outputs of the network on
+/// one input swing.
+fn with_waves(population: Population) -> Evaluated {
+    let mut tuning = population.tuning();
+    let score = |genotype: &Arc<Genotype>| {
+        let outputs = Network::new(genotype).activate(&[0.3; 10]);
+        let [a, b] = [f64::from(outputs[0]), f64::from(outputs[1])];
+        let wave = |at: u32| a * libm::sin(f64::from(at) / 7.0) + 0.5 * b * f64::from(at % 3);
+        let behaviour = (0..200).map(wave).collect();
+        Outcome::Scored(Score { fitness: a - b, behaviour, ..Score::default() })
+    };
+    tuning.tell(tuning.candidates().iter().map(score).collect());
+    population.settle(tuning).unwrap()
+}
+
+fn waves(projection: Projection, until: u64) -> Population {
+    let task = task::named("maze_hard").unwrap();
+    let bounds = Bounds(vec![(-4.0, 4.0); 2]);
+    let p = Parameters { projection, bounds, ..parameters(task) };
+    let mut population = first(task, p, 5);
+    while population.generation() < until {
+        population = with_waves(population).next(&GO).unwrap();
+    }
+    population
+}
+
+#[test]
+fn behaviours_of_many_numbers_fill_an_archive_by_their_projections() {
+    for projection in [Projection::Random, Projection::Principal] {
+        let population = waves(projection, 30);
+        let archive = archive(&population);
+        assert_eq!(archive.length(), Some(200));
+        assert_eq!(archive.space().dimensions(), 2);
+        assert!(archive.summary(0.0).filled > 20, "{projection:?} {:?}", archive.summary(0.0));
+        for (cell, elite) in archive.elites() {
+            assert_eq!(
+                (elite.behaviour.len(), archive.space().cell(&elite.behaviour)),
+                (200, *cell)
+            );
+        }
+    }
+}
+
+/// Two directions hold all that differs, so the first two components lose nothing.
+#[test]
+fn principal_components_keep_the_distances_of_behaviours_that_differ_in_two_ways() {
+    let archive = archive(&waves(Projection::Principal, 17));
+    let elites: Vec<_> = archive.elites().values().collect();
+    let distance =
+        |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(x, y)| (x - y) * (x - y)).sum::<f64>().sqrt();
+    for pair in elites.windows(2) {
+        let [a, b] = [&pair[0].behaviour[..], &pair[1].behaviour];
+        let (space, whole) = (archive.space(), distance(a, b));
+        let kept = distance(&space.position(a), &space.position(b));
+        assert!((kept - whole).abs() < 1e-6 * (1.0 + whole), "{kept} of {whole}");
+    }
+}
+
+#[test]
+fn components_are_found_anew_in_the_generations_that_are_powers_of_two() {
+    let space = |until| {
+        Arc::clone(
+            with_waves(waves(Projection::Principal, until)).population().elites().unwrap().space(),
+        )
+    };
+    let spaces: Vec<_> = (0..9).map(space).collect();
+    let changes: Vec<usize> = (1..9).filter(|&at| spaces[at] != spaces[at - 1]).collect();
+    assert_eq!(changes, [1, 2, 4, 8]);
+}
+
+#[test]
+fn a_run_with_components_resumes_to_the_bit() {
+    for generation in [0, 1, 5] {
+        let saved = checkpoint::encode(&waves(Projection::Principal, generation));
+        let mut resumed = checkpoint::decode(&saved).unwrap();
+        while resumed.generation() < 9 {
+            resumed = with_waves(resumed).next(&GO).unwrap();
+        }
+        let whole = waves(Projection::Principal, 9);
+        assert_eq!(checkpoint::encode(&resumed), checkpoint::encode(&whole));
+        assert_eq!(archive(&resumed).id(), archive(&whole).id());
+    }
+}
+
+#[test]
+fn behaviours_that_change_in_length_are_failures_with_a_projection_too() {
+    for projection in [Projection::Random, Projection::Principal] {
+        let next = waves(projection, 3);
+        let mut tuning = next.tuning();
+        let score = Score { fitness: 1.0, behaviour: vec![0.0; 3], ..Score::default() };
+        tuning.tell(vec![Outcome::Scored(score); next.waiting().count()]);
+        assert!(next.settle(tuning).is_none(), "no network has a fitness");
+    }
+}
+
+#[test]
+fn a_projection_without_a_box_is_refused() {
+    let task = task::named("xor").unwrap();
+    let p = Parameters { projection: Projection::Random, ..parameters(task) };
+    let refused = Population::new(p, task.shape(), 1).unwrap_err().to_string();
+    assert_eq!(refused, "bounds: expected a pair for each dimension of the projection");
 }

@@ -6,8 +6,8 @@ use crate::population::{EvaluatedArc, PopulationArc};
 use crate::term::{List, binary, evenly};
 use crate::{atoms, error};
 use cambrian_core::base::choice::Choice;
-use cambrian_core::genome::parameters::Value;
-use cambrian_core::search::archive::{Archive, Different, Elite, Raster, Summary};
+use cambrian_core::genome::parameters::{Projection, Value};
+use cambrian_core::search::archive::{Archive, Axes, Different, Elite, Raster, Space, Summary};
 use cambrian_core::search::map_elites;
 use cambrian_core::search::population::Population;
 use rustler::{Atom, Binary, Encoder, Env, Error, NifResult, Resource, ResourceArc, Term};
@@ -86,46 +86,62 @@ fn archive_info(env: Env<'_>, archive: ArchiveArc, offset: f64) -> NifResult<Ter
         (atoms::qd_score(), qd_score.encode(env)),
     ];
     let map = Term::map_from_pairs(env, &pairs)?;
-    match space.places() {
-        Some(places) => map.map_put(atoms::places(), places),
-        None => Ok(map),
-    }
+    let map = match space.places() {
+        Some(places) => map.map_put(atoms::places(), places)?,
+        None => map,
+    };
+    let projection = match space.axes() {
+        Axes::Own => return Ok(map),
+        Axes::Random => Projection::Random,
+        Axes::Principal(_) => Projection::Principal,
+    };
+    let length = archive.length().unwrap_or(0);
+    let map = map.map_put(atoms::projection(), Atom::from_str(env, projection.name())?)?;
+    map.map_put(atoms::length(), length)
 }
 
-/// `#{cell, genotype, fitness, behaviour}`
-fn elite<'a>(env: Env<'a>, cell: u32, elite: &Elite) -> NifResult<Term<'a>> {
+/// `#{cell, genotype, fitness, behaviour}`, and its position in an archive with other axes.
+fn elite<'a>(env: Env<'a>, space: &Space, cell: u32, elite: &Elite) -> NifResult<Term<'a>> {
     let pairs = [
         (atoms::cell(), cell.encode(env)),
         (atoms::genotype(), wrap(Arc::clone(&elite.genotype)).encode(env)),
         (atoms::fitness(), elite.fitness.encode(env)),
         (atoms::behaviour(), elite.behaviour.encode(env)),
     ];
-    Term::map_from_pairs(env, &pairs)
+    let map = Term::map_from_pairs(env, &pairs)?;
+    match space.axes() {
+        Axes::Own => Ok(map),
+        _ => map.map_put(atoms::position(), space.position(&elite.behaviour).into_owned()),
+    }
 }
 
 /// `{ok, Elite} | none`
-fn found<'a>(env: Env<'a>, one: Option<(u32, &Arc<Elite>)>) -> NifResult<Term<'a>> {
+fn found<'a>(
+    env: Env<'a>,
+    archive: &Archive,
+    one: Option<(u32, &Arc<Elite>)>,
+) -> NifResult<Term<'a>> {
     match one {
-        Some((cell, one)) => Ok((atoms::ok(), elite(env, cell, one)?).encode(env)),
+        Some((cell, one)) => Ok((atoms::ok(), elite(env, archive.space(), cell, one)?).encode(env)),
         None => Ok(atoms::none().encode(env)),
     }
 }
 
 #[rustler::nif(schedule = "DirtyCpu")]
 fn archive_best(env: Env<'_>, archive: ArchiveArc) -> NifResult<Term<'_>> {
-    found(env, archive.0.best())
+    found(env, &archive.0, archive.0.best())
 }
 
-/// Checks the length of a behaviour: as many finite numbers as the space has dimensions.
+/// Checks the length of a behaviour: as many finite numbers as those in the archive.
 fn point(archive: &Archive, behaviour: List<f64>) -> NifResult<Vec<f64>> {
-    let fits = behaviour.0.len() == archive.space().dimensions();
+    let fits = archive.length().is_none_or(|length| length == behaviour.0.len());
     if fits { Ok(behaviour.0) } else { Err(Error::BadArg) }
 }
 
 #[rustler::nif(schedule = "DirtyCpu")]
 fn archive_at<'a>(env: Env<'a>, archive: ArchiveArc, behaviour: List<f64>) -> NifResult<Term<'a>> {
     let cell = archive.0.space().cell(&point(&archive.0, behaviour)?);
-    found(env, archive.0.elites().get(&cell).map(|elite| (cell, elite)))
+    found(env, &archive.0, archive.0.elites().get(&cell).map(|elite| (cell, elite)))
 }
 
 /// The cell of a behaviour.
@@ -140,7 +156,7 @@ fn archive_nearest<'a>(
     archive: ArchiveArc,
     behaviour: List<f64>,
 ) -> NifResult<Term<'a>> {
-    found(env, archive.0.nearest(&point(&archive.0, behaviour)?))
+    found(env, &archive.0, archive.0.nearest(&point(&archive.0, behaviour)?))
 }
 
 /// The most elites that one call draws.
@@ -157,13 +173,13 @@ fn archive_sample(
         return Err(Error::BadArg);
     }
     let sample = archive.0.sample(count, seed);
-    sample.into_iter().map(|(cell, one)| elite(env, cell, one)).collect()
+    sample.into_iter().map(|(cell, one)| elite(env, archive.0.space(), cell, one)).collect()
 }
 
 /// All elites, by their cells.
 #[rustler::nif(schedule = "DirtyCpu")]
 fn archive_elites(env: Env<'_>, archive: ArchiveArc) -> NifResult<Vec<Term<'_>>> {
-    archive.0.elites().iter().map(|(cell, one)| elite(env, *cell, one)).collect()
+    archive.0.elites().iter().map(|(cell, one)| elite(env, archive.0.space(), *cell, one)).collect()
 }
 
 /// Their ids, in the same order.
@@ -179,13 +195,13 @@ fn archive_some(env: Env<'_>, archive: ArchiveArc, most: usize) -> NifResult<Vec
     let mut chosen = evenly(elites.len(), most).peekable();
     let is_chosen = |(at, _): &(usize, _)| chosen.next_if_eq(at).is_some();
     let some = elites.iter().enumerate().filter(is_chosen);
-    some.map(|(_, (cell, one))| elite(env, *cell, one)).collect()
+    some.map(|(_, (cell, one))| elite(env, archive.0.space(), *cell, one)).collect()
 }
 
 /// Whether its behaviours are what networks with so many outputs do on probes.
 #[rustler::nif]
 fn archive_is_of_probes(archive: ArchiveArc, outputs: u32) -> bool {
-    outputs > 0 && *archive.0.space().bounds() == map_elites::probed(outputs)
+    outputs > 0 && map_elites::is_of_probes(archive.0.space(), archive.0.length(), outputs)
 }
 
 /// An archive of those of its elites whose cells are listed, with other measurements:

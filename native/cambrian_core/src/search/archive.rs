@@ -6,11 +6,17 @@
 //! commutative, associative and idempotent: replicas that exchange elites in any order end the
 //! same.
 
+mod axes;
 mod bytes;
 mod centroids;
+mod components;
+mod projection;
 mod space;
 
+pub use axes::Axes;
 pub use bytes::{ArchiveError, MAX_BYTES};
+pub use components::Components;
+pub use projection::{project, spread};
 pub use space::{MAX_DIMENSIONS, Space, SpaceError};
 
 use crate::base::rng::{Purpose, Stream};
@@ -27,7 +33,8 @@ pub struct Elite {
     pub genotype: Arc<Genotype>,
     /// Finite.
     pub fitness: f64,
-    /// As many finite numbers as the space has dimensions.
+    /// Finite numbers: as many as the space has dimensions, or by its axes as many as those of the
+    /// other elites.
     pub behaviour: Vec<f64>,
     id: OnceLock<GenotypeId>,
 }
@@ -72,9 +79,12 @@ pub enum Different {
     #[error("the networks in the archives have different inputs or outputs")]
     Shape,
     #[error(
-        "the archives divide behaviours differently: bounds, partition and cells must be equal"
+        "the archives divide behaviours differently: bounds, partition, cells and projection must \
+         be equal"
     )]
     Space,
+    #[error("the behaviours in the archives have {0} and {1} numbers")]
+    Length(usize, usize),
 }
 
 /// What an archive amounts to.
@@ -111,8 +121,15 @@ impl Archive {
         &self.elites
     }
 
+    /// How many numbers a behaviour has, if that is known.
+    pub fn length(&self) -> Option<usize> {
+        let of_elites = || self.elites.values().next().map(|elite| elite.behaviour.len());
+        self.space.axes().length(self.space.dimensions()).or_else(of_elites)
+    }
+
     /// Puts an elite into its cell, if it is empty or held by one that this one beats. The elite
-    /// must be of the archive's shape and dimensions. Whether it is in the archive now.
+    /// must be of the archive's shape, and its behaviour as long as the others. Whether it is in
+    /// the archive now.
     pub fn insert(&mut self, elite: Arc<Elite>) -> bool {
         let cell = self.space.cell(&elite.behaviour);
         let enters = self.elites.get(&cell).is_none_or(|held| elite.beats(held));
@@ -136,6 +153,11 @@ impl Archive {
         if self.space != other.space {
             return Err(Different::Space);
         }
+        if let (Some(own), Some(theirs)) = (self.length(), other.length())
+            && own != theirs
+        {
+            return Err(Different::Length(own, theirs));
+        }
         let mut union = self.clone();
         for elite in other.elites.values() {
             union.insert(Arc::clone(elite));
@@ -151,7 +173,7 @@ impl Archive {
     ) -> Option<Archive> {
         let mut again = Archive::new(&self.task, self.shape, Arc::clone(&self.space));
         for (cell, fitness, behaviour) in measured {
-            let fits = behaviour.len() == self.space.dimensions();
+            let fits = Some(behaviour.len()) == self.length();
             let genotype = &self.elites.get(&cell).filter(|_| fits)?.genotype;
             again.insert(Arc::new(Elite::new(Arc::clone(genotype), fitness, behaviour)));
         }
@@ -164,8 +186,8 @@ impl Archive {
         all.reduce(|a, b| if b.1.beats(a.1) { b } else { a })
     }
 
-    /// The elite whose behaviour is nearest to this one, by Euclidean distance in units of the
-    /// bounds; of equals the one in the lowest cell.
+    /// The elite whose behaviour is nearest to this one, by the Euclidean distance of their
+    /// positions in units of the bounds; of equals the one in the lowest cell.
     pub fn nearest(&self, behaviour: &[f64]) -> Option<(u32, &Arc<Elite>)> {
         let point = self.space.scaled(behaviour);
         let distance = |elite: &Elite| squared(&self.space.scaled(&elite.behaviour), &point);

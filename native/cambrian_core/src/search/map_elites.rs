@@ -2,10 +2,13 @@
 //! are drawn at random from an archive, and then enters the archive.
 
 mod bandit;
+mod descriptor;
 mod emitters;
 mod strategy;
 
 pub use bandit::Tally;
+pub(crate) use descriptor::{Principal, as_asked, described, dimensions};
+pub use descriptor::{is_of_probes, told_by_task};
 
 use emitters::{Distribution, Improvement, Role, distributions, roles};
 use strategy::Strategy;
@@ -15,15 +18,13 @@ use crate::base::memory;
 use crate::base::rng::{Purpose, Stream};
 use crate::genome::genotype::{Genotype, Shape};
 use crate::genome::parameters::{
-    Bounds, Emitter, EmitterChoice, ParameterError, Parameters, Search,
+    Emitter, EmitterChoice, ParameterError, Parameters, Projection, Search,
 };
-use crate::phenotype::{probe, projection};
 use crate::search::ancestry::Ancestry;
-use crate::search::archive::{Archive, Elite, Space, SpaceError};
+use crate::search::archive::{Archive, Elite, Space};
 use crate::search::breeding::{Child, Parent};
 use crate::search::lineage::Birth;
 use crate::search::speciation::GRAIN;
-use crate::task::Score;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -54,19 +55,24 @@ pub(crate) struct Member {
     pub ancestry: Option<Arc<Ancestry>>,
 }
 
-/// What emitters have learnt: the strategies of their distributions, CMA-MAE's thresholds by their
-/// cells, and what a bandit knows of each emitter.
+/// What a run has learnt: the strategies of its emitters' distributions, CMA-MAE's thresholds by
+/// their cells, what a bandit knows of each emitter, and the principal components of behaviours.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Learnt {
     pub strategies: Vec<Option<Strategy>>,
     pub thresholds: Vec<(u32, f64)>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tallies: Vec<Tally>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub principal: Option<Principal>,
 }
 
 impl Learnt {
     pub fn is_empty(&self) -> bool {
-        self.strategies.is_empty() && self.thresholds.is_empty() && self.tallies.is_empty()
+        self.strategies.is_empty()
+            && self.thresholds.is_empty()
+            && self.tallies.is_empty()
+            && self.principal.is_none()
     }
 }
 
@@ -91,16 +97,8 @@ impl Elites {
             let expected = format!("at most {MAX_EMITTERS}");
             return Err(ParameterError::Invalid { name: "emitters", expected });
         }
-        let invalid = |error: SpaceError| ParameterError::Invalid {
-            name: match error {
-                SpaceError::Dimensions => "bounds",
-                SpaceError::TooFew(_) | SpaceError::TooMany(_) => "cells",
-            },
-            expected: error.to_string(),
-        };
-        let space = Space::new(&bounds(p, outputs), p.partition, p.cells).map_err(invalid)?;
         Ok(Some(Arc::new(Elites {
-            space: Arc::new(space),
+            space: Arc::new(descriptor::space(p, outputs)?),
             members: BTreeMap::new(),
             distributions: vec![None; distributions(p)],
             thresholds: BTreeMap::new(),
@@ -125,11 +123,15 @@ impl Elites {
         let started = learnt.strategies.iter().flatten().count();
         let count = members.len().checked_sub(started)?;
         let mut from = members.split_off(count).into_iter();
-        let dimensions = elites.space.dimensions();
         let all = Arc::make_mut(&mut elites);
+        if let Some(principal) = learnt.principal {
+            all.space = Arc::new(descriptor::restored(principal, p)?);
+        }
+        let of_first = || members.first().map_or(0, |one| one.elite.behaviour.len());
+        let length = all.space.axes().length(all.space.dimensions()).unwrap_or_else(of_first);
         let is_sound = |Elite { fitness, behaviour, .. }: &Elite| {
             let mut numbers = behaviour.iter().chain([fitness]);
-            behaviour.len() == dimensions && numbers.all(|number| number.is_finite())
+            behaviour.len() == length && numbers.all(|number| number.is_finite())
         };
         let are_all = all.distributions.len() == learnt.strategies.len();
         let cells = all.space.cells();
@@ -157,7 +159,8 @@ impl Elites {
 
     /// About how many bytes all will take where genotypes are like this one, and each takes so
     /// many bytes.
-    pub fn bytes(&self, like: &Genotype, each: usize) -> u64 {
+    pub fn bytes(&self, like: &Genotype, each: usize, p: &Parameters) -> u64 {
+        let each = each + size_of::<f64>() * descriptor::most_numbers(p);
         let strategy = Strategy::bytes(like.weights.len() + like.neurons.len());
         let members = memory::product(&[self.space.cells() as usize, each]);
         members.saturating_add(memory::product(&[self.distributions.len(), strategy]))
@@ -204,12 +207,36 @@ impl Elites {
                 .collect(),
             thresholds: self.thresholds.iter().map(|(cell, height)| (*cell, *height)).collect(),
             tallies: self.tallies.clone(),
+            principal: descriptor::saved(&self.space),
         }
     }
 
     /// What each emitter has achieved, where a bandit chooses among them; empty without one.
     pub fn tallies(&self) -> &[Tally] {
         &self.tallies
+    }
+
+    /// How many numbers a behaviour has, if that is known.
+    pub(crate) fn length(&self) -> Option<usize> {
+        let of_members = || self.members.values().next().map(|one| one.elite.behaviour.len());
+        let length = self.space.axes().length(self.space.dimensions());
+        length.filter(|length| *length > 0).or_else(of_members)
+    }
+
+    /// Where axes are principal components: finds them anew, in the generations 1, 2, 4, 8 and so
+    /// on, and puts every elite into its new cell; the first are those of the first generation.
+    /// Elites that meet in a cell compete. The thresholds of the old cells are gone.
+    pub(crate) fn find_axes(&mut self, first: &[&[f64]], p: &Parameters, generation: u64) {
+        let is_time = self.members.is_empty() || generation.is_power_of_two();
+        if p.projection != Projection::Principal || !is_time {
+            return;
+        }
+        let members = std::mem::take(&mut self.members);
+        let all: Vec<&[f64]> = members.values().map(|one| &one.elite.behaviour[..]).collect();
+        let behaviours = if all.is_empty() { first } else { &all };
+        self.space = Arc::new(descriptor::principal(behaviours, p).expect("checked at the start"));
+        self.thresholds.clear();
+        members.into_values().for_each(|member| self.enter(member));
     }
 
     /// The fitness of the elite in the cell of a behaviour.
@@ -432,38 +459,4 @@ impl Member {
     fn parent(&self) -> Parent<'_> {
         Parent { genotype: &self.elite.genotype, ancestry: self.ancestry.as_ref() }
     }
-}
-
-/// How many dimensions an archive has for tasks without bounds.
-const DIMENSIONS: usize = 2;
-
-fn bounds(p: &Parameters, outputs: u32) -> Bounds {
-    if p.bounds.0.is_empty() { probed(outputs) } else { p.bounds.clone() }
-}
-
-/// What most projections of the outputs on probes lie within.
-pub fn probed(outputs: u32) -> Bounds {
-    let reach = projection::spread(probe::length(outputs as usize), DIMENSIONS);
-    Bounds(vec![(-reach, reach); DIMENSIONS])
-}
-
-/// How many numbers a behaviour must have, where the search says it.
-pub(crate) fn dimensions(p: &Parameters) -> Option<usize> {
-    let dimensions = if p.bounds.0.is_empty() { DIMENSIONS } else { p.bounds.0.len() };
-    (p.search == Search::MapElites).then_some(dimensions)
-}
-
-/// The score without a behaviour that the search does not ask for: without bounds only probes are
-/// looked at, whatever the task says.
-pub(crate) fn as_asked(score: Score, p: &Parameters) -> Score {
-    match told_by_task(p) {
-        Some(0) => Score { behaviour: Vec::new(), ..score },
-        _ => score,
-    }
-}
-
-/// How many numbers a task must give as the behaviour of a network, where the search says it; 0
-/// where only probes are looked at.
-pub fn told_by_task(p: &Parameters) -> Option<usize> {
-    (p.search == Search::MapElites).then_some(p.bounds.0.len())
 }

@@ -62,6 +62,19 @@ choices! {
 }
 
 choices! {
+    /// How behaviours of many numbers get a place in a box of few dimensions.
+    pub enum Projection {
+        /// They do not: each number is a dimension.
+        None = "none",
+        /// A projection by random signs, which preserves distances approximately (Achlioptas 2003).
+        Random = "random",
+        /// The principal components of the behaviours of the elites so far (Pearson 1901): the
+        /// directions in which they differ most.
+        Principal = "principal",
+    }
+}
+
+choices! {
     /// Which genotypes of the front survive, if it is too large.
     pub enum Pareto {
         /// Genotypes whose neighbours in the space of objectives are far (Deb, Pratap, Agarwal &

@@ -3,19 +3,20 @@
 //! `docs/wire-format.md` describes it for other readers. The id of an archive is the hash of these
 //! bytes, so equal archives have equal ids.
 
-use super::{Archive, Elite, Space, SpaceError};
+use super::{Archive, Axes, Components, Elite, Space, SpaceError};
 use crate::base::choice::Choice;
 use crate::base::memory::{self, TooLarge};
 use crate::genome::genotype::{MAX_ENDS, Shape};
-use crate::genome::parameters::{Bounds, Partition};
+use crate::genome::parameters::{Bounds, Partition, Projection};
 use crate::wire::codec::{self, CodecError, GenotypeId};
 use serde::{Deserialize, Serialize};
 use serde_bytes::Bytes;
 use std::sync::Arc;
 use thiserror::Error;
 
-/// The version of the schema.
+/// The version of the schema, and that of an archive whose axes are not the numbers of behaviours.
 const VERSION: u64 = 1;
+const PROJECTED: u64 = 2;
 
 /// No name of a task is longer, in bytes.
 const MAX_TASK: usize = 1024;
@@ -33,7 +34,7 @@ pub enum ArchiveError {
     /// Not an array of the right kinds, cut short, or columns whose lengths disagree.
     #[error("not the bytes of an archive")]
     Malformed,
-    #[error("archive version {0}; this release reads up to {VERSION}")]
+    #[error("archive version {0}; this release reads up to {PROJECTED}")]
     UnsupportedVersion(u64),
     #[error(transparent)]
     Space(SpaceError),
@@ -58,6 +59,9 @@ struct Columns<'a> {
     fitness: &'a Bytes,
     behaviours: &'a Bytes,
     genotypes: Vec<&'a Bytes>,
+    /// What the axes are, and the mean and the directions of principal components.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    axes: Option<(u8, &'a Bytes, &'a Bytes)>,
 }
 
 fn floats(all: impl Iterator<Item = f64>) -> Vec<u8> {
@@ -83,9 +87,22 @@ impl Archive {
         let places: Vec<u8> = self.elites().keys().flat_map(|cell| cell.to_le_bytes()).collect();
         let fitness = floats(elites().map(|elite| elite.fitness));
         let behaviours = floats(elites().flat_map(|elite| elite.behaviour.iter().copied()));
+        let (mean, directions) = match space.axes() {
+            Axes::Own | Axes::Random => (Vec::new(), Vec::new()),
+            Axes::Principal(components) => {
+                (floats(components.mean()), floats(components.directions()))
+            }
+        };
+        let axes =
+            |kind: Projection| Some((kind.number(), Bytes::new(&mean), Bytes::new(&directions)));
+        let axes = match space.axes() {
+            Axes::Own => None,
+            Axes::Random => axes(Projection::Random),
+            Axes::Principal(_) => axes(Projection::Principal),
+        };
         let genotypes: Vec<Vec<u8>> = elites().map(|one| codec::encode(&one.genotype)).collect();
         let columns = Columns {
-            schema: VERSION,
+            schema: if axes.is_some() { PROJECTED } else { VERSION },
             task: self.task(),
             inputs: self.shape().inputs,
             outputs: self.shape().outputs,
@@ -96,6 +113,7 @@ impl Archive {
             fitness: Bytes::new(&fitness),
             behaviours: Bytes::new(&behaviours),
             genotypes: genotypes.iter().map(|bytes| Bytes::new(bytes)).collect(),
+            axes,
         };
         rmp_serde::to_vec(&columns).expect("writing numbers to memory cannot fail")
     }
@@ -116,7 +134,7 @@ impl Archive {
         }
         memory::check(memory::product(&[bytes.len(), 4])).map_err(ArchiveError::Memory)?;
         match codec::version(bytes).ok_or(ArchiveError::Malformed)? {
-            VERSION => {}
+            VERSION | PROJECTED => {}
             other => return Err(ArchiveError::UnsupportedVersion(other)),
         }
         let columns: Columns = rmp_serde::from_slice(bytes).map_err(|_| ArchiveError::Malformed)?;
@@ -136,7 +154,22 @@ impl Columns<'_> {
         if !has_cells {
             return Err(ArchiveError::Malformed);
         }
-        Space::new(&bounds, partition, self.cells).map_err(ArchiveError::Space)
+        let axes = self.axes(bounds.0.len()).ok_or(ArchiveError::Malformed)?;
+        let space = Space::new(&bounds, partition, self.cells).map_err(ArchiveError::Space)?;
+        Ok(space.along(axes))
+    }
+
+    fn axes(&self, dimensions: usize) -> Option<Axes> {
+        let Some((kind, mean, directions)) = self.axes else { return Some(Axes::Own) };
+        match Projection::numbered(kind)? {
+            Projection::None => None,
+            Projection::Random => Some(Axes::Random),
+            Projection::Principal => {
+                let (mean, directions) = (read_floats(mean).ok()?, read_floats(directions).ok()?);
+                let components = Components::restored(mean, directions, dimensions)?;
+                Some(Axes::Principal(Arc::new(components)))
+            }
+        }
     }
 
     fn archive(&self) -> Result<Archive, ArchiveError> {
@@ -149,12 +182,15 @@ impl Columns<'_> {
         let shape = Shape { inputs: self.inputs, outputs: self.outputs };
         let (fitness, numbers) = (read_floats(self.fitness)?, read_floats(self.behaviours)?);
         let places: &[[u8; 4]] = words(self.places)?;
-        let (count, dimensions) = (self.genotypes.len(), space.dimensions());
-        if [fitness.len(), places.len()] != [count; 2] || numbers.len() != count * dimensions {
+        let count = self.genotypes.len();
+        let of_elites = || numbers.len().checked_div(count).unwrap_or(0);
+        let length = space.axes().length(space.dimensions()).unwrap_or_else(of_elites);
+        if [fitness.len(), places.len()] != [count; 2] || numbers.len() != count * length {
             return Err(ArchiveError::Malformed);
         }
         let mut archive = Archive::new(self.task, shape, Arc::new(space));
-        let all = self.genotypes.iter().zip(fitness).zip(numbers.chunks_exact(dimensions));
+        let behaviours = (0..count).map(|at| &numbers[at * length..(at + 1) * length]);
+        let all = self.genotypes.iter().zip(fitness).zip(behaviours);
         for ((genotype, fitness), behaviour) in all {
             let genotype = codec::decode(genotype).map_err(ArchiveError::Genotype)?;
             if (genotype.inputs(), genotype.outputs()) != (self.inputs, self.outputs) {

@@ -1,7 +1,9 @@
 //! A box of behaviours, divided into cells.
 
+use super::axes::Axes;
 use super::centroids::{Centroids, FEW_DIMENSIONS};
 use crate::genome::parameters::{Bounds, Partition};
+use std::borrow::Cow;
 use thiserror::Error;
 
 /// A grid of more dimensions would have two or fewer places along each, and centroids would be far
@@ -18,6 +20,7 @@ pub struct Space {
     bounds: Bounds,
     partition: Partition,
     division: Division,
+    axes: Axes,
 }
 
 #[derive(Debug)]
@@ -40,8 +43,8 @@ pub enum SpaceError {
 
 impl PartialEq for Space {
     fn eq(&self, other: &Space) -> bool {
-        (&self.bounds, self.partition, self.cells())
-            == (&other.bounds, other.partition, other.cells())
+        (&self.bounds, self.partition, self.cells(), &self.axes)
+            == (&other.bounds, other.partition, other.cells(), &other.axes)
     }
 }
 
@@ -67,7 +70,16 @@ impl Space {
             }
             Partition::Cvt => Division::Centroids(Centroids::new(cells, dimensions)),
         };
-        Ok(Space { bounds: bounds.clone(), partition, division })
+        Ok(Space { bounds: bounds.clone(), partition, division, axes: Axes::Own })
+    }
+
+    /// The same box, with other axes of as many dimensions.
+    pub fn along(self, axes: Axes) -> Space {
+        Space { axes, ..self }
+    }
+
+    pub fn axes(&self) -> &Axes {
+        &self.axes
     }
 
     pub fn bounds(&self) -> &Bounds {
@@ -97,13 +109,18 @@ impl Space {
         }
     }
 
-    /// Each number from 0 at its lower bound to 1 at its upper one.
-    pub fn scaled(&self, behaviour: &[f64]) -> Vec<f64> {
-        self.scale(behaviour).collect()
+    /// Where a behaviour lies, along each axis.
+    pub fn position<'a>(&self, behaviour: &'a [f64]) -> Cow<'a, [f64]> {
+        self.axes.position(behaviour, self.dimensions())
     }
 
-    fn scale<'a>(&'a self, behaviour: &'a [f64]) -> impl Iterator<Item = f64> + 'a {
-        behaviour.iter().zip(&self.bounds.0).map(|(number, (low, high))| {
+    /// Its position, from 0 at the lower bound of each axis to 1 at the upper one.
+    pub fn scaled(&self, behaviour: &[f64]) -> Vec<f64> {
+        self.scale(&self.position(behaviour)).collect()
+    }
+
+    fn scale<'a>(&'a self, position: &'a [f64]) -> impl Iterator<Item = f64> + 'a {
+        position.iter().zip(&self.bounds.0).map(|(number, (low, high))| {
             // halves, so that the difference of the largest bounds is finite
             ((number / 2.0 - low / 2.0) / (high / 2.0 - low / 2.0)).clamp(0.0, 1.0)
         })
@@ -112,7 +129,7 @@ impl Space {
     /// The number of the cell, from 0. In a grid the last dimension counts first.
     pub fn cell(&self, behaviour: &[f64]) -> u32 {
         match &self.division {
-            Division::Grid(places) => grid_cell(*places, self.scale(behaviour)),
+            Division::Grid(places) => grid_cell(*places, self.scale(&self.position(behaviour))),
             Division::Centroids(centroids) => centroids.nearest(&self.scaled(behaviour)),
         }
     }
@@ -125,7 +142,7 @@ impl Space {
         }
     }
 
-    /// The middle of a cell, in the units of behaviours.
+    /// The middle of a cell, as a position.
     pub fn centre(&self, cell: u32) -> Vec<f64> {
         let scaled = match &self.division {
             Division::Grid(places) => {

@@ -7,8 +7,8 @@ use crate::genome::parameters::{Inheritance, Search, Tuner};
 use crate::phenotype::cost::{metered, spend};
 use crate::phenotype::encoding::Encoding;
 use crate::phenotype::network::Network;
+use crate::phenotype::probe;
 use crate::phenotype::substrate::SubstrateError;
-use crate::phenotype::{probe, projection};
 use crate::search::pareto::{self, Standing};
 use crate::search::selection::Ranking;
 use crate::search::{map_elites, novelty};
@@ -178,7 +178,8 @@ impl Population {
         let (score, work) = metered(|| task.evaluate_on(&runner));
         let mut score = map_elites::as_asked(Score { work, ..score? }, &self.parameters);
         if score.behaviour.is_empty() && novelty::needs_behaviours(&self.parameters) {
-            score.behaviour = self.described(probe::behaviour(&runner)?);
+            let probed = probe::behaviour(&runner)?;
+            score.behaviour = map_elites::described(probed, &self.parameters);
         }
         Ok(Outcome::from(score))
     }
@@ -201,24 +202,17 @@ impl Population {
     pub(super) fn probed(&self, genotype: &Genotype) -> Vec<f64> {
         let network = self.network(genotype, &NeverCancelled).ok().flatten();
         let probed = network.map(|network| probe::behaviour(&network.runner(&NeverCancelled)));
-        probed.and_then(Result::ok).map_or(Vec::new(), |probed| self.described(probed))
-    }
-
-    /// The outputs on the probes as the search looks at them: an archive of elites has few
-    /// dimensions.
-    fn described(&self, probed: Vec<f64>) -> Vec<f64> {
-        match map_elites::dimensions(&self.parameters) {
-            Some(dimensions) => projection::project(&probed, dimensions),
-            None => probed,
-        }
+        let described = |probed| map_elites::described(probed, &self.parameters);
+        probed.and_then(Result::ok).map_or(Vec::new(), described)
     }
 
     /// How many numbers a behaviour has in this run, if one is known.
     fn dimensions(&self) -> Option<usize> {
         let of = |outcome: &Option<Outcome>| Some(outcome.as_ref()?.score()?.behaviour.len());
         let survivors = self.outcomes.iter().filter_map(of).find(|length| *length > 0);
-        let known = map_elites::dimensions(&self.parameters).or(self.archive.dimensions());
-        known.or(survivors)
+        let of_elites = || self.elites.as_ref().and_then(|elites| elites.length());
+        let known = map_elites::dimensions(&self.parameters).or_else(of_elites);
+        known.or(self.archive.dimensions()).or(survivors)
     }
 
     /// Gives each score of these outcomes a behaviour if the search compares behaviours, and takes

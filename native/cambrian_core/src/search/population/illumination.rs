@@ -29,6 +29,12 @@ impl Evaluated {
         let Population { genotypes, parameters, seed, generation, .. } = &self.population;
         let known = Arc::make_mut(&mut elites);
         let places = 0..self.fitness.len() as u32;
+        if is_new {
+            let scored = self.behaviours.iter().zip(&self.fitness);
+            let behaviours: Vec<&[f64]> =
+                scored.filter(|(_, fitness)| fitness.is_some()).map(|(one, _)| &one[..]).collect();
+            known.find_axes(&behaviours, parameters, *generation);
+        }
         if is_new && known.learns() {
             let all: Vec<Option<Member>> = places.map(|at| self.member(at)).collect();
             known.learn(&all, genotypes, parameters);
