@@ -47,8 +47,8 @@
 %% `task' is as {@link cambrian_task:id/1} has it. `places' is how many a grid has along each
 %% dimension. If behaviours are projected into the box of bounds, `projection' says how, and
 %% `length' how many numbers a behaviour has, 0 if there is no elite. `coverage' is the share of
-%% cells that have an elite. `qd_score' is the sum of the fitness of all elites, less the `offset' of each
-%% (Pugh, Soros and Stanley 2016).
+%% cells that have an elite. `qd_score' is the sum of the fitness of all elites, less the `offset'
+%% of each (Pugh, Soros and Stanley 2016).
 
 -type error() :: malformed | not_canonical | {too_large, Bytes :: non_neg_integer()}
                | {unsupported_version, non_neg_integer()} | {invalid_archive, Why :: binary()}
