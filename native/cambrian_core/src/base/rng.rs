@@ -72,13 +72,13 @@ impl Stream {
 
     /// Replaces each value by `change` of the value and a new [`Stream::normal`].
     pub fn normals(&mut self, values: &mut [f32], change: impl Fn(f32, f32) -> f32) {
-        // two passes, so that the compiler can vectorise the second
-        let mut draws = [0; 64];
+        // in passes, so that the compiler can vectorise the last two
+        let (mut draws, mut steps) = ([0; 64], [0.0; 64]);
         for values in values.chunks_mut(draws.len()) {
-            draws[..values.len()].fill_with(|| self.0.next_u32());
-            for (value, draw) in values.iter_mut().zip(draws) {
-                *value = change(*value, math::normal(draw));
-            }
+            let count = values.len();
+            draws[..count].fill_with(|| self.0.next_u32());
+            math::normals(&draws[..count], &mut steps);
+            values.iter_mut().zip(steps).for_each(|(value, z)| *value = change(*value, z));
         }
     }
 }

@@ -146,6 +146,18 @@ impl Genotype {
         Ok(Genotype { topology: Arc::new(topology), neurons: Arc::new(neurons), weights, enabled })
     }
 
+    /// The same genotype, which shares with another one what both have alike.
+    pub(crate) fn sharing(self, other: &Genotype) -> Genotype {
+        fn one<T: PartialEq>(own: Arc<T>, theirs: &Arc<T>) -> Arc<T> {
+            if own == *theirs { Arc::clone(theirs) } else { own }
+        }
+        Genotype {
+            topology: one(self.topology, &other.topology),
+            neurons: one(self.neurons, &other.neurons),
+            ..self
+        }
+    }
+
     /// The neurons, to change them.
     pub(crate) fn neurons_mut(&mut self) -> &mut Vec<Neuron> {
         Arc::make_mut(&mut self.neurons)

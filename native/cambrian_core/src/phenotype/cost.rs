@@ -19,6 +19,8 @@ use std::cell::Cell;
 
 /// A node that only sums and activates.
 pub(crate) const PLAIN: u64 = 2;
+/// A connection into one.
+pub(crate) const LINK: u64 = 1;
 /// Any other node.
 const SPECIAL: u64 = 28;
 
@@ -56,7 +58,7 @@ pub(crate) fn node_cost(neuron: &Neuron) -> u64 {
 /// The work of one connection into a node.
 fn aggregation_cost(neuron: &Neuron) -> u64 {
     match neuron.aggregation {
-        Aggregation::Sum => 1,
+        Aggregation::Sum => LINK,
         Aggregation::Mean | Aggregation::Max | Aggregation::Min | Aggregation::MaxAbs => 2,
         Aggregation::Product => 3,
         Aggregation::Median => 6,

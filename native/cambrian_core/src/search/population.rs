@@ -156,13 +156,16 @@ impl Population {
         let shape = encoding.shape();
         let create = |index: u32| {
             let mut rng = Stream::new(seed, Purpose::Birth, 0, u64::from(index));
-            Genotype::new(shape.inputs, shape.outputs, &parameters, &mut rng).map(Arc::new)
+            Genotype::new(shape.inputs, shape.outputs, &parameters, &mut rng)
         };
         let invalid = |error: GenotypeError| ParameterError::Invalid {
             name: "inputs",
             expected: error.to_string(),
         };
-        Population::check_memory(&parameters, &*create(0).map_err(invalid)?)?;
+        let first = create(0).map_err(invalid)?;
+        Population::check_memory(&parameters, &first)?;
+        // most have the same topology
+        let create = |index| create(index).map(|genotype| Arc::new(genotype.sharing(&first)));
         let genotypes: Result<Vec<_>, _> =
             (0..parameters.population).into_par_iter().with_min_len(GRAIN).map(create).collect();
         Ok(Population::with_genotypes(parameters, encoding, seed, genotypes.map_err(invalid)?))

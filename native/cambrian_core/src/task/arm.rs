@@ -75,7 +75,8 @@ impl Task for Arm {
     }
 
     fn evaluate_vector(&self, genotype: &Genotype) -> Option<Score> {
-        Some(score(&self.reader.read(genotype)?))
+        let score = score(&self.reader.read(genotype)?);
+        Some(Score { work: self.reader.work(), ..score })
     }
 
     /// There is no goal.

@@ -76,7 +76,8 @@ impl Task for Dtlz2 {
     }
 
     fn evaluate_vector(&self, genotype: &Genotype) -> Option<Score> {
-        Some(self.score(&zdt::from_0_to_1(self.reader.read(genotype)?)))
+        let score = self.score(&zdt::from_0_to_1(self.reader.read(genotype)?));
+        Some(Score { work: self.reader.work(), ..score })
     }
 
     /// On the front, or as near as a hundredth of its radius.

@@ -109,7 +109,8 @@ impl Task for LinearProjection {
     }
 
     fn evaluate_vector(&self, genotype: &Genotype) -> Option<Score> {
-        Some(self.score(&self.reader.read(genotype)?))
+        let score = self.score(&self.reader.read(genotype)?);
+        Some(Score { work: self.reader.work(), ..score })
     }
 
     /// There is no goal.

@@ -132,7 +132,8 @@ impl Task for Zdt {
     }
 
     fn evaluate_vector(&self, genotype: &Genotype) -> Option<Score> {
-        Some(self.score(&from_0_to_1(self.reader.read(genotype)?)))
+        let score = self.score(&from_0_to_1(self.reader.read(genotype)?));
+        Some(Score { work: self.reader.work(), ..score })
     }
 
     /// On the front, or as near as a hundredth of g.

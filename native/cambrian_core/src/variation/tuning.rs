@@ -122,14 +122,14 @@ impl Tuning {
     ) -> Tuning {
         let unknown =
             |genotype| Newcomer { genotype: Arc::clone(genotype), outcome: Outcome::Skipped };
-        let newcomers =
-            newcomers.map(|(genotype, ages)| (unknown(genotype), ages.clone())).collect();
+        let mut all = Vec::with_capacity(parameters.population as usize);
+        all.extend(newcomers.map(|(genotype, ages)| (unknown(genotype), ages.clone())));
         let parameters = Arc::clone(parameters);
         Tuning {
             parameters,
             seed,
             generation,
-            newcomers,
+            newcomers: all,
             searches: None,
             improved: None,
             tally: Tally::default(),

@@ -31,6 +31,27 @@ pub fn normal(bits: u32) -> f32 {
     f32::from_bits(z.to_bits() ^ (bits & 0x8000_0000))
 }
 
+/// [`normal`] of each, with as wide vectors as the processor has; the bits are the same with all.
+pub fn normals(bits: &[u32], out: &mut [f32]) {
+    #[cfg(target_arch = "x86_64")]
+    if is_x86_feature_detected!("avx2") {
+        // SAFETY: the processor has the instructions
+        return unsafe { normals_avx2(bits, out) };
+    }
+    normals_plain(bits, out);
+}
+
+#[inline(always)]
+fn normals_plain(bits: &[u32], out: &mut [f32]) {
+    out.iter_mut().zip(bits).for_each(|(z, bits)| *z = normal(*bits));
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn normals_avx2(bits: &[u32], out: &mut [f32]) {
+    normals_plain(bits, out);
+}
+
 /// Quantile of the standard normal distribution, for 0 < p < 1, to about 7 digits.
 ///
 /// Wichura 1988, algorithm AS 241, PPND7.

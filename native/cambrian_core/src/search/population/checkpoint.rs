@@ -20,6 +20,7 @@ use births::{Births, Lines};
 use newcomers::Newcomers;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
+use std::cell::OnceCell;
 use std::sync::Arc;
 
 const VERSION: u64 = 1;
@@ -230,10 +231,15 @@ impl Saved {
             None => Encoding::Direct(shape),
             Some(plan) => Encoding::Substrate(Arc::new(Substrate::new(plan).ok()?)),
         };
+        let first: OnceCell<Arc<Genotype>> = OnceCell::new();
         let genotype = |bytes: &ByteBuf| {
             let genotype = codec::decode(bytes).ok()?;
             let fits = (genotype.inputs(), genotype.outputs()) == (shape.inputs, shape.outputs);
-            fits.then(|| Arc::new(genotype))
+            let shared = || match first.get() {
+                None => Arc::clone(first.get_or_init(|| Arc::new(genotype))),
+                Some(first) => Arc::new(genotype.sharing(first)),
+            };
+            fits.then(shared)
         };
         let genotypes: Vec<_> = self.genotypes.iter().map(genotype).collect::<Option<_>>()?;
         let elites = self.elites.iter().map(|(bytes, _, _)| genotype(bytes));

@@ -193,9 +193,8 @@ impl Population {
         if score.behaviour.is_empty() && novelty::needs_behaviours(&self.parameters) {
             return None; // the probes need the network
         }
-        let work = genotype.cost();
-        spend(work);
-        Some(map_elites::as_asked(Score { work, ..score }, &self.parameters))
+        spend(score.work);
+        Some(map_elites::as_asked(score, &self.parameters))
     }
 
     /// What its network does on the probes; nothing where there is no memory for the network.
