@@ -144,7 +144,7 @@ pub trait Task: Send + Sync {
     fn evaluate_on(&self, network: &Runner) -> Result<Score, Cancelled>;
 
     /// The score of a genotype that the task can read without a network: the same as
-    /// [`Task::evaluate_on`] gives.
+    /// [`Task::evaluate_on`] gives, with the work of that network.
     fn evaluate_vector(&self, _genotype: &Genotype) -> Option<Score> {
         None
     }

@@ -1,9 +1,12 @@
 //! Crossover: makes one child from two parents (Stanley & Miikkulainen 2002, section III-B).
 
+mod simulated_binary;
+
 use crate::base::rng::{RandomBits, Stream};
 use crate::genome::genotype::Genotype;
 use crate::genome::neuron::Neuron;
 use crate::genome::parameters::Parameters;
+use simulated_binary::Draws;
 use std::sync::Arc;
 
 /// The parent from which a gene's value comes.
@@ -90,6 +93,7 @@ fn combine_connections(
 ) {
     let Genotype { topology, weights, enabled, .. } = child;
     let mut coins = RandomBits::default();
+    let mut draws = matches!(mix, Mix::SimulatedBinary).then(Draws::new);
     aligned(&topology.ids, &other.topology.ids, |at, match_at| {
         let theirs = other.weights[match_at];
         let share = match mix {
@@ -99,15 +103,16 @@ fn combine_connections(
             _ => Share::Fitter,
         };
         weights[at] = match share {
-            Share::Both if matches!(mix, Mix::SimulatedBinary) => {
-                if coins.draw(rng) {
-                    let (unit, lower) = (rng.unit(), coins.draw(rng));
-                    simulated_binary(weights[at], theirs, f64::from(unit), lower, p)
-                } else {
+            Share::Both => match &mut draws {
+                None => 0.5 * weights[at] + 0.5 * theirs,
+                Some(draws) => {
+                    if coins.draw(rng) {
+                        let (unit, lower) = (rng.unit(), coins.draw(rng));
+                        draws.add(weights, (at, theirs), unit, lower, p);
+                    }
                     weights[at]
                 }
-            }
-            Share::Both => 0.5 * weights[at] + 0.5 * theirs,
+            },
             Share::Other => theirs,
             Share::Fitter => weights[at],
         };
@@ -116,23 +121,9 @@ fn combine_connections(
             enabled[at] = !rng.chance(p.stay_disabled);
         }
     });
-}
-
-/// Simulated binary crossover within plus and minus `weight_limit` (Deb & Agrawal 1995, with the
-/// bounds of Deb's program of NSGA-II): one of two numbers at the same distance from the mean of
-/// the parents.
-fn simulated_binary(mine: f32, theirs: f32, unit: f64, lower: bool, p: &Parameters) -> f32 {
-    let (low, high) = (f64::from(mine.min(theirs)), f64::from(mine.max(theirs)));
-    let (range, limit) = (high - low, f64::from(p.weight_limit));
-    if range < 1.0e-14 {
-        return mine;
+    if let Some(mut draws) = draws {
+        draws.finish(weights, p);
     }
-    let power = f64::from(p.simulated_binary_index) + 1.0;
-    let room = if lower { low + limit } else { limit - high };
-    let alpha = 2.0 - libm::pow(1.0 + 2.0 * room.max(0.0) / range, -power);
-    let base = if unit <= 1.0 / alpha { unit * alpha } else { 1.0 / (2.0 - unit * alpha) };
-    let spread = libm::pow(base, 1.0 / power) * range;
-    p.clamp((0.5 * (low + high + if lower { -spread } else { spread })) as f32)
 }
 
 fn combine_neurons(
@@ -144,6 +135,14 @@ fn combine_neurons(
 ) {
     let (inputs, mut coins) = (child.inputs() as usize, RandomBits::default());
     let Genotype { topology, neurons, .. } = child;
+    if shares.is_none()
+        && Arc::ptr_eq(neurons, &other.neurons)
+        && !matches!(mix, Mix::SinglePoint(_))
+    {
+        // the parents have the same neurons: only the coins are drawn
+        (0..neurons.len()).for_each(|_| _ = coins.draw(rng));
+        return;
+    }
     let neurons = Arc::make_mut(neurons);
     aligned(&topology.places[inputs..], &other.topology.places[inputs..], |at, match_at| {
         let (mine, theirs) = (neurons[at], other.neurons[match_at]);
@@ -181,32 +180,5 @@ pub(crate) fn aligned<K: Ord>(mine: &[K], theirs: &[K], mut both: impl FnMut(usi
         }
         i += usize::from(!higher);
         j += usize::from(!lower);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Deb & Agrawal: with the index n and far from the bounds, the spread is below b ≤ 1 with
-    /// probability b^(n + 1) / 2.
-    #[test]
-    fn simulated_binary_crossover_has_the_spread_of_the_paper_and_stays_in_bounds() {
-        let p = Parameters { weight_limit: 1000.0, ..Parameters::default() };
-        let units = || (0..1000).map(|n| (f64::from(n) + 0.5) / 1000.0);
-        let child = |unit, lower| f64::from(simulated_binary(3.0, 1.0, unit, lower, &p));
-        for unit in units() {
-            assert!(
-                (child(unit, true) + child(unit, false) - 4.0).abs() < 1e-4,
-                "around the middle"
-            );
-        }
-        for b in [0.9f64, 0.95, 1.0] {
-            let share = units().filter(|unit| child(*unit, false) - 2.0 < b).count();
-            assert!((share as f64 / 1000.0 - 0.5 * b.powi(16)).abs() < 0.005, "{b}: {share}");
-        }
-        let near = Parameters { weight_limit: 3.0, ..p };
-        let bounded = |unit| simulated_binary(1.0, 3.0, unit, false, &near);
-        assert!(units().all(|unit| bounded(unit) <= 3.0));
     }
 }

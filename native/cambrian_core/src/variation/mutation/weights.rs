@@ -1,6 +1,7 @@
 //! Operators on the weights of connections.
 
 use super::{Applied, NotApplicable, Operator};
+use crate::base::math;
 use crate::base::rng::Stream;
 use crate::genome::genotype::Genotype;
 use crate::genome::parameters::{Parameters, Perturbation};
@@ -12,9 +13,7 @@ pub fn perturb_weights(g: &mut Genotype, p: &Parameters, rng: &mut Stream) -> Ap
         return Err(NotApplicable);
     }
     if p.perturbation == Perturbation::Polynomial {
-        change_some(g, p.perturbed_share, rng, |weight, rng| {
-            polynomial(weight, f64::from(rng.unit()), p)
-        });
+        change_some(g, p.perturbed_share, rng, |weight, rng| polynomial(weight, rng.unit(), p));
         return Ok(());
     }
     let step = |weight: f32, z: f32| p.clamp(weight + z * p.weight_step);
@@ -28,20 +27,19 @@ pub fn perturb_weights(g: &mut Genotype, p: &Parameters, rng: &mut Stream) -> Ap
 
 /// Polynomial mutation within plus and minus `weight_limit` (Deb & Goyal 1996, with the bounds of
 /// Deb's program of NSGA-II).
-fn polynomial(weight: f32, unit: f64, p: &Parameters) -> f32 {
-    let (limit, power) = (f64::from(p.weight_limit), f64::from(p.perturbation_index) + 1.0);
+fn polynomial(weight: f32, unit: f32, p: &Parameters) -> f32 {
+    let (limit, power) = (p.weight_limit, p.perturbation_index + 1.0);
     let range = 2.0 * limit;
-    let step = |room: f64, unit: f64| {
-        let near = libm::pow((1.0 - room / range).clamp(0.0, 1.0), power);
-        libm::pow(2.0 * unit + (1.0 - 2.0 * unit) * near, 1.0 / power) - 1.0
+    let step = |room: f32, unit: f32| {
+        let near = math::power((1.0 - room / range).clamp(0.0, 1.0), power);
+        math::power(2.0 * unit + (1.0 - 2.0 * unit) * near, 1.0 / power) - 1.0
     };
-    let x = f64::from(weight);
     let moved = if unit <= 0.5 {
-        x + range * step(x + limit, unit)
+        weight + range * step(weight + limit, unit)
     } else {
-        x - range * step(limit - x, 1.0 - unit)
+        weight - range * step(limit - weight, 1.0 - unit)
     };
-    p.clamp(moved as f32)
+    p.clamp(moved)
 }
 
 pub fn reset_weights(g: &mut Genotype, p: &Parameters, rng: &mut Stream) -> Applied {
@@ -76,7 +74,7 @@ mod tests {
     #[test]
     fn polynomial_steps_have_the_distribution_of_the_paper_and_stay_in_bounds() {
         let p = Parameters { weight_limit: 2.0, ..Parameters::default() };
-        let units = || (0..1000).map(|n| (f64::from(n) + 0.5) / 1000.0);
+        let units = || (0..1000).map(|n| (n as f32 + 0.5) / 1000.0);
         let steps: Vec<f64> = units().map(|u| f64::from(polynomial(0.0, u, &p)) / 4.0).collect();
         assert!(steps.is_sorted(), "a larger draw moves up");
         for d in [0.01, 0.05, 0.1] {
