@@ -3,8 +3,11 @@
 //! and storage complexity"). An iteration takes n² steps a point, where a decomposition takes n³.
 //! It has no negative weights.
 
+mod factor;
+
 use crate::base::rng::Stream;
 use crate::variation::tuning::rates::Rates;
+use factor::Factor;
 use serde::{Deserialize, Serialize};
 
 /// Of more numbers only the variances are learnt (Ros & Hansen 2008).
@@ -17,15 +20,46 @@ const ELONGATED: f64 = 1e7;
 
 /// A normal distribution that moves towards the points that are told to be better.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Saved", into = "Saved")]
 pub(crate) struct Strategy {
     mean: Vec<f64>,
     sigma: f64,
-    /// The lower triangle A row by row, where A Aᵀ is the covariance matrix; or its diagonal alone.
-    factor: Vec<f64>,
+    /// A, where A Aᵀ is the covariance matrix.
+    factor: Factor,
     /// p_σ and p_c
     step_path: Vec<f64>,
     covariance_path: Vec<f64>,
     iteration: u32,
+}
+
+/// As a checkpoint has it.
+#[derive(Serialize, Deserialize)]
+struct Saved {
+    mean: Vec<f64>,
+    sigma: f64,
+    factor: Vec<f64>,
+    step_path: Vec<f64>,
+    covariance_path: Vec<f64>,
+    iteration: u32,
+}
+
+impl From<Strategy> for Saved {
+    fn from(strategy: Strategy) -> Saved {
+        let Strategy { mean, sigma, factor, step_path, covariance_path, iteration } = strategy;
+        let factor = factor.numbers();
+        Saved { mean, sigma, factor, step_path, covariance_path, iteration }
+    }
+}
+
+impl TryFrom<Saved> for Strategy {
+    type Error = &'static str;
+
+    fn try_from(saved: Saved) -> Result<Strategy, &'static str> {
+        let Saved { mean, sigma, factor, step_path, covariance_path, iteration } = saved;
+        let factor = Factor::restored(&factor, mean.len(), mean.len() > MAX_FULL)
+            .ok_or("a factor of another size")?;
+        Ok(Strategy { mean, sigma, factor, step_path, covariance_path, iteration })
+    }
 }
 
 /// w_i of the better half of λ points, from the best, and μ_eff.
@@ -42,16 +76,11 @@ impl Strategy {
     /// Around a point, which must not be empty.
     pub fn new(mean: Vec<f64>, sigma: f64) -> Strategy {
         let n = mean.len();
-        let factor = if n > MAX_FULL {
-            vec![1.0; n]
-        } else {
-            (0..n).flat_map(|row| (0..=row).map(move |at| f64::from(u8::from(at == row)))).collect()
-        };
         let paths = vec![0.0; n];
         Strategy {
             mean,
             sigma,
-            factor,
+            factor: Factor::unit(n, n > MAX_FULL),
             step_path: paths.clone(),
             covariance_path: paths,
             iteration: 0,
@@ -60,7 +89,7 @@ impl Strategy {
 
     /// How many bytes one of so many numbers takes.
     pub fn bytes(numbers: usize) -> usize {
-        let factor = if numbers > MAX_FULL { numbers } else { numbers * (numbers + 1) / 2 };
+        let factor = if numbers > MAX_FULL { numbers } else { numbers * numbers };
         8 * (factor + 3 * numbers)
     }
 
@@ -71,9 +100,9 @@ impl Strategy {
     /// Whether it is one that a run can have.
     pub fn is_sound(&self) -> bool {
         let n = self.mean.len();
-        let all = self.mean.iter().chain(&self.factor).chain(&self.step_path);
+        let all = self.mean.iter().chain(&self.step_path);
         n > 0
-            && self.factor.len() == if n > MAX_FULL { n } else { n * (n + 1) / 2 }
+            && self.factor.is_finite()
             && [self.step_path.len(), self.covariance_path.len()] == [n; 2]
             && all.chain(&self.covariance_path).all(|x| x.is_finite())
             && self.sigma.is_finite()
@@ -86,41 +115,14 @@ impl Strategy {
         rng.normals(&mut normals, |_, z| z);
         let z: Vec<f64> = normals.into_iter().map(f64::from).collect();
         let point = |(mean, step): (&f64, f64)| mean + self.sigma * step;
-        self.mean.iter().zip(self.shaped(&z)).map(point).collect()
-    }
-
-    /// A z
-    fn shaped(&self, z: &[f64]) -> Vec<f64> {
-        if self.is_diagonal() {
-            return self.factor.iter().zip(z).map(|(a, z)| a * z).collect();
-        }
-        rows(&self.factor).map(|row| row.iter().zip(z).map(|(a, z)| a * z).sum()).collect()
-    }
-
-    /// A⁻¹ y
-    fn whitened(&self, y: &[f64]) -> Vec<f64> {
-        if self.is_diagonal() {
-            return self.factor.iter().zip(y).map(|(a, y)| y / a).collect();
-        }
-        let mut solved: Vec<f64> = Vec::with_capacity(y.len());
-        for (row, y) in rows(&self.factor).zip(y) {
-            let (last, before) = row.split_last().expect("a row has its diagonal");
-            let known: f64 = before.iter().zip(&solved).map(|(a, x)| a * x).sum();
-            solved.push((y - known) / last);
-        }
-        solved
-    }
-
-    fn is_diagonal(&self) -> bool {
-        self.mean.len() > MAX_FULL
+        self.mean.iter().zip(self.factor.shaped(&z)).map(point).collect()
     }
 
     /// The points of an iteration, two or more, the best first.
     pub fn tell(&mut self, ranked: &[Vec<f64>]) {
         let n = self.mean.len();
         let (weights, mu_eff) = weights(ranked.len());
-        let Rates { c_sigma, d_sigma, c_c, c_1, c_mu, chi } =
-            Rates::new(n, mu_eff, self.is_diagonal());
+        let Rates { c_sigma, d_sigma, c_c, c_1, c_mu, chi } = Rates::new(n, mu_eff, n > MAX_FULL);
         let step = |point: &Vec<f64>| -> Vec<f64> {
             point.iter().zip(&self.mean).map(|(x, mean)| (x - mean) / self.sigma).collect()
         };
@@ -130,7 +132,7 @@ impl Strategy {
             shift.iter_mut().zip(step).for_each(|(sum, y)| *sum += weight * y);
         }
         self.mean.iter_mut().zip(&shift).for_each(|(mean, y)| *mean += self.sigma * y);
-        let white = self.whitened(&shift);
+        let white = self.factor.whitened(&shift);
         follow(&mut self.step_path, c_sigma, mu_eff, &white);
         self.iteration = self.iteration.saturating_add(1);
         let length = self.step_path.iter().map(|x| x * x).sum::<f64>().sqrt();
@@ -140,52 +142,18 @@ impl Strategy {
         follow(&mut self.covariance_path, c_c, mu_eff, if is_steady { &shift } else { &still });
         let missed = if is_steady { 0.0 } else { c_1 * c_c * (2.0 - c_c) };
         let keep = 1.0 - c_1 - c_mu + missed;
-        self.scale(keep);
+        self.factor.scale(keep);
         let path = self.covariance_path.clone();
-        self.widen(c_1, path);
+        self.factor.widen(c_1, path);
         for (weight, step) in weights.iter().zip(steps) {
-            self.widen(c_mu * weight, step);
+            self.factor.widen(c_mu * weight, step);
         }
         self.sigma *= libm::exp((c_sigma / d_sigma * (length / chi - 1.0)).min(1.0));
     }
 
-    /// C ← keep C
-    fn scale(&mut self, keep: f64) {
-        let root = keep.sqrt();
-        self.factor.iter_mut().for_each(|a| *a *= root);
-    }
-
-    /// C ← C + weight v vᵀ
-    fn widen(&mut self, weight: f64, mut v: Vec<f64>) {
-        let root = weight.sqrt();
-        v.iter_mut().for_each(|v| *v *= root);
-        if self.is_diagonal() {
-            self.factor.iter_mut().zip(v).for_each(|(a, v)| *a = (*a * *a + v * v).sqrt());
-            return;
-        }
-        // Golub & Van Loan 2013, section 6.5.4: one column after the other
-        let n = v.len();
-        for column in 0..n {
-            let diagonal = place(column, column);
-            let (old, x) = (self.factor[diagonal], v[column]);
-            let new = (old * old + x * x).sqrt();
-            let (cosine, sine) = (new / old, x / old);
-            self.factor[diagonal] = new;
-            for (row, left) in v.iter_mut().enumerate().skip(column + 1) {
-                let at = place(row, column);
-                self.factor[at] = (self.factor[at] + sine * *left) / cosine;
-                *left = cosine * *left - sine * self.factor[at];
-            }
-        }
-    }
-
     /// Whether its points are hardly different, or no longer numbers.
     pub fn is_exhausted(&self) -> bool {
-        let diagonal = |at: usize| {
-            let at = if self.is_diagonal() { at } else { place(at, at) };
-            self.factor[at].abs()
-        };
-        let all = || (0..self.mean.len()).map(diagonal);
+        let all = || self.factor.diagonal().map(f64::abs);
         let (widest, narrowest) = (all().fold(0.0, f64::max), all().fold(f64::INFINITY, f64::min));
         !self.is_sound()
             || self.sigma * widest < NARROW
@@ -198,20 +166,6 @@ impl Strategy {
 fn follow(path: &mut [f64], rate: f64, mu_eff: f64, step: &[f64]) {
     let push = (rate * (2.0 - rate) * mu_eff).sqrt();
     path.iter_mut().zip(step).for_each(|(p, y)| *p = (1.0 - rate) * *p + push * y);
-}
-
-/// Where a number of a lower triangle stands.
-fn place(row: usize, column: usize) -> usize {
-    row * (row + 1) / 2 + column
-}
-
-fn rows(triangle: &[f64]) -> impl Iterator<Item = &[f64]> {
-    let mut left = triangle;
-    (1..).map_while(move |length| {
-        let (row, rest) = left.split_at_checked(length)?;
-        left = rest;
-        Some(row)
-    })
 }
 
 #[cfg(test)]
@@ -265,28 +219,6 @@ mod tests {
         assert!((3000..9000).contains(&ellipsoid), "{ellipsoid}");
         let rosenbrock = evaluations(10, rosenbrock);
         assert!((3000..12_000).contains(&rosenbrock), "{rosenbrock}");
-    }
-
-    #[test]
-    fn widening_the_factor_widens_the_matrix() {
-        let mut strategy = Strategy::new(vec![0.0; 4], 1.0);
-        let vectors = [vec![1.0, -2.0, 0.5, 3.0], vec![0.1, 0.0, 4.0, -1.0]];
-        for vector in &vectors {
-            strategy.widen(0.7, vector.clone());
-        }
-        for i in 0..4 {
-            for j in 0..=i {
-                let made: f64 = (0..=j)
-                    .map(|k| strategy.factor[place(i, k)] * strategy.factor[place(j, k)])
-                    .sum();
-                let unit = f64::from(u8::from(i == j));
-                let wanted: f64 = unit + vectors.iter().map(|v| 0.7 * v[i] * v[j]).sum::<f64>();
-                assert!((made - wanted).abs() < 1e-12, "{i} {j}: {made} {wanted}");
-            }
-        }
-        let y = vec![1.0, 2.0, 3.0, 4.0];
-        let back = strategy.shaped(&strategy.whitened(&y));
-        assert!(back.iter().zip(&y).all(|(a, b)| (a - b).abs() < 1e-12));
     }
 
     #[test]
