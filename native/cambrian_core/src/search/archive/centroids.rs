@@ -18,6 +18,9 @@ const FEWEST_SAMPLES: usize = 10_000;
 pub(super) const FEW_DIMENSIONS: usize = 4;
 /// About how many numbers are compared in all: some seconds.
 const AFFORDABLE: usize = 4_000_000_000;
+/// What a query of a large tree costs for each dimension, in comparisons of numbers in a row: it
+/// waits for memory.
+const JUMPS: usize = 500;
 /// How many samples are worth another thread.
 const GRAIN: usize = 256;
 
@@ -63,7 +66,7 @@ impl Centroids {
 
 /// How many samples, and how many rounds.
 fn effort(count: usize, dimensions: usize) -> (usize, usize) {
-    let query = if dimensions <= FEW_DIMENSIONS { 50 * dimensions } else { count * dimensions };
+    let query = if dimensions <= FEW_DIMENSIONS { JUMPS * dimensions } else { count * dimensions };
     let queries = AFFORDABLE / query;
     let samples = (SAMPLES * count).max(FEWEST_SAMPLES).min(queries / 2).max(count);
     (samples, (queries / samples).clamp(1, ROUNDS))
@@ -171,7 +174,9 @@ mod tests {
     #[test]
     fn many_dimensions_get_fewer_samples_and_rounds() {
         assert_eq!(effort(2500, 2), (40_000, ROUNDS));
-        assert_eq!(effort(50_000, 4), (800_000, ROUNDS));
+        assert_eq!(effort(10_000, 4), (160_000, ROUNDS));
+        assert_eq!(effort(50_000, 2), (800_000, 5));
+        assert_eq!(effort(50_000, 4), (800_000, 2));
         for (count, dimensions) in [(10_000, 16), (2500, 8), (10_000, 5), (1, 16)] {
             let (samples, rounds) = effort(count, dimensions);
             assert!(samples >= count && rounds >= 1);
