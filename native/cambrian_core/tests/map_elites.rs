@@ -395,6 +395,15 @@ fn behaviours_that_change_in_length_are_failures_with_a_projection_too() {
     }
 }
 
+/// All first vectors are 0, so their behaviours have no direction in which they differ.
+#[test]
+fn an_archive_of_components_fills_where_the_first_behaviours_are_alike() {
+    let task = task::named("linear_projection").unwrap();
+    let p = Parameters { projection: Projection::Principal, ..parameters(task) };
+    let archive = archive(&after(task, first(task, p, 1), 20));
+    assert!(archive.summary(0.0).filled > 50, "{:?}", archive.summary(0.0));
+}
+
 #[test]
 fn a_projection_without_a_box_is_refused() {
     let task = task::named("xor").unwrap();

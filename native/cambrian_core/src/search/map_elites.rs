@@ -223,18 +223,20 @@ impl Elites {
         length.filter(|length| *length > 0).or_else(of_members)
     }
 
-    /// Where axes are principal components: finds them anew, in the generations 1, 2, 4, 8 and so
-    /// on, and puts every elite into its new cell; the first are those of the first generation.
-    /// Elites that meet in a cell compete. The thresholds of the old cells are gone.
-    pub(crate) fn find_axes(&mut self, first: &[&[f64]], p: &Parameters, generation: u64) {
-        let is_time = self.members.is_empty() || generation.is_power_of_two();
+    /// Where axes are principal components: finds those of the elites and of a generation that is to
+    /// enter, and puts every elite into its new cell. Elites that meet in a cell compete. The
+    /// thresholds of the old cells are gone. This happens in the generations 0, 1, 2, 4, 8 and so
+    /// on, and as long as there is one elite at most: if the first behaviours are alike, nothing
+    /// lies apart along their axes.
+    pub(crate) fn find_axes(&mut self, entering: Vec<&[f64]>, p: &Parameters, generation: u64) {
+        let is_time = self.members.len() < 2 || generation.is_power_of_two();
         if p.projection != Projection::Principal || !is_time {
             return;
         }
         let members = std::mem::take(&mut self.members);
-        let all: Vec<&[f64]> = members.values().map(|one| &one.elite.behaviour[..]).collect();
-        let behaviours = if all.is_empty() { first } else { &all };
-        self.space = Arc::new(descriptor::principal(behaviours, p).expect("checked at the start"));
+        let elites = members.values().map(|one| &one.elite.behaviour[..]);
+        let all: Vec<&[f64]> = elites.chain(entering).collect();
+        self.space = Arc::new(descriptor::principal(&all, p).expect("checked at the start"));
         self.thresholds.clear();
         members.into_values().for_each(|member| self.enter(member));
     }

@@ -33,7 +33,7 @@ impl Evaluated {
             let scored = self.behaviours.iter().zip(&self.fitness);
             let behaviours: Vec<&[f64]> =
                 scored.filter(|(_, fitness)| fitness.is_some()).map(|(one, _)| &one[..]).collect();
-            known.find_axes(&behaviours, parameters, *generation);
+            known.find_axes(behaviours, parameters, *generation);
         }
         if is_new && known.learns() {
             let all: Vec<Option<Member>> = places.map(|at| self.member(at)).collect();
