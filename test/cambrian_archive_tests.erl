@@ -142,7 +142,8 @@ a_behaviour_whose_length_differs_from_the_bounds_is_an_error_test() ->
               end,
     ?assertEqual({bad_score, {behaviour, 3, <<"2 numbers, as the parameter bounds has">>}},
                  Failure(#{bounds => [{0, 1}, {0, 1}]})),
-    ?assertEqual({bad_score, {behaviour, 3, <<"no behaviour, or the parameter bounds for it">>}},
+    ?assertEqual({bad_score, {behaviour, 3, <<"no behaviour, or the parameter bounds or projection "
+                                               "for it">>}},
                  Failure(#{})).
 
 a_population_returns_its_archive_while_it_runs_and_after_a_restart_test_() ->

@@ -94,7 +94,7 @@ an_unknown_option_is_named_test() ->
                   {fun(O) -> cambrian_heat:map([], [], #{}, O) end, <<"cambrian_heat:opts()">>},
                   {fun(O) -> cambrian_traffic:draw(Here, [], O) end,
                    <<"cambrian_traffic:opts()">>}]],
-    ?assertEqual(<<"option width must be a positive integer, got: 0">>,
+    ?assertEqual(<<"option width must be an integer from 1 to 100000, got: 0">>,
                  Bad(fun(O) -> cambrian_picture:network(G, O) end, #{width => 0})),
     ?assertEqual(<<"option labels must be a map with inputs and outputs, got: #{input => "
                    "[\"x\"]}">>,

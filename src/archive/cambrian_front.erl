@@ -113,9 +113,12 @@ is_front([#{objectives := [_ | _] = First} | _] = Front) ->
 is_front(_) -> false.
 
 is_compromise(#{genotype := Genotype, objectives := Objectives, fitness := Fitness}, Count) ->
-    length(Objectives) =:= Count andalso lists:all(fun is_number/1, [Fitness | Objectives])
+    length(Objectives) =:= Count andalso lists:all(fun is_finite/1, [Fitness | Objectives])
         andalso cambrian_nif:kind_of(Genotype) =:= genotype;
 is_compromise(_, _) -> false.
+
+%% An integer that no float can be raises `badarg'.
+is_finite(Number) -> is_number(Number) andalso is_float(float(Number)).
 
 %% @private The names of so many objectives, by the parameter `objectives' of the run. A task may
 %% give several, which have no names.

@@ -140,10 +140,9 @@ report(Archive, Evaluation, #{outputs := Outputs}, Options) ->
     #{trials := Trials, offset := Offset} = Options,
     Stats = cambrian_archive:stats(Archive, #{offset => Offset}),
     Told = case {cambrian_nif:archive_is_of_probes(Archive, Outputs), Stats} of
-               {true, #{length := Length}} -> {nothing, Length};
                {true, _} -> nothing;
-               {false, #{length := Length}} -> Length;
-               {false, #{bounds := Bounds}} -> length(Bounds)
+               {false, #{length := Length}} -> {Length, archive};
+               {false, #{bounds := Bounds}} -> {length(Bounds), bounds}
            end,
     Elites = cambrian_archive:elites(Archive),
     Measured = in_parallel(fun(Elite) -> measure(Elite, Evaluation, Told, Options) end, Elites),
@@ -202,18 +201,12 @@ seeded({Kind, Evaluate}, Seed) ->
     {Kind, fun(Networks, Mark) -> _ = rand:seed(exsss, Seed), Evaluate(Networks, Mark) end}.
 
 %% The fitness and the behaviour, checked as a run with an archive does. An archive of probes keeps
-%% its behaviours: a network always answers them alike. A behaviour that is projected can be one of
-%% probes and as long as the task's; then the task says which it is.
+%% its behaviours: a network always answers them alike.
 as_told({error, {evaluation_failed, Fault}}, _Own, _Told) -> {fault, Fault};
-as_told({ok, Score}, Own, {nothing, Length}) ->
-    case cambrian_score:behaviour(Score) of
-        [] -> as_told({ok, Score}, Own, nothing);
-        _ -> as_told({ok, Score}, Own, Length)
-    end;
 as_told({ok, Score}, Own, Told) ->
     Lengths = case Told of
                   nothing -> cambrian_score:no_lengths();
-                  _ -> cambrian_score:expect(behaviour, Told, cambrian_score:no_lengths())
+                  _ -> cambrian_score:behaviours_of(Told)
               end,
     Results = cambrian_score:with_fitness([{1, Score}]),
     case {cambrian_score:same_lengths(Results, Lengths), Told} of

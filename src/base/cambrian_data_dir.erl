@@ -81,9 +81,18 @@ make(Lock) ->
                 {error, {enoent, _}} ->
                     %% `append' keeps the contents of a file that another VM has made meanwhile
                     file:write_file(Lock, <<>>, [raw, append]);
+                ok -> may_write(Lock);
+                {error, {eacces, _}} -> {error, eacces};
                 _ -> ok
             end;
         Error -> Error
+    end.
+
+%% A lock that another user's file refuses is not one that the file system lacks.
+may_write(Lock) ->
+    case cambrian_file:open_own(Lock, [append]) of
+        {ok, File} -> file:close(File);
+        {error, {Reason, _}} -> {error, Reason}
     end.
 
 held({ok, true}, Lock) ->

@@ -52,7 +52,9 @@ common() ->
 
 list() -> {fun is_list/1, <<"a list">>}.
 
-pixels() -> {fun cambrian_options:is_positive/1, <<"a positive integer">>}.
+pixels() ->
+    {fun(Pixels) -> cambrian_options:is_positive(Pixels) andalso Pixels =< 100_000 end,
+     <<"an integer from 1 to 100000">>}.
 
 text() -> {fun(X) -> is_binary(X) orelse is_list(X) orelse is_atom(X) end, <<"a text">>}.
 

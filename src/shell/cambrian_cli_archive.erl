@@ -108,7 +108,7 @@ write(Path, Bytes) ->
 %% @doc Stats in words.
 -spec text(cambrian_archive:stats()) -> unicode:chardata().
 text(#{task := Task} = Stats) ->
-    ["an archive of ", cambrian_text:printable(Task), ": ", amount(Stats)].
+    ["an archive of ", cambrian_text:printable(Task), ": ", amount(Stats), projected(Stats)].
 
 amount(#{cells := Cells, filled := Filled, coverage := Coverage, best := Best,
          qd_score := Score}) ->
@@ -117,12 +117,18 @@ amount(#{cells := Cells, filled := Filled, coverage := Coverage, best := Best,
                    case Best of none -> "none"; _ -> cambrian_text:exact(Best) end,
                    cambrian_text:exact(Score)]).
 
+projected(#{projection := Projection, length := Length}) ->
+    [", behaviours of ", cambrian_text:counted(Length, "number"), " by the projection ",
+     atom_to_list(Projection)];
+projected(_Stats) -> "".
+
 %% @doc The stats and the id, for `cambrian_json'.
 -spec json(cambrian_archive:archive(), Offset :: number()) -> [{atom(), term()}].
 json(Archive, Offset) ->
     #{bounds := Bounds} = Stats = cambrian_archive:stats(Archive, #{offset => Offset}),
     [{Key, or_null(maps:get(Key, Stats))}
      || Key <- [task, cells, filled, coverage, qd_score, best, mean, partition]]
+        ++ [{Key, maps:get(Key, Stats)} || Key <- [projection, length], is_map_key(Key, Stats)]
         ++ [{bounds, [tuple_to_list(Pair) || Pair <- Bounds]},
             {id, cambrian_text:hex(cambrian_archive:id(Archive))}].
 

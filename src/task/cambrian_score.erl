@@ -4,7 +4,7 @@
 -module(cambrian_score).
 
 -export([check/1, episode/1, of_episodes/2, is_score/1, fitness/1, behaviour/1, with_fitness/1,
-         same_lengths/2, no_lengths/0, expect/3]).
+         same_lengths/2, no_lengths/0, expect/3, behaviours_of/1]).
 -export_type([score/0, fault/0, lengths/0, episode/0]).
 
 %% Each list may be empty. A score that has none is the fitness alone. Without a fitness there are
@@ -17,7 +17,7 @@
 %% How many numbers a behaviour and objectives have, once one is known, as the score before said or
 %% the parameter `bounds' or `objective_weights'.
 -type lengths() :: {Behaviour :: known(), Objectives :: known()}.
--type known() :: none | {non_neg_integer(), before | bounds | objective_weights}.
+-type known() :: none | {non_neg_integer(), before | bounds | archive | objective_weights}.
 -type episode() :: {Cases :: [float()], Behaviour :: [float()], Objectives :: [float()]}.
 %% What an episode of an environment gave besides its rewards.
 -type result() :: {pos_integer(), score() | {fault, term()}}.
@@ -157,6 +157,10 @@ no_lengths() -> {none, none}.
 expect(behaviour, Length, {_, Objectives}) -> {{Length, bounds}, Objectives};
 expect(objectives, Length, {Behaviour, _}) -> {Behaviour, {Length, objective_weights}}.
 
+%% @doc The lengths where behaviours are those of an archive: as its bounds say, or as it has them.
+-spec behaviours_of({non_neg_integer(), bounds | archive}) -> lengths().
+behaviours_of(Length) -> {Length, none}.
+
 %% @doc Makes a fault of each score whose behaviour or objectives are not as many numbers as those
 %% of the first, or as those that are known. Returns also how many that are.
 -spec same_lengths([result()], lengths()) -> {[result()], lengths()}.
@@ -183,7 +187,8 @@ known(_Length, Known) -> Known.
 other(Key, Length, Known) ->
     {fault, {bad_score, {Key, Length, iolist_to_binary(expected(Known))}}}.
 
-expected({0, bounds}) -> "no behaviour, or the parameter bounds for it";
+expected({0, bounds}) -> "no behaviour, or the parameter bounds or projection for it";
+expected({Length, archive}) -> [counted(Length), ", as the archive has"];
 expected({Length, bounds}) -> [counted(Length), ", as the parameter bounds has"];
 expected({Length, objective_weights}) ->
     [counted(Length), ", which the parameter objective_weights leaves to the task"];

@@ -236,3 +236,21 @@ fn an_archive_with_a_projection_says_so_in_its_version() {
     bytes[1] = 1;
     assert_eq!(Archive::decode(&bytes).unwrap_err(), ArchiveError::NotCanonical);
 }
+
+#[test]
+fn no_number_of_an_archive_is_minus_0() {
+    let zero = Bounds::checked(vec![(-0.0, 1.0)]).unwrap();
+    assert_eq!(zero.0[0].0.to_bits(), 0.0f64.to_bits());
+    let bytes = projected(&[(0, 1, [3, 4])], &principal()).encode();
+    // the sign of each zero, one after the other
+    let zeros = bytes.windows(8).enumerate().filter(|(_, word)| *word == [0; 8]);
+    for (at, _) in zeros {
+        let mut forged = bytes.clone();
+        forged[at + 7] = 0x80;
+        if let Ok(read) = Archive::decode(&forged) {
+            assert_eq!(read.encode(), forged, "at {at}");
+            let space = read.space();
+            assert!(space.bounds().0.iter().all(|(low, _)| low.to_bits() != 1 << 63));
+        }
+    }
+}

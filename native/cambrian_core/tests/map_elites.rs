@@ -1,6 +1,6 @@
 //! MAP-Elites: its archive fills, repeats to the bit, and loses banned genes.
 
-use cambrian_core::genome::genotype::Genotype;
+use cambrian_core::genome::genotype::{Genotype, Shape};
 use cambrian_core::genome::parameters::{
     Bounds, Emitter, EmitterChoice, Parameters, Partition, Projection, Search,
 };
@@ -410,4 +410,42 @@ fn a_projection_without_a_box_is_refused() {
     let p = Parameters { projection: Projection::Random, ..parameters(task) };
     let refused = Population::new(p, task.shape(), 1).unwrap_err().to_string();
     assert_eq!(refused, "bounds: expected a pair for each dimension of the projection");
+}
+
+/// A ban may leave the elite around which a distribution started, and none in the archive.
+#[test]
+fn a_checkpoint_without_elites_but_with_a_distribution_is_read() {
+    let task = task::named("maze_hard").unwrap();
+    for projection in [Projection::Random, Projection::Principal] {
+        let bounds = Bounds(vec![(-4.0, 4.0); 2]);
+        let emitters = vec![Emitter::CmaMae];
+        let p = Parameters { projection, bounds, emitters, ..parameters(task) };
+        let mut population = first(task, p, 5);
+        for _ in 0..6 {
+            population = with_waves(population).next(&GO).unwrap();
+        }
+        let elites = archive(&population);
+        let genotypes = elites.elites().values().map(|elite| *elite.id()).collect();
+        let banned = Banned { genotypes, ..Banned::default() };
+        let purged = population.purge(&banned).population;
+        let saved = checkpoint::encode(&purged);
+        assert!(checkpoint::decode(&saved).is_ok(), "{projection:?}");
+    }
+}
+
+/// Networks of many outputs have more numbers on probes than a task may return.
+#[test]
+fn a_run_with_many_outputs_and_components_resumes() {
+    let shape = Shape { inputs: 1, outputs: 1001 };
+    let search = Search::MapElites;
+    let p = Parameters {
+        search,
+        projection: Projection::Principal,
+        population: 4,
+        ..Parameters::default()
+    };
+    let population = Population::new(p, shape, 1).unwrap();
+    let scores = (0..4).map(|at| Score { fitness: f64::from(at), ..Score::default() }).collect();
+    let next = population.with_scores(scores).unwrap().next(&GO).unwrap();
+    assert!(checkpoint::decode(&checkpoint::encode(&next)).is_ok());
 }

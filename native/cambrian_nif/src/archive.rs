@@ -199,9 +199,9 @@ fn archive_some(env: Env<'_>, archive: ArchiveArc, most: usize) -> NifResult<Vec
 }
 
 /// Whether its behaviours are what networks with so many outputs do on probes.
-#[rustler::nif]
+#[rustler::nif(schedule = "DirtyCpu")]
 fn archive_is_of_probes(archive: ArchiveArc, outputs: u32) -> bool {
-    outputs > 0 && map_elites::is_of_probes(archive.0.space(), archive.0.length(), outputs)
+    outputs > 0 && map_elites::is_of_probes(&archive.0, outputs)
 }
 
 /// An archive of those of its elites whose cells are listed, with other measurements:

@@ -125,9 +125,11 @@ impl Elites {
         let mut from = members.split_off(count).into_iter();
         let all = Arc::make_mut(&mut elites);
         if let Some(principal) = learnt.principal {
-            all.space = Arc::new(descriptor::restored(principal, p)?);
+            all.space = Arc::new(descriptor::restored(principal, p, outputs)?);
         }
-        let of_first = || members.first().map_or(0, |one| one.elite.behaviour.len());
+        // a ban can leave a distribution and no elite
+        let mut some = members.iter().chain(from.as_slice());
+        let of_first = || some.next().map_or(0, |one| one.elite.behaviour.len());
         let length = all.space.axes().length(all.space.dimensions()).unwrap_or_else(of_first);
         let is_sound = |Elite { fitness, behaviour, .. }: &Elite| {
             let mut numbers = behaviour.iter().chain([fitness]);
@@ -159,8 +161,8 @@ impl Elites {
 
     /// About how many bytes all will take where genotypes are like this one, and each takes so
     /// many bytes.
-    pub fn bytes(&self, like: &Genotype, each: usize, p: &Parameters) -> u64 {
-        let each = each + size_of::<f64>() * descriptor::most_numbers(p);
+    pub fn bytes(&self, like: &Genotype, each: usize, p: &Parameters, outputs: u32) -> u64 {
+        let each = each + size_of::<f64>() * descriptor::most_numbers(p, outputs);
         let strategy = Strategy::bytes(like.weights.len() + like.neurons.len());
         let members = memory::product(&[self.space.cells() as usize, each]);
         members.saturating_add(memory::product(&[self.distributions.len(), strategy]))
@@ -223,8 +225,8 @@ impl Elites {
         length.filter(|length| *length > 0).or_else(of_members)
     }
 
-    /// Where axes are principal components: finds those of the elites and of a generation that is to
-    /// enter, and puts every elite into its new cell. Elites that meet in a cell compete. The
+    /// Where axes are principal components: finds those of the elites and of a generation that is
+    /// to enter, and puts every elite into its new cell. Elites that meet in a cell compete. The
     /// thresholds of the old cells are gone. This happens in the generations 0, 1, 2, 4, 8 and so
     /// on, and as long as there is one elite at most: if the first behaviours are alike, nothing
     /// lies apart along their axes.

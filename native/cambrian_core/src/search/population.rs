@@ -191,8 +191,9 @@ impl Population {
         }
         pareto::told_by_task(parameters)?;
         let elites = Elites::new(parameters, like.outputs())?;
-        let elites =
-            elites.map_or(0, |elites| elites.bytes(like, like.bytes() + OVERHEAD, parameters));
+        let elites = elites.map_or(0, |elites| {
+            elites.bytes(like, like.bytes() + OVERHEAD, parameters, like.outputs())
+        });
         // parents and children in one generation, and children in the next
         let generations = if by_fronts { 3 } else { 2 };
         let each = generations * (like.bytes() + OVERHEAD) + tuning::bytes(parameters, like);

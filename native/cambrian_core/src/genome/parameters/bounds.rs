@@ -13,6 +13,9 @@ impl Bounds {
 
     /// Bounds of finite numbers, the lower one first.
     pub fn checked(pairs: Vec<(f64, f64)>) -> Option<Bounds> {
+        // one zero, so that equal bounds have equal bytes
+        let pairs: Vec<(f64, f64)> =
+            pairs.into_iter().map(|(low, high)| (low + 0.0, high + 0.0)).collect();
         let is_sound = |(low, high): &(f64, f64)| low.is_finite() && high.is_finite() && low < high;
         pairs.iter().all(is_sound).then_some(Bounds(pairs))
     }

@@ -185,7 +185,9 @@ impl Columns<'_> {
         let count = self.genotypes.len();
         let of_elites = || numbers.len().checked_div(count).unwrap_or(0);
         let length = space.axes().length(space.dimensions()).unwrap_or_else(of_elites);
-        if [fitness.len(), places.len()] != [count; 2] || numbers.len() != count * length {
+        let is_long = length > MAX_ENDS as usize;
+        if [fitness.len(), places.len()] != [count; 2] || numbers.len() != count * length || is_long
+        {
             return Err(ArchiveError::Malformed);
         }
         let mut archive = Archive::new(self.task, shape, Arc::new(space));

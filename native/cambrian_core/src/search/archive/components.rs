@@ -6,10 +6,12 @@ use crate::genome::parameters::Bounds;
 use ndarray::{Array1, Array2, ArrayView1, Axis};
 
 /// The most behaviours that components are made of; of more, so many that are evenly apart.
-const MOST_BEHAVIOURS: usize = 2_000;
+const MOST_BEHAVIOURS: usize = 1_000;
 /// The most rounds of the subspace iteration, and the change at which it ends.
 const ROUNDS: usize = 200;
 const CHANGE: f64 = 1.0e-9;
+/// About how many products all rounds make at most: a second.
+const AFFORDABLE: usize = 500_000_000;
 
 /// A mean behaviour, and directions of length 1 at right angles to each other, the one with the
 /// largest variance first. A direction is 0 where behaviours differ in fewer.
@@ -51,6 +53,9 @@ impl Components {
     /// components.
     pub fn restored(mean: Vec<f64>, directions: Vec<f64>, count: usize) -> Option<Components> {
         let are_finite = mean.iter().chain(&directions).all(|x| x.is_finite());
+        // one zero, so that equal components have equal bytes
+        let one_zero = |all: Vec<f64>| all.into_iter().map(|x| x + 0.0).collect::<Vec<f64>>();
+        let (mean, directions) = (one_zero(mean), one_zero(directions));
         let directions = Array2::from_shape_vec((count, mean.len()), directions).ok()?;
         are_finite.then(|| Components { mean: mean.into(), directions })
     }
@@ -96,7 +101,7 @@ impl Components {
         let wider = |(low, high): (f64, f64)| {
             let margin = high / 4.0 - low / 4.0;
             let ends = ((low - margin).max(f64::MIN), (high + margin).min(f64::MAX));
-            if ends.0 < ends.1 { ends } else { (-1.0, 1.0) }
+            if ends.0 < ends.1 { (ends.0 + 0.0, ends.1 + 0.0) } else { (-1.0, 1.0) }
         };
         Bounds(ends.into_iter().map(wider).collect())
     }
@@ -108,7 +113,8 @@ fn directions(rows: &Array2<f64>, count: usize) -> Array2<f64> {
     let mut rng = Stream::new(length as u64, Purpose::Projection, count as u64, u64::MAX);
     let mut directions = Array2::from_shape_fn((count, length), |_| f64::from(rng.normal()));
     orthonormal(&mut directions);
-    for _ in 0..ROUNDS {
+    let rounds = AFFORDABLE / (2 * rows.len() * count).max(1);
+    for _ in 0..rounds.clamp(1, ROUNDS) {
         let mut next = Array2::zeros((count, length));
         for (direction, mut next) in directions.outer_iter().zip(next.outer_iter_mut()) {
             next.assign(&rows.t().dot(&rows.dot(&direction)));

@@ -1,8 +1,10 @@
 //! How the behaviours of a run get places in its archive, as its parameters say.
 
+use crate::base::cancel::NeverCancelled;
 use crate::genome::parameters::{Bounds, ParameterError, Parameters, Projection, Search};
+use crate::phenotype::network::Network;
 use crate::phenotype::probe;
-use crate::search::archive::{Axes, Components, Space, SpaceError, project, spread};
+use crate::search::archive::{Archive, Axes, Components, Space, SpaceError, project, spread};
 use crate::task::Score;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -10,7 +12,7 @@ use std::sync::Arc;
 /// How many dimensions an archive has for tasks without bounds.
 const DIMENSIONS: usize = 2;
 
-/// No behaviour has more numbers.
+/// No behaviour that a task returns has more numbers.
 const LONGEST: usize = 1000;
 
 /// The box of principal components, for a checkpoint.
@@ -42,11 +44,12 @@ pub(super) fn principal(behaviours: &[&[f64]], p: &Parameters) -> Result<Space, 
 }
 
 /// As it was saved; `None` if it cannot be that of a run with these parameters.
-pub(super) fn restored(saved: Principal, p: &Parameters) -> Option<Space> {
+pub(super) fn restored(saved: Principal, p: &Parameters, outputs: u32) -> Option<Space> {
     let Principal { bounds, mean, directions } = saved;
+    let most = most_numbers(p, outputs);
     let components = Components::restored(mean, directions, p.components as usize)?;
     let bounds = Bounds::checked(bounds.0).filter(|all| all.0.len() == components.count())?;
-    let is_principal = p.projection == Projection::Principal && components.length() <= LONGEST;
+    let is_principal = p.projection == Projection::Principal && components.length() <= most;
     let space = divided(&bounds, p).ok().filter(|_| is_principal)?;
     Some(space.along(Axes::Principal(Arc::new(components))))
 }
@@ -84,12 +87,19 @@ fn probed(outputs: u32) -> Bounds {
     Bounds(vec![(-reach, reach); DIMENSIONS])
 }
 
-/// Whether the behaviours of an archive can be what networks with so many outputs do on probes.
-pub fn is_of_probes(space: &Space, length: Option<usize>, outputs: u32) -> bool {
-    match space.axes() {
-        Axes::Own => *space.bounds() == probed(outputs),
-        _ => length == Some(probe::length(outputs as usize)),
+/// Whether the behaviours of an archive are what its networks, with so many outputs, do on probes.
+/// Networks that a substrate makes are not looked at: their behaviours count as such if they are as
+/// long.
+pub fn is_of_probes(archive: &Archive, outputs: u32) -> bool {
+    if let Axes::Own = archive.space().axes() {
+        return *archive.space().bounds() == probed(outputs);
     }
+    let Some(elite) = archive.elites().values().next() else { return false };
+    if archive.shape().outputs != outputs {
+        return elite.behaviour.len() == probe::length(outputs as usize);
+    }
+    let network = Network::new(&elite.genotype);
+    probe::behaviour(&network.runner(&NeverCancelled)).is_ok_and(|probed| probed == elite.behaviour)
 }
 
 /// The outputs on probes as an archive looks at them: it has few dimensions.
@@ -106,9 +116,9 @@ pub(crate) fn dimensions(p: &Parameters) -> Option<usize> {
     is_of_numbers(p).then_some(dimensions)
 }
 
-/// How many numbers a behaviour can have at most.
-pub(super) fn most_numbers(p: &Parameters) -> usize {
-    dimensions(p).unwrap_or(LONGEST)
+/// How many numbers a behaviour can have at most, of networks with so many outputs.
+pub(super) fn most_numbers(p: &Parameters, outputs: u32) -> usize {
+    dimensions(p).unwrap_or_else(|| LONGEST.max(probe::length(outputs as usize)))
 }
 
 /// The score without a behaviour that the search does not ask for: without bounds only probes are
