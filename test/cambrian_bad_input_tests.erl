@@ -107,8 +107,8 @@ a_bad_score_is_a_fault_in_words_test_() ->
              {1, Bounded,
               "0 numbers as behaviour, expected 2 numbers, as the parameter bounds has"},
              {#{fitness => 1, behaviour => [1, 2, 3]}, #{search => map_elites},
-              "3 numbers as behaviour, expected no behaviour, or the parameter bounds or projection "
-              "for it"},
+              "3 numbers as behaviour, expected no behaviour, or the parameter bounds or "
+              "projection for it"},
              {#{fitness => 1, behaviour => [nan, 0]}, Bounded,
               "[nan,0] as behaviour, expected a list of finite numbers"},
              {#{fitness => 1, behaviour => [1 bsl 2000]}, Novelty,
