@@ -135,11 +135,10 @@ fn combine_neurons(
 ) {
     let (inputs, mut coins) = (child.inputs() as usize, RandomBits::default());
     let Genotype { topology, neurons, .. } = child;
-    if shares.is_none()
-        && Arc::ptr_eq(neurons, &other.neurons)
-        && !matches!(mix, Mix::SinglePoint(_))
-    {
-        // the parents have the same neurons: only the coins are drawn
+    // whether neurons are shared must make no difference: nodes with other ids are not aligned
+    let are_same = Arc::ptr_eq(neurons, &other.neurons)
+        && (Arc::ptr_eq(topology, &other.topology) || topology.places == other.topology.places);
+    if shares.is_none() && are_same && !matches!(mix, Mix::SinglePoint(_)) {
         (0..neurons.len()).for_each(|_| _ = coins.draw(rng));
         return;
     }
@@ -180,5 +179,47 @@ pub(crate) fn aligned<K: Ord>(mine: &[K], theirs: &[K], mut both: impl FnMut(usi
         }
         i += usize::from(!higher);
         j += usize::from(!lower);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::variation::mutation::mutate;
+
+    /// After a checkpoint, genotypes share what they did not share before.
+    #[test]
+    fn a_child_is_the_same_whether_its_parents_share_genes_or_not() {
+        let p = Parameters { initial_weight: 1.0, ..Parameters::default() };
+        // as many nodes as a word has coins, before any is added
+        let first = Genotype::new(2, 32, &p, &mut stream(0)).unwrap();
+        let growing = Parameters { add_node: 1.0, perturb_biases: 0.0, ..p.clone() };
+        let grown = |nodes: u64, seed: u64| {
+            let (mut genotype, mut rng) = (first.clone(), stream(seed));
+            (0..nodes).for_each(|_| _ = mutate(&mut genotype, &growing, &mut rng));
+            genotype
+        };
+        let mut kinds = [0, 0];
+        for seed in 1..60 {
+            let (one, other) = (grown(seed % 4, seed), grown(seed % 3, seed + 60));
+            let sharing = other.clone().sharing(&one);
+            assert_eq!(sharing, other);
+            let are_shared = Arc::ptr_eq(&sharing.neurons, &one.neurons);
+            let are_aligned = sharing.topology.places == one.topology.places;
+            kinds[usize::from(are_aligned)] += usize::from(are_shared);
+            for simulated_binary in [0.0, 1.0] {
+                let p = Parameters { simulated_binary, ..p.clone() };
+                let child = |other: &Genotype| {
+                    let mut rng = stream(seed + 200);
+                    (crossover(&one, other, &p, &mut rng), rng.unit())
+                };
+                assert_eq!(child(&sharing), child(&other), "{seed}");
+            }
+        }
+        assert!(kinds[0] > 3 && kinds[1] > 3, "with and without the same nodes: {kinds:?}");
+    }
+
+    fn stream(index: u64) -> Stream {
+        Stream::new(7, crate::base::rng::Purpose::Breeding, 0, index)
     }
 }
