@@ -14,8 +14,9 @@ use serde_bytes::Bytes;
 use std::sync::Arc;
 use thiserror::Error;
 
-/// The version of the schema, and that of an archive whose axes are not the numbers of behaviours.
+/// The version of the schema where each number of a behaviour is a dimension.
 const VERSION: u64 = 1;
+/// The version with a projection.
 const PROJECTED: u64 = 2;
 
 /// No name of a task is longer, in bytes.
@@ -178,16 +179,19 @@ impl Columns<'_> {
         if !is_known || self.task.is_empty() || self.task.len() > MAX_TASK {
             return Err(ArchiveError::Malformed);
         }
-        let space = self.space()?;
         let shape = Shape { inputs: self.inputs, outputs: self.outputs };
         let (fitness, numbers) = (read_floats(self.fitness)?, read_floats(self.behaviours)?);
         let places: &[[u8; 4]] = words(self.places)?;
         let count = self.genotypes.len();
+        if [fitness.len(), places.len()] != [count; 2] {
+            return Err(ArchiveError::Malformed);
+        }
+        // last, as centroids can take seconds
+        let space = self.space()?;
         let of_elites = || numbers.len().checked_div(count).unwrap_or(0);
         let length = space.axes().length(space.dimensions()).unwrap_or_else(of_elites);
         let is_long = length > MAX_ENDS as usize;
-        if [fitness.len(), places.len()] != [count; 2] || numbers.len() != count * length || is_long
-        {
+        if is_long || count.checked_mul(length) != Some(numbers.len()) {
             return Err(ArchiveError::Malformed);
         }
         let mut archive = Archive::new(self.task, shape, Arc::new(space));

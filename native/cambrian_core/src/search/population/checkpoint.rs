@@ -263,7 +263,8 @@ impl Saved {
         let moment = (self.generation, self.evaluations);
         let archive = Archive::of(places, self.novelty_threshold, &self.parameters, moment)?;
         let mut behaviours = self.behaviours;
-        if !are_behaviours(&behaviours, &self.scores, &archive, &self.parameters) {
+        if !are_behaviours(&behaviours, &self.scores, &archive, elites.as_deref(), &self.parameters)
+        {
             return None;
         }
         behaviours.resize(self.scores.len(), Vec::new());
@@ -388,13 +389,16 @@ fn are_behaviours(
     behaviours: &[Vec<f64>],
     scores: &[Option<(f64, Vec<f64>)>],
     archive: &Archive,
+    elites: Option<&Elites>,
     p: &Parameters,
 ) -> bool {
     if !novelty::needs_behaviours(p) {
         return behaviours.is_empty();
     }
     let known = behaviours.iter().map(Vec::len).find(|length| *length > 0);
-    let length = map_elites::dimensions(p).or(archive.dimensions()).or(known).unwrap_or(0);
+    let of_elites = || elites.and_then(Elites::length);
+    let told = map_elites::dimensions(p).or_else(of_elites).or(archive.dimensions());
+    let length = told.or(known).unwrap_or(0);
     let fits = |(behaviour, score): (&Vec<f64>, &Option<_>)| match score {
         Some(_) => behaviour.len() == length && length > 0,
         None => behaviour.is_empty(),
