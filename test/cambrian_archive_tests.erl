@@ -289,6 +289,10 @@ long_behaviours_have_positions_in_the_box_test_() ->
                      cambrian_refused:arguments(fun() -> cambrian_archive:at(Archive, [1, 2]) end)),
         Lines = binary:matches(iolist_to_binary(cambrian_archive:to_csv(Archive)), <<"\n">>),
         ?assertEqual(Filled + 1, length(Lines)),
+        ?assertEqual({projection, Projection},
+                     lists:keyfind(projection, 1, cambrian_cli_archive:json(Archive, 0))),
+        Text = ["behaviours of 60 numbers by the projection ", atom_to_list(Projection), "$"],
+        ?assertMatch({match, _}, re:run(cambrian_cli_archive:text(Stats), Text)),
         ?assertMatch({match, _}, re:run(cambrian_archive:to_svg(Archive, #{}), [Name, " 1"]))
      end}
      || {Projection, Name, Dimensions, Params} <-

@@ -225,11 +225,23 @@ searches() ->
              {"map_elites all emitters", maze_medium,
               Elites(#{emitters => Emitters, emitter_step => 0.3})},
              {"map_elites cvt", maze_medium,
-              Elites(#{emitters => Emitters, partition => cvt, cells => 500})}]
+              Elites(#{emitters => Emitters, partition => cvt, cells => 500})},
+             {"map_elites random projection", fun bent/1,
+              (Elites(#{projection => random, bounds => [{-9, 9}, {-9, 9}]}))
+                  #{inputs => 1, outputs => 2}},
+             {"map_elites principal components", fun bent/1,
+              (Elites(#{projection => principal, components => 3, emitters => Emitters,
+                        emitter_step => 0.3}))#{inputs => 1, outputs => 2}}]
             ++
          [{["map_elites ", atom_to_list(Emitter)], linear_projection,
            Elites(#{emitters => [Emitter]})}
           || Emitter <- Emitters]].
+
+%% A behaviour of 60 numbers, by operations that every machine rounds alike.
+bent(Network) ->
+    [High, Low] = cambrian_network:activate(Network, [1.0]),
+    #{fitness => High - Low,
+      behaviour => [High * At * (60 - At) / 900 + Low * (At rem 3) || At <- lists:seq(1, 60)]}.
 
 search(Name, Task, Options) ->
     {ok, #{champion := Champion, fitness := Fitness, evaluations := Evaluations} = Result} =

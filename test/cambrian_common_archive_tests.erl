@@ -165,3 +165,40 @@ an_answer_with_more_bits_than_digests_is_malformed_test() ->
                  cambrian_message:read_compared(cambrian_message:compared({differ, 5}))),
     ?assertEqual({error, malformed},
                  cambrian_message:read_compared(cambrian_message:compared({differ, 1 bsl 32}))).
+
+%% Another node may use another projection, by which an honest claim would look false.
+a_projected_archive_is_no_replica_test() ->
+    {ok, _} = application:ensure_all_started(cambrian),
+    Start = fun(Params) ->
+                {ok, P} = cambrian_population:start(#{task => maze_medium, seed => 1,
+                                                      search => map_elites, target => 1000,
+                                                      params => Params#{population => 20}}),
+                {ok, _} = cambrian_population:step(P, 2),
+                P
+            end,
+    [Projected, Plain] = Populations = [Start(#{projection => principal}), Start(#{})],
+    ?assertEqual(none, cambrian_bridge_populations:replica([Projected])),
+    {ok, Archive} = cambrian_population:archive(Plain),
+    ?assertEqual(cambrian_common_archive:root(cambrian_common_archive:new(Archive)),
+                 cambrian_common_archive:root(cambrian_bridge_populations:replica(Populations))),
+    [ok = cambrian_population:stop(P) || P <- Populations].
+
+a_bridge_warns_of_populations_without_an_archive_to_share_test() ->
+    {ok, _} = application:ensure_all_started(cambrian),
+    Said = fun(Options, Common) ->
+               {ok, P} = cambrian_population:start(Options#{task => 'xor', seed => 1}),
+               ok = cambrian_log:start(),
+               {joined, _, _, _} =
+                   cambrian_bridge_populations:join(
+                       P, fun(_) -> ok end, cambrian_bridge_populations:new(<<"lab">>, Common)),
+               Messages = [Text || {warning, Text} <- cambrian_log:said()],
+               ok = cambrian_log:stop(),
+               ok = cambrian_population:stop(P),
+               Messages
+           end,
+    Projected = #{search => map_elites, params => #{projection => principal}},
+    ?assertEqual([], Said(#{}, false)),
+    ?assertEqual([], Said(#{search => map_elites}, true)),
+    [?assertMatch({[_], {match, _}}, {Said(Options, true), re:run(Said(Options, true), Text)})
+     || {Options, Text} <- [{#{}, "in realm lab: its search is neat, expected map_elites"},
+                            {Projected, "its projection is principal, expected none"}]].

@@ -237,20 +237,26 @@ fn an_archive_with_a_projection_says_so_in_its_version() {
     assert_eq!(Archive::decode(&bytes).unwrap_err(), ArchiveError::NotCanonical);
 }
 
+/// Equal archives would have other bytes.
 #[test]
-fn no_number_of_an_archive_is_minus_0() {
-    let zero = Bounds::checked(vec![(-0.0, 1.0)]).unwrap();
-    assert_eq!(zero.0[0].0.to_bits(), 0.0f64.to_bits());
-    let bytes = projected(&[(0, 1, [3, 4])], &principal()).encode();
-    // the sign of each zero, one after the other
-    let zeros = bytes.windows(8).enumerate().filter(|(_, word)| *word == [0; 8]);
-    for (at, _) in zeros {
-        let mut forged = bytes.clone();
-        forged[at + 7] = 0x80;
-        if let Ok(read) = Archive::decode(&forged) {
-            assert_eq!(read.encode(), forged, "at {at}");
-            let space = read.space();
-            assert!(space.bounds().0.iter().all(|(low, _)| low.to_bits() != 1 << 63));
+fn bytes_with_minus_0_are_refused() {
+    let is_zero = |x: f64| x.to_bits() == 0;
+    assert!(is_zero(Bounds::checked(vec![(-0.0, 1.0)]).unwrap().0[0].0));
+    let components = Components::restored(vec![-0.0, 7.7], vec![-0.0, 0.7], 1).unwrap();
+    assert!(components.mean().chain(components.directions()).all(|x| is_zero(x) || x > 0.0));
+    let space = |low| Space::new(&Bounds(vec![(low, 3.3)]), Partition::Grid, 4).unwrap();
+    let encoded =
+        |low, axes| Archive::new("task", SHAPE, Arc::new(space(low).along(axes))).encode();
+    let principal = || Axes::Principal(Arc::new(components.clone()));
+    for (bytes, zeros) in [(encoded(0.0, Axes::Own), 1), (encoded(0.0, principal()), 3)] {
+        assert!(Archive::decode(&bytes).is_ok());
+        let starts: Vec<usize> =
+            (0..bytes.len() - 8).filter(|&at| bytes[at..at + 8] == [0; 8]).collect();
+        assert_eq!(starts.len(), zeros, "{bytes:?}");
+        for at in starts {
+            let mut forged = bytes.clone();
+            forged[at + 7] = 0x80;
+            assert_eq!(Archive::decode(&forged).unwrap_err(), ArchiveError::NotCanonical, "{at}");
         }
     }
 }

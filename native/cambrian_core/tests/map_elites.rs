@@ -303,12 +303,17 @@ fn a_wrong_archive_is_refused() {
 /// A behaviour of 200 numbers, of which two say all: how the first two outputs of the network on
 /// one input swing.
 fn with_waves(population: Population) -> Evaluated {
+    with_waves_of(population, 1.0)
+}
+
+/// All times so much.
+fn with_waves_of(population: Population, height: f64) -> Evaluated {
     let mut tuning = population.tuning();
     let score = |genotype: &Arc<Genotype>| {
         let outputs = Network::new(genotype).activate(&[0.3; 10]);
         let [a, b] = [f64::from(outputs[0]), f64::from(outputs[1])];
         let wave = |at: u32| a * libm::sin(f64::from(at) / 7.0) + 0.5 * b * f64::from(at % 3);
-        let behaviour = (0..200).map(wave).collect();
+        let behaviour = (0..200).map(|at| height * wave(at)).collect();
         Outcome::Scored(Score { fitness: a - b, behaviour, ..Score::default() })
     };
     tuning.tell(tuning.candidates().iter().map(score).collect());
@@ -402,6 +407,23 @@ fn an_archive_of_components_fills_where_the_first_behaviours_are_alike() {
     let p = Parameters { projection: Projection::Principal, ..parameters(task) };
     let archive = archive(&after(task, first(task, p, 1), 20));
     assert!(archive.summary(0.0).filled > 50, "{:?}", archive.summary(0.0));
+}
+
+/// The fifth generation is the first whose behaviours differ; 8 is the next power of two.
+#[test]
+fn an_archive_of_components_fills_as_soon_as_behaviours_differ() {
+    let task = task::named("maze_hard").unwrap();
+    let p = Parameters { projection: Projection::Principal, ..parameters(task) };
+    let mut population = first(task, p, 5);
+    let mut filled = Vec::new();
+    for generation in 0..7 {
+        let height = f64::from(u8::from(generation >= 5));
+        let evaluated = with_waves_of(population, height);
+        filled.push(archive(evaluated.population()).summary(0.0).filled);
+        population = evaluated.next(&GO).unwrap();
+    }
+    assert_eq!(filled[..5], [1; 5]);
+    assert!(filled[5] > 1 && filled[6] > filled[5], "{filled:?}");
 }
 
 #[test]

@@ -117,6 +117,17 @@ mod tests {
         assert_eq!(seen.len(), 5);
     }
 
+    /// By whatever vectors the processor has.
+    #[test]
+    fn many_normals_are_those_that_are_drawn_one_by_one() {
+        for count in [1, 7, 8, 63, 64, 65, 1000] {
+            let (mut alone, mut together) =
+                (Stream::new(7, Purpose::Birth, 0, 1), vec![0.5; count]);
+            Stream::new(7, Purpose::Birth, 0, 1).normals(&mut together, |value, z| value + z);
+            assert!(together.iter().all(|sum| sum.to_bits() == (0.5 + alone.normal()).to_bits()));
+        }
+    }
+
     #[test]
     fn normals_have_the_moments_of_a_normal() {
         let mut rng = Stream::new(7, Purpose::Birth, 0, 0);
