@@ -105,8 +105,9 @@ is_alias(_) -> false.
 is_identity(Fun) when is_function(Fun) -> is_function(Fun, 0);
 is_identity(<<Bytes:32/binary>>) -> re:run(Bytes, "^[ -~]*/[ -~]*$") =:= nomatch;
 is_identity(Path) when is_binary(Path) -> is_text(unicode:characters_to_list(Path));
-%% A secret as a list must not become the name of a file. A path of 32 characters that are not all
-%% in ASCII has more bytes as a binary.
+%% Somebody may give the 32 bytes of a secret as a list, which must not become the name of a file.
+%% So a list of 32 elements is a path only if all are printable ASCII. Any other path of 32
+%% characters can be given as a binary.
 is_identity(Path) when length(Path) =:= 32 ->
     lists:all(fun(C) -> is_integer(C) andalso C >= $\s andalso C =< $~ end, Path);
 is_identity(Path) -> is_text(Path).

@@ -80,8 +80,8 @@ join(Handle, Before, #populations{joined = Joined} = Populations) ->
             {missing, missed(Handle, look_again(is_atom(Handle), Handle, Populations))}
     end.
 
-%% Whether the option of the bridge has an effect on a population. Axes that are projected can be
-%% others on another node, where an honest claim would look false.
+%% Warns of a population on which the option common_archive has no effect. A node cannot tell which
+%% projection another node uses, so an honest claim about a cell could look false.
 warn_of_archive(Name, Parameters, #populations{realm = Realm, common_archive = true}) ->
     Warn = fun(Got, Expected) ->
                logger:warning("cambrian: the population ~tp has no archive to hold in common in "

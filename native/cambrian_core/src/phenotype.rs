@@ -4,7 +4,6 @@
 pub mod cost;
 pub mod kernel;
 pub mod probe;
-
 pub mod network;
 pub mod substrate;
 pub mod encoding;

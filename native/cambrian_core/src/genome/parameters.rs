@@ -227,9 +227,9 @@ parameters! {
         "map_elites: the lowest and the highest number of each dimension of behaviours; without \
          bounds, the outputs on probes are projected onto two dimensions";
     projection: Projection = Projection::None, (),
-        "map_elites: how behaviours of many numbers get a place in the box of bounds: each number \
-         is a dimension, by random signs, or by the principal components of the archive, which \
-         has bounds of its own";
+        "map_elites: how behaviours of many numbers get a position in the box of bounds: each \
+         number is a dimension, by random signs, or by the principal components of the archive, \
+         which has bounds of its own";
     components: u32 = 2, (1, 16), "principal: how many components, the dimensions of the archive";
     partition: Partition = Partition::Grid, (), "map_elites: how the box of behaviours is divided";
     cells: u32 = 2500, (1, Bounds::MAX_CELLS),

@@ -33,8 +33,8 @@ pub struct Elite {
     pub genotype: Arc<Genotype>,
     /// Finite.
     pub fitness: f64,
-    /// Finite numbers: as many as the space has dimensions, or by its axes as many as those of the
-    /// other elites.
+    /// Finite numbers. Where each is a dimension, as many as the space has; else as many as each of
+    /// the other elites has.
     pub behaviour: Vec<f64>,
     id: OnceLock<GenotypeId>,
 }

@@ -62,7 +62,7 @@ choices! {
 }
 
 choices! {
-    /// How behaviours of many numbers get a place in a box of few dimensions.
+    /// How behaviours of many numbers get a position in a box of few dimensions.
     pub enum Projection {
         /// They do not: each number is a dimension.
         None = "none",
