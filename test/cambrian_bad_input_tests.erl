@@ -266,8 +266,5 @@ persistent_add() ->
 
 %% Status and standard error.
 said(Line) ->
-    {Out, Errors} = {cambrian_screen:start(none), cambrian_screen:start(none)},
-    Leader = group_leader(),
-    group_leader(Out, self()),
-    Status = try cambrian_cli:run(Line, #{errors => Errors}) after group_leader(Leader, self()) end,
-    {Status, cambrian_screen:read(Errors)}.
+    {Status, _Out, Errors} = cambrian_command:run(Line),
+    {Status, Errors}.
