@@ -264,7 +264,7 @@ a_costly_champion_is_refused_before_its_evaluation(_) ->
     {ok, #{champion := Champion, fitness := Fitness}} =
         cambrian:evolve(double_pole_novel, #{seed => 42, generations => 60}),
     Stranger = besieged(#{task => double_pole_novel, seed => 4, population => 50}, #{}),
-    Bloated = cambrian_population_SUITE:bloated(Champion, 20_000),
+    Bloated = cambrian_populations:bloated(Champion, 20_000),
     Id = cambrian_genotype:id(Bloated),
     ok = cambrian_population:run(besieged),
     sends(Stranger, <<1:256>>, Bloated, #{fitness => Fitness}),
