@@ -2,7 +2,7 @@
 %% test sets.
 -module(cambrian_admission_tests).
 -include_lib("eunit/include/eunit.hrl").
--import(cambrian_trust_tests, [secret/1, key/1, sealed/2, forged/1, rubbish/2]).
+-import(cambrian_envelopes, [secret/1, key/1, sealed/2, forged/1, rubbish/2]).
 
 -define(REALM, <<"org.example.test">>).
 -define(NOW, 1_800_000_000_000).

@@ -1,68 +1,12 @@
 %% The functions of cambrian_trust, with genuine envelopes and others.
 -module(cambrian_trust_tests).
 -include_lib("eunit/include/eunit.hrl").
--import(cambrian_wait, [until/1]).
 -export([execute/3]).
-%% Used by cambrian_admission_tests.
--export([secret/1, key/1, sealed/2, forged/1, rubbish/2]).
+-import(cambrian_envelopes, [arrives/1, arrives/2, damaged/2, forged/1, genotype/0, key/1, now_ms/0,
+                             restart/0, rubbish/2, sealed/2, secret/1, with_app/1]).
 
 -define(REALM, <<"org.example.test">>).
 -define(DAY, 86_400_000).
-
-secret(N) -> <<N:256>>.
-key(N) -> cambrian_identity:public_key(secret(N)).
-
-now_ms() -> erlang:system_time(millisecond).
-
-genotype() ->
-    {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 1),
-    G.
-
-sealed(N, Changes) ->
-    Claims =
-        #{realm => ?REALM, task => <<"xor">>, fitness => 3.0, generation => 1, sequence => 1,
-          time => now_ms()},
-    {ok, Bytes} = cambrian_envelope:seal(maps:merge(Claims, Changes), genotype(), secret(N)),
-    Bytes.
-
-%% `ok' or the reason of the refusal.
-arrives(N, Changes) -> arrives(sealed(N, Changes)).
-arrives(Bytes) ->
-    case cambrian_trust:check(?REALM, Bytes) of
-        {ok, _, _} -> ok;
-        {error, Reason} -> Reason
-    end.
-
-damaged(At, Bytes) ->
-    <<Before:At/binary, Byte, After/binary>> = Bytes,
-    <<Before/binary, (Byte bxor (1 bsl (At rem 8))), After/binary>>.
-
-forged(Bytes) ->
-    %% the signature ends where the payload begins
-    {ok, Envelope, _} = cambrian_envelope:read(Bytes),
-    damaged(byte_size(cambrian_envelope:record(Envelope)) - 5, Bytes).
-
-with_app(Test) ->
-    {timeout, 60, fun() ->
-        cambrian_temporary:with_data_dir(fun(Dir) ->
-            ok = cambrian_trust:open(?REALM, #{}),
-            forget_messages(),
-            Test(Dir),
-            %% other test modules must not run with this application
-            _ = application:stop(cambrian),
-            forget_messages()
-        end)
-    end}.
-
-forget_messages() ->
-    receive _ -> forget_messages()
-    after 0 -> ok
-    end.
-
-restart() ->
-    ok = application:stop(cambrian),
-    {ok, _} = application:ensure_all_started(cambrian),
-    ok.
 
 %%% ---- who may publish --------------------------------------------------------------------
 
@@ -151,35 +95,6 @@ a_replayed_envelope_is_refused_test_() ->
 
 %%% ---- bans -------------------------------------------------------------------------------
 
-a_ban_survives_a_crash_and_a_restart_test_() ->
-    with_app(fun(_) ->
-        ok = cambrian_trust:ban(?REALM, {genotype, cambrian_genotype:id(genotype())},
-                                <<"it shakes the arm">>),
-        ok = cambrian_trust:ban(?REALM, {key, key(2)}),
-        Check = fun() -> [arrives(1, #{}), arrives(2, #{})] end,
-        ?assertEqual([banned_genotype, banned_key], Check()),
-        restart(),
-        ?assertEqual([banned_genotype, banned_key], Check()),
-        ?assertMatch([#{what := {genotype, _}, reason := <<"it shakes the arm">>, by := user},
-                      #{what := {key, _}}],
-                     cambrian_trust:bans(?REALM)),
-        %% immediately after a crash
-        kill_server(),
-        ?assertEqual([banned_genotype, banned_key], Check()),
-        _ = [ok = cambrian_trust:unban(?REALM, What)
-             || #{what := What} <- cambrian_trust:bans(?REALM)],
-        ?assertEqual([ok, ok], Check())
-    end).
-
-kill_server() ->
-    Server = server(),
-    true = exit(Server, kill),
-    until(fun() -> not is_process_alive(Server) end).
-
-server() ->
-    {ok, Server} = cambrian_realms:find(?REALM),
-    Server.
-
 a_liar_is_banned_by_reputation_test_() ->
     with_app(fun(_) ->
         ok = cambrian_trust:subscribe(?REALM),
@@ -211,18 +126,6 @@ a_signed_bad_payload_costs_reputation_test_() ->
         ?assertEqual(banned_key, arrives(1, #{sequence => 4})),
         ?assertMatch([#{by := reputation}], cambrian_trust:bans(?REALM))
     end).
-
-%% A payload that is no genotype, with its hash and a signature.
-rubbish(N, Changes) ->
-    Payload = <<"rubbish">>,
-    <<16#93, 16#c4, Size, Body:Size/binary, 16#c4, 64, _:64/binary, 16#c4, Length,
-      Was:Length/binary>>
-        = sealed(N, Changes),
-    Changed = binary:replace(Body, crypto:hash(sha256, Was), crypto:hash(sha256, Payload)),
-    Signature =
-        crypto:sign(eddsa, none, <<"cambrian envelope 2\n", Changed/binary>>, [secret(N), ed25519]),
-    <<16#93, 16#c4, Size, Changed/binary, 16#c4, 64, Signature/binary, 16#c4, (byte_size(Payload)),
-      Payload/binary>>.
 
 faults_that_the_origin_did_not_sign_cost_no_reputation_test_() ->
     with_app(fun(_) ->
@@ -319,84 +222,6 @@ owners_and_charters_survive_a_restart_test_() ->
         Check(2)
     end).
 
-%%% ---- forgeries, replays and floods -------------------------------------------------------
-
-forged_and_replayed_envelopes_change_nothing_of_their_origin_test_() ->
-    with_app(fun(_) ->
-        ?assertEqual(ok, arrives(1, #{})),
-        Before = maps:get(key(1), maps:get(origins, cambrian_trust:report(?REALM))),
-        Genuine = [sealed(1, #{sequence => 1}), sealed(1, #{sequence => 1000})],
-        Size = byte_size(hd(Genuine)),
-        _ = [?assertNotEqual(ok, arrives(damaged(At, Bytes)))
-             || Bytes <- Genuine, At <- lists:seq(0, Size - 1)],
-        _ = [?assertEqual(replay, arrives(hd(Genuine))) || _ <- lists:seq(1, 20)],
-        ?assertEqual(Before, maps:get(key(1), maps:get(origins, cambrian_trust:report(?REALM)))),
-        ?assertEqual([], cambrian_trust:bans(?REALM)),
-        ?assertEqual(ok, arrives(1, #{sequence => 2}))
-    end).
-
-random_bytes_do_not_crash_the_trust_server_test_() ->
-    with_app(fun(_) ->
-        Server = server(),
-        Seed = erlang:system_time(microsecond),
-        _ = rand:seed(exsss, Seed),
-        Good = sealed(1, #{}),
-        Certificate = cambrian_identity:succession(secret(1), secret(2)),
-        try
-            _ = [bombard(Good, Certificate) || _ <- lists:seq(1, 3000)],
-            Odd =
-                [{no, bytes}, undefined, <<>>, <<1:3>>, binary:copy(<<16#93>>, 1000),
-                 binary:copy(<<0>>, 2 bsl 20)],
-            _ = [?assertMatch({error, _}, cambrian_trust:check(?REALM, Bytes)) || Bytes <- Odd]
-        catch Class:Reason:Stack -> erlang:raise(Class, {seed, Seed, Reason}, Stack)
-        end,
-        ?assertEqual(Server, server()),
-        ?assertEqual(ok, arrives(Good))
-    end).
-
-bombard(Good, Certificate) ->
-    Bytes = case rand:uniform(3) of
-                1 -> rand:bytes(rand:uniform(400));
-                2 -> damaged(rand:uniform(byte_size(Good)) - 1, Good);
-                3 -> binary:part(Good, 0, rand:uniform(byte_size(Good)) - 1)
-            end,
-    {error, _} = cambrian_trust:check(?REALM, Bytes),
-    {error, _} =
-        cambrian_trust:follow(?REALM,
-                              damaged(rand:uniform(byte_size(Certificate)) - 1, Certificate)).
-
-the_memory_of_the_trust_server_is_bounded_test_() ->
-    with_app(fun(_) ->
-        Server = server(),
-        Self = self(),
-        Sleeper = spawn_link(fun() ->
-                      ok = cambrian_trust:subscribe(?REALM),
-                      Self ! subscribed,
-                      receive stop -> ok end
-                  end),
-        receive subscribed -> ok end,
-        Bytes =
-            [sealed(N, #{realm => <<"else">>, task => binary:copy(<<"x">>, 255)})
-             || N <- lists:seq(1, 100)],
-        Flood =
-            fun() -> _ = [wrong_realm = arrives(B) || _ <- lists:seq(1, 50), B <- Bytes], ok end,
-        Flood(),
-        Before = memory(Server),
-        Flood(),
-        ?assertEqual(10_000,
-                     maps:get(wrong_realm, maps:get(refused, cambrian_trust:report(?REALM)))),
-        ?assertEqual(100, length(cambrian_trust:refusals(?REALM))),
-        ?assert(memory(Server) < Before + 1_000_000),
-        {message_queue_len, Unread} = process_info(Sleeper, message_queue_len),
-        ?assert(Unread =< 1000),
-        Sleeper ! stop
-    end).
-
-memory(Pid) ->
-    true = garbage_collect(Pid),
-    {memory, Bytes} = process_info(Pid, memory),
-    Bytes.
-
 %%% ---- events ------------------------------------------------------------------------------
 
 %% Acts as the module telemetry, which a user's application may have loaded.
@@ -460,144 +285,6 @@ load_telemetry() ->
     {ok, telemetry, Beam} = compile:forms(Forms),
     {module, telemetry} = code:load_binary(telemetry, "telemetry.beam", Beam),
     telemetry.
-
-%%% ---- persistence -------------------------------------------------------------------------
-
-a_realm_survives_a_restart_test_() ->
-    with_app(fun(_) ->
-        ok = cambrian_trust:open(?REALM,
-                                 #{rate => {2, 20}, tolerance => 0.5,
-                                   capability => {keys, [key(1)]}}),
-        [ok, not_permitted] = [arrives(N, #{}) || N <- [1, 2]],
-        confirmed = cambrian_trust:checked(?REALM, #{origin => key(1), fitness => 1}, 0.8),
-        ok = cambrian_trust:accepted(?REALM, key(1)),
-        Before = cambrian_trust:report(?REALM),
-        restart(),
-        ?assertEqual(Before#{last := []}, cambrian_trust:report(?REALM))
-    end).
-
-%% At the latest after five seconds.
-standings_are_saved_without_a_restart_test_() ->
-    with_app(fun(Dir) ->
-        Saved = fun() -> lists:sort(filelib:wildcard(filename:join(Dir, "realms/*/*.trust"))) end,
-        Before = Saved(),
-        ok = arrives(1, #{}),
-        Reputation = cambrian_trust:reputation(?REALM, key(1)),
-        until(fun() -> Saved() =/= Before end),
-        kill_server(),
-        ?assertEqual(replay, arrives(1, #{})),
-        ?assertEqual(Reputation, cambrian_trust:reputation(?REALM, key(1)))
-    end).
-
-%% If it is the only file, the realm is closed until a user opens it again.
-a_damaged_file_closes_the_realm_test_() ->
-    {timeout, 300, fun() -> cambrian_temporary:with_data_dir(fun(Dir) ->
-        ok = cambrian_trust:open(?REALM, #{}),
-        ok = application:stop(cambrian),
-        [Path, _] = trust_files(Dir),
-        {ok, Whole} = file:read_file(Path),
-        Bad =
-            [<<>>, binary:part(Whole, 0, 30), binary:part(Whole, 0, byte_size(Whole) - 1),
-             <<"not ours">>,
-             of_earlier(<<"no term">>), of_earlier(term_to_binary(#{})),
-             of_earlier(term_to_binary(#{origins => 1})),
-             %% an atom that does not exist here
-             of_earlier(<<131, 119, 22, "no_atom_of_this_system">>)
-             | [packed(Other) || Other <- unlike(saved(Whole))]],
-        quietly(fun() ->
-            [begin
-                 ok = file:del_dir_r(filename:join(Dir, "realms")),
-                 ok = filelib:ensure_dir(Path),
-                 ok = file:write_file(Path, Bytes),
-                 {ok, _} = application:ensure_all_started(cambrian),
-                 ?assertEqual({realm_damaged, Bytes}, {arrives(1, #{}), Bytes}),
-                 ?assertEqual({error, {realm_damaged, ?REALM}}, cambrian_trust:open(?REALM, #{})),
-                 ?assertEqual({ok, Bytes}, file:read_file([Path, ".torn"])),
-                 ok = application:stop(cambrian)
-             end || Bytes <- Bad]
-        end)
-    end) end}.
-
-trust_files(Dir) -> lists:sort(filelib:wildcard(filename:join([Dir, "realms", "*", "*.trust"]))).
-
-quietly(Test) ->
-    ok = logger:add_primary_filter(expected, {fun(_, _) -> stop end, []}),
-    try Test() after ok = logger:remove_primary_filter(expected) end.
-
-%% The file as an earlier release wrote it.
-of_earlier(Payload) ->
-    <<"cambrian trust 1\n", (crypto:hash(sha256, Payload))/binary, Payload/binary>>.
-
-packed(Saved) when is_map(Saved) ->
-    Payload = iolist_to_binary([<<1:64>>, cambrian_realm_file:pack_all(Saved)]),
-    <<"cambrian trust 2\n", (crypto:hash(sha256, Payload))/binary, Payload/binary>>.
-
-saved(<<"cambrian trust 2\n", _Hash:32/binary, 1:64, Frames/binary>>) ->
-    cambrian_realm_file:unpack([<<Size:32, Frame/binary>>
-                                || <<Size:32, Frame:Size/binary>> <= Frames]).
-
-%% Variants of a realm's saved state: each part missing or of a wrong type, another realm's, and
-%% with successions in a circle.
-unlike(Saved) ->
-    Standing =
-        #{reputation => 0.5, received => 0, accepted => 0, checked => 0, lies => 0, sequence => 0,
-          window => 0,
-          seen => 0, tokens => 1, filled => 0, grant => none},
-    Odd = [none, -1, 1.5, <<1>>, [a | b], {1}],
-    {Key, Other} = {key(1), key(2)},
-    Retired = fun(Heir) -> #{heir => Heir, known => false, time => 0} end,
-    Ban = #{what => {key, Key}, reason => <<>>, by => user, time => 0},
-    [maps:remove(Part, Saved) || Part <- [name, max, retired, bans, origins, refused]]
-        ++ [Saved#{Part => Value} || Part <- maps:keys(Saved), Value <- Odd,
-                                          not lists:member({Part, Value},
-                                                           [{tolerance, 1.5}, {before, none}])]
-        ++ [Saved#{name => <<"org.example.else">>}, Saved#{max => 0}, Saved#{rate => {0, 1}},
-            Saved#{capability => {keys, [Key | Other]}}, Saved#{refused => #{<<"a">> => 1}},
-            Saved#{retired => #{Key => Retired(Key)}},
-            Saved#{retired => #{Key => Retired(Other), Other => Retired(Key)}},
-            Saved#{retired => #{Key => Retired(<<1>>)}}, Saved#{bans => #{{key, Other} => Ban}},
-            Saved#{bans => #{{key, Key} => maps:remove(time, Ban)}},
-            Saved#{origins => #{<<1>> => Standing}}]
-        ++ [Saved#{origins => #{Key => maps:remove(Part, Standing)}}
-            || Part <- maps:keys(Standing), Part =/= window]
-        ++ [Saved#{origins => #{Key => Standing#{Part => Value}}}
-            || Part <- maps:keys(Standing), Value <- [<<1>>, nan, -1],
-               Value =/= -1 orelse not lists:member(Part, [seen, filled, tokens])].
-
-%% The ban holds, but returns an error, since it would not survive a restart.
-a_ban_on_a_full_disk_holds_and_returns_an_error_test_() ->
-    with_app(fun(Dir) ->
-        ok = file:del_dir_r(filename:join(Dir, "realms")),
-        ok = file:write_file(filename:join(Dir, "realms"), <<>>),
-        {error, {_, Path}} = cambrian_trust:ban(?REALM, {key, key(1)}),
-        ?assertEqual(<<".trust">>, filename:extension(Path)),
-        ?assertEqual(banned_key, arrives(1, #{})),
-        ok = file:delete(filename:join(Dir, "realms")),
-        ok = cambrian_trust:ban(?REALM, {key, key(2)}),
-        restart(),
-        ?assertEqual([banned_key, banned_key], [arrives(N, #{}) || N <- [1, 2]])
-    end).
-
-without_a_data_dir_nothing_is_written_test() ->
-    _ = application:stop(cambrian),
-    {ok, _} = application:ensure_all_started(cambrian),
-    ok = cambrian_trust:open(?REALM, #{}),
-    ok = cambrian_trust:ban(?REALM, {key, key(1)}),
-    banned_key = arrives(1, #{}),
-    restart(),
-    ?assertError({unknown_realm, ?REALM}, cambrian_trust:bans(?REALM)),
-    ?assertEqual({error, {unknown_realm, ?REALM}}, cambrian_trust:check(?REALM, sealed(1, #{}))),
-    ok = application:stop(cambrian).
-
-realms_have_their_own_files_test_() ->
-    with_app(fun(_) ->
-        Odd = [<<>>, <<"..">>, <<"a/b">>, binary:copy(<<"é"/utf8>>, 127)],
-        _ = [ok = cambrian_trust:open(Realm, #{}) || Realm <- Odd],
-        ok = cambrian_trust:ban(<<"..">>, {key, key(1)}),
-        restart(),
-        ?assertEqual([0, 1, 0, 0], [length(cambrian_trust:bans(Realm)) || Realm <- Odd]),
-        ?assertMatch({ok, _, _}, cambrian_trust:check(<<"a/b">>, sealed(1, #{realm => <<"a/b">>})))
-    end).
 
 wrong_arguments_are_errors_test_() ->
     with_app(fun(_) ->
@@ -724,15 +411,4 @@ an_unknown_realm_is_reported_as_unknown_test_() ->
                      cambrian_trust:report(?REALM)),
         [?assertError({realm_damaged, ?REALM}, Ask(?REALM))
          || Ask <- [fun cambrian_trust:bans/1, fun cambrian_trust:charter/1]]
-    end).
-
-%% The clock was set back during the restart: other nodes must not take the next message for a
-%% replay.
-sequence_numbers_survive_a_restart_test_() ->
-    with_app(fun(_) ->
-        Now = os:system_time(microsecond),
-        First = cambrian_trust:ask(?REALM, {sequence, Now}),
-        ok = restart(),
-        ?assertEqual(Now, First),
-        ?assert(cambrian_trust:ask(?REALM, {sequence, Now - 3_600_000_000}) > First + 1_000_000)
     end).
