@@ -134,8 +134,6 @@ a_name_in_use_is_refused(Config) ->
     Back = await_return(here, Here),
     ?assertMatch(#{generation := 4}, cambrian_population:info(Back)).
 
-init(Flags) -> {ok, Flags}.
-
 hibernates(P) ->
     case process_info(P, current_function) of
         {_, {erlang, hibernate, 3}} -> ok;
@@ -223,7 +221,7 @@ all_populations_of_a_node_can_be_watched(_) ->
     receive {cambrian_store, _, _, _} = Told -> error(Told) after 0 -> ok end.
 
 supervisor_of(Spec) ->
-    {ok, Supervisor} = supervisor:start_link(?MODULE, {#{}, []}),
+    {ok, Supervisor} = supervisor:start_link(cambrian_populations, {#{}, []}),
     {ok, _} = supervisor:start_child(Supervisor, Spec),
     {ok, Supervisor}.
 

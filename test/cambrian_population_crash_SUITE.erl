@@ -210,7 +210,8 @@ resume_false_starts_anew_once_a_vm(Config) ->
     Supervised = fun() ->
         Flags = #{strategy => one_for_one, intensity => 3, period => 1},
         {ok, Supervisor} =
-            supervisor:start_link(?MODULE, {Flags, [cambrian_population:child_spec(Options)]}),
+            supervisor:start_link(cambrian_populations,
+                                  {Flags, [cambrian_population:child_spec(Options)]}),
         #{generation := Generation} = cambrian_population:info(here),
         {Supervisor, Generation}
     end,

@@ -1,7 +1,8 @@
 %% Runs of populations, for their suites.
 -module(cambrian_populations).
+-behaviour(supervisor).
 -export([options/1, champion_of/1, run_whole/1, wait_for_generation/2, flush/0, await_return/2,
-         events/1, bloated/2, started/1, with_dir/2, end_all/0]).
+         events/1, bloated/2, started/1, with_dir/2, end_all/0, init/1]).
 
 started(Config) ->
     {ok, _} = application:ensure_all_started(cambrian),
@@ -61,3 +62,6 @@ bloated(Genotype, Count) ->
         connections := Connections ++ [#{from => Id, to => Output, weight => 0.0, enabled => true}
                                        || Id <- Idle]}),
     Bloated.
+
+%% Of the supervisor of a user, who has populations below it.
+init(Flags) -> {ok, Flags}.
