@@ -1,11 +1,14 @@
-//! Genotypes to test with.
+//! Genotypes and populations to test with.
 #![allow(dead_code)] // each test file takes what it needs
 
 use cambrian_core::base::rng::{Purpose, Stream};
 use cambrian_core::genome::genotype::Genotype;
 use cambrian_core::genome::parameters::Parameters;
+use cambrian_core::search::population::{Evaluated, Population};
+use cambrian_core::task::{self, Task};
 use cambrian_core::variation::mutation::{OPERATORS, Operator, mutate};
 use proptest::prelude::*;
+use std::sync::atomic::AtomicBool;
 
 pub fn parameters() -> Parameters {
     Parameters::default()
@@ -44,4 +47,21 @@ pub fn grown(connections: usize) -> Genotype {
 
 pub fn apply(name: &str, g: &Genotype, seed: u64) -> Genotype {
     Operator::named(name).unwrap().apply(g, &parameters(), &mut stream(seed)).unwrap()
+}
+
+pub static GO: AtomicBool = AtomicBool::new(false);
+
+pub fn first(task: &dyn Task, seed: u64) -> Population {
+    Population::new(task.parameters(), task.shape(), seed).unwrap()
+}
+
+/// The thirteenth generation of a run on `xor`.
+pub fn evaluated(seed: u64) -> Evaluated {
+    let parameters = Parameters { population: 60, target_species: 8, ..Parameters::default() };
+    let task = task::named("xor").unwrap();
+    let mut population = Population::new(parameters, task.shape(), seed).unwrap();
+    for _ in 0..12 {
+        population = population.evaluate(task, &GO).unwrap().next(&GO).unwrap();
+    }
+    population.evaluate(task, &GO).unwrap()
 }
