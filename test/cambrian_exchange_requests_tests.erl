@@ -90,7 +90,7 @@ a_heartbeat_for_another_realm_is_refused_test() ->
                   [Reason || {event, rejected, #{reason := Reason}} <- Effects]}).
 
 %% A key with too many broken promises announces a genotype that it has: other announcements are
-%% not held back for it.
+%% not held back for it. There are other nodes, as a node that knows of none is never silent.
 an_announcement_of_an_ignored_key_silences_no_node_test() ->
     G = genotype(2, 1),
     {_, Bred} = cambrian_exchange:bred(?TASK, #{champion => G, fitness => 1.0}, ?T0, alone(#{})),
@@ -103,12 +103,31 @@ an_announcement_of_an_ignored_key_silences_no_node_test() ->
                                  (_, Same) -> Same
                               end, {[], Y}, Asked)
               end || N <- lists:seq(1, 4)],
-    {_, Broken} = all_of(Breaks, Bred),
+    Beats = [hears(heartbeat_of(<<"n", N>>, ?T0), ?T0) || N <- lists:seq(1, 30)],
+    {_, Broken} = all_of(Breaks ++ Beats, Bred),
     Speaks = fun(Who, X) ->
                  {_, Y} =
                      cambrian_exchange:heard(announcement(Who, 10, G, 1.0, ?T0 + 100), ?T0 + 100,
                                              X),
-                 {Effects, _} = cambrian_exchange:tick(?T0 + 4000, Y),
+                 {Effects, _} = cambrian_exchange:tick(?T0 + 30_000, Y),
                  [said || {event, announced, _} <- Effects]
              end,
     ?assertEqual({[], [said]}, {Speaks(<<"honest">>, Broken), Speaks(<<"liar">>, Broken)}).
+
+%% An attacker hears the best of a node, and repeats it to that node alone, once a second for an
+%% hour, in a mesh of five nodes.
+an_echo_does_not_silence_a_node_for_ever_test() ->
+    G = genotype(2, 1),
+    {_, Bred} = cambrian_exchange:bred(?TASK, #{champion => G, fitness => 1.0}, ?T0, alone(#{})),
+    Others = fun(Now) -> [hears(heartbeat_of(<<"n", N>>, Now), Now) || N <- lists:seq(1, 3)] end,
+    Echo = fun(Number, Now) ->
+               [hears(announcement(<<"echo">>, Number, G, 1.0, Now), Now),
+                fun(X) -> cambrian_exchange:tick(Now, X) end]
+           end,
+    Second = fun(N) ->
+                 Now = ?T0 + 1000 * N,
+                 [Step || 1 <- [N rem 5], Step <- Others(Now)] ++ Echo(N, Now)
+             end,
+    {Effects, _} = all_of(lists:flatmap(Second, lists:seq(1, 3600)), Bred),
+    Spoken = length([said || {event, announced, _} <- Effects]),
+    ?assert(Spoken > 0 andalso Spoken < 10, Spoken).

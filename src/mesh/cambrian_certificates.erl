@@ -44,8 +44,14 @@ heard_charters(Charters, Now, X) ->
         {true, _} -> repeat_charters_soon(Now, Next);
         {false, older} -> repeat_charters_soon(Now, Next);
         {false, same} -> heard_same_charters(Next);
-        {false, {error, Reason}} -> rejected(Reason, Next)
+        {false, {error, Reason}} -> rejected(Reason, publish_if_limited(Reason, Now, Next))
     end.
+
+%% In a flood of forged charters, a genuine one may be among those that were not verified. A node
+%% that has a newer charter than ours repeats it when it hears ours.
+publish_if_limited(rate_limited, Now, #exchange{charters = Trickle} = X) when Trickle =/= none ->
+    repeat_charters_soon(Now, X);
+publish_if_limited(_Reason, _Now, X) -> X.
 
 heard_same_charters(#exchange{charters = none} = X) -> X;
 heard_same_charters(#exchange{charters = Trickle} = X) ->
@@ -66,8 +72,8 @@ publish_charters(Now, X) ->
 
 -spec publish_charters_due(Now :: integer(), #exchange{}) -> #exchange{}.
 publish_charters_due(_Now, #exchange{charters = none} = X) -> X;
-publish_charters_due(Now, #exchange{charters = Trickle} = X) ->
-    case cambrian_trickle:tick(Now, Trickle) of
+publish_charters_due(Now, #exchange{charters = Trickle, nodes = Nodes} = X) ->
+    case cambrian_trickle:tick(Now, Nodes, Trickle) of
         {speak, Next} -> publish_charters(Now, X#exchange{charters = Next});
         {quiet, Next} -> X#exchange{charters = Next}
     end.

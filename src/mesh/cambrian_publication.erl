@@ -178,8 +178,8 @@ tick(#task{name = Name} = Task, Now, X) ->
     pick_due(task(Name, Published), Now, Published).
 
 announce_due(#task{best = undefined} = Task, _Now, X) -> {Task, X};
-announce_due(#task{trickle = Trickle, best = Best} = Task, Now, X) ->
-    case cambrian_trickle:tick(Now, Trickle) of
+announce_due(#task{trickle = Trickle, best = Best} = Task, Now, #exchange{nodes = Nodes} = X) ->
+    case cambrian_trickle:tick(Now, Nodes, Trickle) of
         {speak, Next} -> announce(Best, Task#task{trickle = Next}, Now, X);
         {quiet, Next} -> {Task#task{trickle = Next}, X}
     end.

@@ -4,10 +4,14 @@
 %% just sent the same. A node that receives something different sends soon. So the traffic that a
 %% node receives does not grow with the number of nodes.
 %%
+%% One addition: a node that would be quiet still sends in one interval of as many as there are
+%% nodes. Otherwise an attacker that sends the same to it alone could keep it quiet for ever. In a
+%% mesh without attackers that is about one more message in an interval, from all nodes together.
+%%
 %% This is a value without a clock: `Now' is in ms.
 -module(cambrian_trickle).
 
--export([new/3, reset/2, reset/3, consistent/1, wake/1, tick/2]).
+-export([new/3, reset/2, reset/3, consistent/1, wake/1, tick/3]).
 -export_type([trickle/0, options/0]).
 
 %% The shortest and the longest interval in ms, and how many other nodes must send the same in an
@@ -51,15 +55,18 @@ consistent(#trickle{heard = Heard} = Trickle) -> Trickle#trickle{heard = Heard +
 wake(#trickle{speaks_at = spoken, ends_at = At}) -> At;
 wake(#trickle{speaks_at = At}) -> At.
 
-%% @doc Whether to send now.
--spec tick(Now :: integer(), trickle()) -> {speak | quiet, trickle()}.
-tick(Now, #trickle{speaks_at = At, heard = Heard, options = Options} = Trickle)
-  when is_integer(At), At =< Now ->
-    #{redundancy := Enough} = Options,
-    {case Heard < Enough of true -> speak; false -> quiet end,
-     Trickle#trickle{speaks_at = spoken}};
-tick(Now, #trickle{speaks_at = spoken, ends_at = At} = Trickle) when At =< Now ->
+%% @doc Whether to send now, in a mesh of so many nodes.
+-spec tick(Now :: integer(), Nodes :: pos_integer(), trickle()) -> {speak | quiet, trickle()}.
+tick(Now, Nodes, #trickle{speaks_at = At} = Trickle) when is_integer(At), At =< Now ->
+    speak_or_not(Nodes, Trickle#trickle{speaks_at = spoken});
+tick(Now, Nodes, #trickle{speaks_at = spoken, ends_at = At} = Trickle) when At =< Now ->
     #trickle{interval = Interval, options = #{longest := Longest}} = Trickle,
-    tick(Now, begin_interval(min(2 * Interval, Longest), Now, Trickle));
-tick(_Now, Trickle) ->
+    tick(Now, Nodes, begin_interval(min(2 * Interval, Longest), Now, Trickle));
+tick(_Now, _Nodes, Trickle) ->
     {quiet, Trickle}.
+
+speak_or_not(_Nodes, #trickle{heard = Heard, options = #{redundancy := Enough}} = Trickle)
+  when Heard < Enough -> {speak, Trickle};
+speak_or_not(Nodes, #trickle{rand = Rand} = Trickle) ->
+    {X, Next} = rand:uniform_s(Rand),
+    {case X * Nodes < 1 of true -> speak; false -> quiet end, Trickle#trickle{rand = Next}}.

@@ -73,15 +73,14 @@
 -define(MAX_SEQUENCE, (1 bsl 63)).
 
 %% @doc A realm without origins. It remembers at most `max' origins, and as many bans and
-%% successions. `seed', by default a random one, decides which origins it forgets when there is no
-%% room.
+%% successions. `seed', by default a random one, decides which of them it forgets.
 -spec new(#{name := binary(), max => pos_integer(), seed => non_neg_integer(), atom() => term()}) ->
           realm().
 new(#{name := Name} = Options) ->
     Max = maps:get(max, Options, 10_000),
     Seed = maps:get(seed, Options, binary:decode_unsigned(crypto:strong_rand_bytes(7))),
     change(maps:without([name, max, seed], Options),
-           #realm{name = Name, max = Max, keyring = cambrian_keyring:new(Max),
+           #realm{name = Name, max = Max, keyring = cambrian_keyring:new(Max, Seed),
                   origins = cambrian_origins:new(Max, Seed)}).
 
 %% @doc The checks of the options.
@@ -566,22 +565,23 @@ save(#realm{name = Name, capability = Capability, rate = Rate, tolerance = Toler
           seed => cambrian_origins:seed(Origins)}.
 
 %% @doc The realm of a saved term; `error' if this module did not make the term.
--spec restore(map()) -> {ok, realm()} | error.
-restore(#{name := Name, max := Max, retired := _, bans := Bans, origins := Standings,
-          refused := Refused} = Saved)
+-spec restore(term()) -> {ok, realm()} | error.
+restore(#{name := Name, max := Max, bans := Bans, origins := Origins, refused := Refused} = Saved)
   when is_binary(Name), is_integer(Max), Max > 0 ->
-    Capability = maps:get(capability, Saved, open),
-    case is_sound(Saved) andalso cambrian_keyring:restore(Saved, {Name, Max, Capability}) of
+    Start = is_sound(Saved) andalso new(maps:with([name, max, seed], Saved)),
+    case restore_keyring(Saved, Start) of
         {ok, Keyring} ->
-            Seed = maps:with([seed], Saved),
-            New = #realm{origins = None} = new(Seed#{name => Name, max => Max}),
-            Origins = cambrian_origins:restore(Standings, saved_window(Saved), None),
-            {ok, change(maps:with([capability, rate, tolerance], Saved),
-                        New#realm{origins = Origins, keyring = Keyring, bans = Bans,
-                                  refused = Refused, sequence = maps:get(sequence, Saved, 0)})};
-        _ -> error
+            Standings = cambrian_origins:restore(Origins, saved_window(Saved), Start#realm.origins),
+            Next = Start#realm{origins = Standings, keyring = Keyring, bans = Bans,
+                               refused = Refused, sequence = maps:get(sequence, Saved, 0)},
+            {ok, change(maps:with([capability, rate, tolerance], Saved), Next)};
+        error -> error
     end;
 restore(_Other) -> error.
+
+restore_keyring(_Saved, false) -> error;
+restore_keyring(Saved, #realm{name = Name, max = Max, keyring = Empty}) ->
+    cambrian_keyring:restore(Saved, {Name, Max, maps:get(capability, Saved, open)}, Empty).
 
 is_sound(#{bans := Bans, origins := Origins, refused := Refused} = Saved) ->
     Bits = saved_window(Saved),
