@@ -2,8 +2,8 @@
 -module(cambrian_exchange_requests_tests).
 -include_lib("eunit/include/eunit.hrl").
 -include("cambrian_exchanges.hrl").
--import(cambrian_exchanges, [all_of/2, alone/1, announcement/5, genotype/2, hears/2, holding/1,
-                             id/1, identity/1, key/1]).
+-import(cambrian_exchanges, [all_of/2, alone/1, announcement/5, genotype/2, heartbeat_of/2, hears/2,
+                             holding/1, id/1, identity/1, key/1]).
 
 %% M8. The first request with these bases has four differences made, in another process. The next
 %% request gets them from the cache.

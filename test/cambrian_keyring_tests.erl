@@ -3,8 +3,8 @@
 -module(cambrian_keyring_tests).
 -include_lib("eunit/include/eunit.hrl").
 -import(cambrian_owners, [amend/3, amended/3, arrives/4, arrives/5, ask/1, charter/5, counting/0,
-                          followed/4, grant/3, grant_id/1, key/1, now_ms/0, owned/2, realm/1, realm/2,
-                          refusal/4, restarted/1, secret/1]).
+                          followed/4, grant/3, grant_id/1, key/1, now_ms/0, owned/2, realm/1,
+                          realm/2, refusal/4, restarted/1, secret/1]).
 
 -define(REALM, <<"org.example.test">>).
 -define(DAY, 86_400_000).

@@ -12,7 +12,9 @@ all() ->
      an_idle_population_takes_newcomers_in_one_after_another,
      a_killed_idle_population_keeps_its_newcomers,
      a_finished_population_takes_newcomers_in_and_keeps_its_result,
-     a_mesh_newcomer_that_is_too_costly_is_refused, a_generation_admits_a_tenth_of_mesh_newcomers,
+     a_mesh_newcomer_that_is_too_costly_is_refused,
+     costly_champions_one_after_the_other_raise_no_bound,
+     a_generation_admits_a_tenth_of_mesh_newcomers,
      a_mesh_newcomer_that_hangs_does_not_block_the_population,
      a_mesh_newcomer_beyond_the_timeout_is_late_and_not_failed,
      a_pause_by_the_governor_makes_no_newcomer_late, a_mesh_newcomer_survives_a_crash,
@@ -308,6 +310,28 @@ a_mesh_newcomer_that_is_too_costly_is_refused(_) ->
     ok = cambrian_population:inject(P, bloated(Champion, 100), user),
     ?assertMatch(#{fitness := Fitness}, told(user)),
     ok = cambrian_population:stop(P).
+
+%% Each champion is better than the one before, and costs 7.9 times as much. The first is below the
+%% bound, and its genes take the population over. That must not let the second one in.
+costly_champions_one_after_the_other_raise_no_bound(_) ->
+    {ok, P} = cambrian_population:start(#{task => fun size/1, inputs => 1, outputs => 1,
+                                          seed => 4, population => 50, target => 1.0e9}),
+    {ok, _} = cambrian_population:step(P, 1),
+    {ok, #{champion := First}} = cambrian_population:best(P),
+    ok = cambrian_population:subscribe(P),
+    Stranger = #{origin => <<7:256>>},
+    Told = [begin
+                ok = from_the_mesh(P, bloated(First, Idle), Stranger),
+                Received = told(Stranger),
+                {ok, _} = cambrian_population:step(P, 30),
+                Received
+            end || Idle <- [2, 16, 128]],
+    ?assertMatch([#{outcome := accepted}, #{outcome := too_costly, bound := Bound},
+                  #{outcome := too_costly, bound := Later}]
+                   when Bound < 140 andalso Later < 140, Told),
+    ok = cambrian_population:stop(P).
+
+size(Network) -> #{connections := Count} = cambrian_network:info(Network), float(Count).
 
 %% Many newcomers are as fit as the champion: a generation admits a tenth of its size, and beyond
 %% that only a newcomer fitter than all.

@@ -55,7 +55,7 @@
          population_parameters/1, population_evaluated_champion/1, population_best/1,
          population_front/2,
          population_migrant/3, population_contender/1, population_lineage/2, population_stats/1,
-         population_work/1, population_median_cost/1,
+         population_work/1, population_median_costs/1,
          population_encode/1, population_decode/1]).
 -export([population_archive/2, population_lengths/1, population_behaviour_of/3]).
 -export([archive_encode/1, archive_decode/1, archive_id/1, archive_merge/2,
@@ -217,7 +217,7 @@ population_contender(_Evaluated) -> ?STUB.
 population_lineage(_Evaluated, _Genotype) -> ?STUB.
 population_stats(_Evaluated) -> ?STUB.
 population_work(_Evaluated) -> ?STUB.
-population_median_cost(_Population) -> ?STUB.
+population_median_costs(_Population) -> ?STUB.
 population_encode(_Population) -> ?STUB.
 population_decode(_Bytes) -> ?STUB.
 

@@ -8,15 +8,18 @@
 %% work ({@link cambrian_genotype:cost/1}).
 -module(cambrian_mesh_newcomers).
 
--export([bound/2, new/2, queue/1, pace/2, add/2, start_measuring/2, measured/4, panicked/1]).
--export([take_measured/1, admitted/2, next_generation/1, without/2]).
--export_type([mesh_newcomers/0, found/0, measure/0]).
+-export([bound/2, cost/3, new/2, queue/1, pace/2, add/2, start_measuring/2, measured/4]).
+-export([panicked/1, take_measured/1, admitted/2, next_generation/1, without/2]).
+-export_type([mesh_newcomers/0, found/0, measure/0, cost/0]).
 
 -type outcome() :: cambrian_evaluator:outcome() | late.
 %% The work is `unmetered' if evaluators measured, because only Rust counts units of work.
 -type measure() :: {outcome(), Work :: non_neg_integer() | unmetered}.
 -type found() :: {cambrian_newcomer_queue:newcomer(), cambrian_score:score() | failed | late,
                   Work :: non_neg_integer()}.
+
+%% What counts as the median cost of a population's networks, in the generation of its last use.
+-type cost() :: {Generation :: non_neg_integer(), Median :: number()}.
 
 -record(measurement, {began :: integer(), costs :: [non_neg_integer()]}).
 %% `timeout' is the user's limit for one evaluation, in ms. `pace' is the mean work and the mean
@@ -35,10 +38,22 @@
 %% cost is never too costly: otherwise the first generation of a new node would refuse the evolved
 %% genotypes of other nodes.
 -define(LEAST_COST, 16).
+-define(GENERATIONS_TO_DOUBLE, 1000).
 
 %% @doc The highest cost of a newcomer's network, by the median of the population's own networks.
 -spec bound(Median :: non_neg_integer(), Times :: number()) -> number().
 bound(Median, Times) -> Times * max(?LEAST_COST, Median).
+
+%% @doc What counts as the median cost in this generation: the median of all networks, but genes
+%% from other nodes make it at most twice as high in 1,000 generations. Otherwise a few newcomers,
+%% each just below the bound, would raise the bound without limit. The median of the networks
+%% without such genes, `Own', always counts; it is 0 if there are none.
+-spec cost(Generation :: non_neg_integer(), {All, Own}, Last :: cost()) -> cost()
+          when All :: non_neg_integer(), Own :: non_neg_integer().
+cost(Generation, {All, Own}, {Before, Median}) ->
+    Doublings = (Generation - Before) / ?GENERATIONS_TO_DOUBLE,
+    Grown = max(?LEAST_COST, Median) * math:pow(2, min(64, Doublings)),
+    {Generation, max(Own, min(All, Grown))}.
 
 %% @doc Starts with a queue that {@link queue/1} returned, maybe before a crash.
 -spec new(Timeout :: undefined | pos_integer(), cambrian_newcomer_queue:queue()) ->

@@ -14,8 +14,9 @@
                     mesh :: cambrian_mesh_newcomers:mesh_newcomers(),
                     %% how many newcomers from the mesh this generation has admitted
                     admitted = 0 :: non_neg_integer(),
-                    %% the median cost of a generation's genotypes, computed at the first use
-                    median = {none, 0} :: {none | reference(), non_neg_integer()}}).
+                    %% the population's cost by which newcomers are bounded, computed at the first
+                    %% use in a generation
+                    cost = none :: none | {reference(), cambrian_mesh_newcomers:cost()}}).
 -opaque newcomers() :: #newcomers{}.
 %% A judged newcomer, and the content of the event that subscribers get.
 -type verdict() :: {cambrian_newcomer_queue:newcomer(), #{outcome := atom(), atom() => term()}}.
@@ -43,7 +44,7 @@ offer(Shape, Newcomer, Population, Newcomers) ->
     #{inputs := Inputs, outputs := Outputs} = cambrian_nif:population_info(Population),
     case Shape of
         {Inputs, Outputs} when is_map_key(bound, Newcomer) ->
-            offer_mesh(Newcomer, with_median(Population, Newcomers));
+            offer_mesh(Newcomer, with_cost(Population, Newcomers));
         {Inputs, Outputs} -> offer_injected(Newcomer, Newcomers);
         _ -> {refused, {Newcomer, #{outcome => shape}}, Newcomers}
     end.
@@ -56,10 +57,10 @@ offer_injected(Newcomer, #newcomers{injected = Injected} = Newcomers) ->
 
 %% The genes give the cost before a network is compiled.
 offer_mesh(#{cost := Cost, bound := Times} = Newcomer,
-           #newcomers{mesh = Mesh, median = {_, Median}} = Newcomers) ->
+           #newcomers{mesh = Mesh, cost = {_, {_, Median}}} = Newcomers) ->
     case cambrian_mesh_newcomers:bound(Median, Times) of
         Bound when Cost > Bound ->
-            Why = #{outcome => too_costly, cost => Cost, median => Median, bound => Bound},
+            Why = #{outcome => too_costly, cost => Cost, median => round(Median), bound => Bound},
             {refused, {Newcomer, Why}, Newcomers};
         _ ->
             case cambrian_mesh_newcomers:add(Newcomer, Mesh) of
@@ -68,9 +69,15 @@ offer_mesh(#{cost := Cost, bound := Times} = Newcomer,
             end
     end.
 
-with_median(Population, #newcomers{median = {Population, _}} = Newcomers) -> Newcomers;
-with_median(Population, Newcomers) ->
-    Newcomers#newcomers{median = {Population, cambrian_nif:population_median_cost(Population)}}.
+with_cost(Population, #newcomers{cost = {Population, _}} = Newcomers) -> Newcomers;
+with_cost(Population, #newcomers{cost = Last} = Newcomers) ->
+    Medians = cambrian_nif:population_median_costs(Population),
+    #{generation := Generation} = cambrian_nif:population_info(Population),
+    Newcomers#newcomers{cost = {Population, cost(Generation, Medians, Last)}}.
+
+cost(Generation, {All, _Own}, none) -> {Generation, All};
+cost(Generation, Medians, {_, Last}) ->
+    cambrian_mesh_newcomers:cost(Generation, Medians, Last).
 
 %%% ---- from the mesh: measured at the same time as the population -------------------------
 

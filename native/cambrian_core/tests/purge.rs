@@ -216,3 +216,37 @@ fn a_purge_repeats_to_the_bit() {
         }
     }
 }
+
+/// The cost of strangers is bounded by it, so their own genes must not count.
+#[test]
+fn the_median_cost_of_own_genotypes_leaves_out_genes_of_other_keys() {
+    let mut evaluated = after(1, 1.0, 5);
+    let large = Arc::clone(&after(2, 1.0, 80).population().champion().unwrap().genotype);
+    evaluated.inject(large, 3.9, vec![THIEF]).unwrap();
+    let medians = |evaluated: &Evaluated| {
+        let population = evaluated.population();
+        let (mut all, mut own): (Vec<u64>, Vec<u64>) = Default::default();
+        for (at, genotype) in population.genotypes().iter().enumerate() {
+            all.push(genotype.cost());
+            own.extend(population.ancestry(at).is_none().then(|| genotype.cost()));
+        }
+        let median = |mut costs: Vec<u64>| {
+            costs.sort_unstable();
+            costs.get(costs.len().saturating_sub(1) / 2).copied().unwrap_or(0)
+        };
+        (median(all), median(own))
+    };
+    let mut seen = HashSet::new();
+    for _ in 0..30 {
+        assert_eq!(evaluated.population().median_costs(), medians(&evaluated));
+        seen.insert(medians(&evaluated));
+        evaluated = evaluated.next(&GO).unwrap().evaluate(xor(), &GO).unwrap();
+    }
+    assert!(seen.iter().any(|(all, own)| *own > 0 && own < all), "{seen:?}");
+
+    // what a user injects has no keys
+    let mut mine = after(1, 1.0, 5);
+    mine.inject(newcomer(2), 3.5, vec![]).unwrap();
+    let (all, own) = mine.population().median_costs();
+    assert_eq!(all, own);
+}

@@ -165,10 +165,10 @@ fn population_work(evaluated: EvaluatedArc) -> u64 {
     evaluated.0.work()
 }
 
-/// The cost of one step.
+/// The cost of one step: of all, and of those without a gene of another key.
 #[rustler::nif(schedule = "DirtyCpu")]
-fn population_median_cost(population: PopulationArc) -> u64 {
-    population.0.median_cost()
+fn population_median_costs(population: PopulationArc) -> (u64, u64) {
+    population.0.median_costs()
 }
 
 /// The next generation, or why there is none.

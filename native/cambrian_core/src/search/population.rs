@@ -343,11 +343,12 @@ impl Population {
         &self.species
     }
 
-    /// The median cost of one tick of the genotypes here. With a substrate it is that of the CPPNs.
-    pub fn median_cost(&self) -> u64 {
-        let mut costs: Vec<u64> = self.genotypes.iter().map(|genotype| genotype.cost()).collect();
-        let middle = costs.len().saturating_sub(1) / 2;
-        if costs.is_empty() { 0 } else { *costs.select_nth_unstable(middle).1 }
+    /// The median cost of one tick of the genotypes here, and of those that carry no gene of
+    /// another key; 0 of none. With a substrate it is that of the CPPNs.
+    pub fn median_costs(&self) -> (u64, u64) {
+        let costs = || self.genotypes.iter().map(|genotype| genotype.cost());
+        let own = costs().zip(&self.ancestry).filter(|(_, known)| self.is_own(known.as_deref()));
+        (median(costs().collect()), median(own.map(|(cost, _)| cost).collect()))
     }
 
     /// How a genotype that is here came to be.
@@ -368,6 +369,12 @@ impl Population {
     pub fn champion(&self) -> Option<&Champion> {
         self.champion.as_ref()
     }
+}
+
+/// The lower one of the middle two.
+fn median(mut costs: Vec<u64>) -> u64 {
+    let middle = costs.len().saturating_sub(1) / 2;
+    if costs.is_empty() { 0 } else { *costs.select_nth_unstable(middle).1 }
 }
 
 impl Evaluated {

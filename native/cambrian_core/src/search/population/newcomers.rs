@@ -36,6 +36,13 @@ impl Population {
         ancestry.marks().iter().filter_map(|mark| self.sources.get(mark).cloned()).collect()
     }
 
+    /// Whether none of these genes came with a key. What a user injected has none.
+    pub(crate) fn is_own(&self, ancestry: Option<&Ancestry>) -> bool {
+        let has_keys =
+            |mark: &Mark| self.sources.get(mark).is_some_and(|source| !source.keys.is_empty());
+        ancestry.is_none_or(|known| !known.marks().iter().any(has_keys))
+    }
+
     /// The newcomers whose genes some genotype here carries.
     pub fn newcomers(&self) -> &BTreeMap<Mark, Source> {
         &self.sources
