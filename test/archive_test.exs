@@ -17,6 +17,10 @@ defmodule Cambrian.ArchiveTest do
     assert Enum.map(archive, & &1.cell) == Enum.sort(Enum.map(archive, & &1.cell))
     assert archive |> Stream.filter(&(&1.fitness > 0)) |> Enum.any?()
     assert [_, _] = Enum.slice(archive, 1, 2)
+    assert [elite] = Enum.take(archive, 1)
+    assert elite in archive
+    refute %{elite | fitness: elite.fitness + 1} in archive
+    refute :another in archive
   end
 
   test "elites are found by their behaviour" do

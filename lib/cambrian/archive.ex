@@ -84,8 +84,9 @@ defmodule Cambrian.Archive do
   def at(archive, behaviour), do: archive |> ref() |> :cambrian_archive.at(behaviour) |> found()
 
   @doc """
-  Returns the elite whose behaviour is nearest, or `nil` of an empty archive. Each dimension is
-  scaled from 0 at its lower bound to 1 at its upper bound; the distance is Euclidean.
+  Returns the elite whose position is nearest, or `nil` of an empty archive. Each dimension is
+  scaled from 0 at its lower bound to 1 at its upper bound; the distance is Euclidean. Without a
+  projection, the position is the behaviour itself.
 
       iex> options = [search: :map_elites, seed: 1, generations: 2]
       iex> archive = Cambrian.evolve!(:maze_medium, options).archive
@@ -247,10 +248,21 @@ defmodule Cambrian.Archive do
   defp elite(%{genotype: reference} = elite), do: %{elite | genotype: %Genotype{ref: reference}}
 
   defimpl Enumerable do
-    alias Cambrian.Archive
+    alias Cambrian.{Archive, Genotype}
 
     def count(archive), do: {:ok, Archive.stats(archive).filled}
-    def member?(_archive, _elite), do: {:error, __MODULE__}
+
+    # a genotype is a new reference at each call, so two elites are compared by its id
+    def member?(archive, elite) do
+      wanted = by_id(elite)
+      {:ok, Enum.any?(archive, &(by_id(&1) == wanted))}
+    end
+
+    defp by_id(%{genotype: %Genotype{} = genotype} = elite),
+      do: %{elite | genotype: Genotype.id(genotype)}
+
+    defp by_id(other), do: other
+
     def slice(_archive), do: {:error, __MODULE__}
 
     def reduce(archive, acc, fun),

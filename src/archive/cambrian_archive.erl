@@ -118,8 +118,9 @@ best(Archive) -> ?EXPLAIN_BADARG(cambrian_nif:archive_best(Archive)).
 -spec at(archive(), Behaviour :: [number()]) -> {ok, elite()} | none.
 at(Archive, Behaviour) -> cambrian_nif:archive_at(Archive, point(at, Archive, Behaviour)).
 
-%% @doc The elite whose behaviour is nearest, by Euclidean distance where each dimension is scaled
-%% from 0 at its lower bound to 1 at its upper bound.
+%% @doc The elite whose position is nearest, by Euclidean distance where each dimension is scaled
+%% from 0 at its lower bound to 1 at its upper bound. Without a projection, the position is the
+%% behaviour itself.
 %%
 %% ```
 %% 1> {ok, #{archive := Archive}} =
