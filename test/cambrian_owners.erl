@@ -1,8 +1,8 @@
 %% Signed bytes of owners and members, and a realm that gets them, for the tests of its keyring.
 -module(cambrian_owners).
--export([secret/1, key/1, now_ms/0, realm/1, realm/2, owned/2, ask/1, counting/0, follow/3, follow/4,
-         followed/4, amend/3, amended/3, charter/5, grant/3, grant_id/1, arrives/4, arrives/5,
-         refusal/4, restarted/1]).
+-export([secret/1, key/1, now_ms/0, realm/1, realm/2, owned/2, ask/1, counting/0, follow/3,
+         follow/4, followed/4, amend/3, amended/3, charter/5, grant/3, grant_id/1, arrives/4,
+         arrives/5, refusal/4, restarted/1]).
 
 -define(REALM, <<"org.example.test">>).
 
