@@ -50,8 +50,7 @@
 %% cells that have an elite. `qd_score' is the sum of the fitness of all elites, less the `offset'
 %% of each (Pugh, Soros and Stanley 2016).
 
--type error() :: malformed | not_canonical | {too_large, Bytes :: non_neg_integer()}
-               | {unsupported_version, non_neg_integer()} | {invalid_archive, Why :: binary()}
+-type error() :: {invalid_archive, Why :: binary()}
                | {not_enough_memory, Wanted :: pos_integer(), Allowed :: pos_integer()}
                | cambrian_genotype:decode_error().
 

@@ -20,7 +20,7 @@
          to_map/1, from_map/1, to_binary/1, from_binary/1,
          diff/2, patch/2, to_json/1, from_json/1, from_neat_python/1,
          to_c/1, to_c/2, to_rust/1, to_rust/2, to_onnx/1]).
--export_type([genotype/0, id/0, seed/0, operator/0, genes/0]).
+-export_type([genotype/0, id/0, seed/0, operator/0, genes/0, decode_error/0]).
 
 -opaque genotype() :: reference().
 -type id() :: <<_:256>>.
@@ -32,6 +32,10 @@
 -type operator() :: atom().
 -type genes() :: #{schema := 1 | 2, inputs := pos_integer(), outputs := pos_integer(),
                    nodes := [map()], connections := [map()]}.
+
+-type decode_error() :: malformed | not_canonical | {too_large, pos_integer()}
+                      | {unsupported_version, non_neg_integer()}
+                      | {unknown_gene, Gene :: atom(), byte()} | {invalid_genotype, binary()}.
 
 %% @doc Makes a first genotype: inputs joined to outputs, with random weights and no hidden node.
 %%
@@ -375,11 +379,7 @@ to_binary(Genotype) ->
 %% 4> cambrian_genotype:from_binary(<<"not a genotype">>).
 %% {error,malformed}
 %% '''
--spec from_binary(binary()) ->
-          {ok, genotype()} | {error, malformed | not_canonical | {too_large, pos_integer()}
-                                   | {unsupported_version, non_neg_integer()}
-                                   | {unknown_gene, Gene :: atom(), byte()}
-                                   | {invalid_genotype, binary()}}.
+-spec from_binary(binary()) -> {ok, genotype()} | {error, decode_error()}.
 from_binary(Bytes) ->
     ?NORMAL_OR_DIRTY(cambrian_nif:genotype_decode(Bytes),
                      cambrian_nif:genotype_decode_dirty(Bytes)).
