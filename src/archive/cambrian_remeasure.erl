@@ -121,7 +121,8 @@ prepared(Archive, Task, Options) ->
     Shape = shape(Stats, Options),
     case cambrian_task:prepare(Task, Shape) of
         {ok, Prepared} ->
-            case {cambrian_task:id(Task), cambrian_task:evaluation(Prepared, Shape, Options)} of
+            Given = maps:with([timeout, memory, episodes], Options),
+            case {cambrian_task:id(Task), cambrian_task:evaluation(Prepared, Shape, Given)} of
                 {Known, {ok, Evaluation}} -> report(Archive, Evaluation, Shape, Options);
                 {Known, Error} -> Error;
                 {_, _} ->
@@ -174,9 +175,10 @@ measure(#{cell := Cell, genotype := Genotype, behaviour := Own}, Evaluation, Tol
     #{trials := Trials, seed := Seed} = Options,
     case network(Genotype, Options) of
         {ok, Network} ->
+            Limits = maps:with([timeout, memory], Options),
             Add = fun(Trial, Measured) ->
                       Seeded = seeded(Evaluation, state(Seed, Cell, Trial)),
-                      Score = cambrian_evaluation:score(Seeded, Network, Options),
+                      Score = cambrian_evaluation:score(Seeded, Network, Limits),
                       add(as_told(Score, Own, Told), Measured)
                   end,
             lists:foldl(Add, #measured{}, lists:seq(1, Trials));
