@@ -79,8 +79,8 @@ spoke(#{origin := Origin}, Now, #exchange{members = Members} = X) ->
     X#exchange{members = cambrian_members:spoke(Origin, Now, Members)}.
 
 %% @doc Compares an origin's claim with the fitness that this node measured.
--spec compare_claim(cambrian_envelope:read(), Measured :: float(), Now :: integer(), #exchange{}) ->
-          #exchange{}.
+-spec compare_claim(#{origin := cambrian_identity:key(), fitness := float(), atom() => term()},
+                    Measured :: float(), Now :: integer(), #exchange{}) -> #exchange{}.
 compare_claim(#{origin := Origin, fitness := Claimed}, Measured, Now, X) ->
     {_, Next} = ask({checked, Origin, Claimed, Measured}, Now, X),
     Next.

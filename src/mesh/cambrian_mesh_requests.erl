@@ -14,12 +14,16 @@
 
 %% The address to call, and the key that must live there.
 -type address() :: {binary(), cambrian_identity:key()}.
+%% What the announcer said of the genotype: an envelope's record, or an entry of its archive.
+-type claims() :: #{realm := binary(), task := binary(), genotype := cambrian_genotype:id(),
+                    origin := cambrian_identity:key(), fitness := float(),
+                    generation := non_neg_integer(), atom() => term()}.
 %% `addresses' are the addresses of the nodes that announced the genotype, the next one to ask
 %% first. `whole' is true after a difference that did not fit. `line' is the line of {@link
 %% cambrian_fair_queue} in which the request waits, by default the origin. `misled' are the keys
 %% that answered with a wrong genotype.
 -type request() :: #{id := cambrian_genotype:id(), task := binary(),
-                     claims := cambrian_envelope:read(), record := binary(),
+                     claims := claims(), record := binary(),
                      addresses := [address()], whole := boolean(), atom() => term()}.
 
 -record(requests,
