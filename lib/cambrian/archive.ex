@@ -56,8 +56,7 @@ defmodule Cambrian.Archive do
   """
   @spec stats(t, offset: number) :: :cambrian_archive.stats()
   def stats(archive, opts \\ []) do
-    Keyword.validate!(opts, [:offset])
-    :cambrian_archive.stats(ref(archive), Map.new(opts))
+    :cambrian_archive.stats(ref(archive), opts |> Keyword.validate!([:offset]) |> Map.new())
   end
 
   @doc """
