@@ -95,7 +95,7 @@ subscribe() ->
 
 question() ->
     _ = [attempt(fun() -> cambrian_population:Function(Name) end)
-         || {Name, _} <- tasks(""), Function <- [stats, history, best, info, overview]],
+         || {Name, _} <- tasks(""), Function <- [stats, history, best, info]],
     _ = [attempt(Ask)
          || Ask <- [fun cambrian_bridge:list_nodes/0, fun cambrian_bridge:global_best/0,
                     fun cambrian_bridge:migrations/0,
