@@ -177,7 +177,9 @@ is_stalling(Genotype, #colony{options = #{stalls := Stalls}}) -> Stalls(Genotype
 is_stalling(_Genotype, _Colony) -> false.
 
 median(#colony{evolution = Evolution}) ->
-    cambrian_nif:population_median_cost(cambrian_evolution:population(Evolution)).
+    {Median, _Own} =
+        cambrian_nif:population_median_costs(cambrian_evolution:population(Evolution)),
+    Median.
 
 %%% ---- questions --------------------------------------------------------------------------
 
