@@ -4,9 +4,10 @@
 %% just sent the same. A node that receives something different sends soon. So the traffic that a
 %% node receives does not grow with the number of nodes.
 %%
-%% One addition: a node that would be quiet still sends in one interval of as many as there are
+%% One addition: a node that would be quiet still sends in one long interval of as many as there are
 %% nodes. Otherwise an attacker that sends the same to it alone could keep it quiet for ever. In a
-%% mesh without attackers that is about one more message in an interval, from all nodes together.
+%% mesh without attackers that is about one more message in such an interval, from all nodes
+%% together.
 %%
 %% This is a value without a clock: `Now' is in ms.
 -module(cambrian_trickle).
@@ -23,6 +24,9 @@
                   speaks_at :: integer() | spoken, ends_at :: integer(),
                   heard = 0 :: non_neg_integer()}).
 -opaque trickle() :: #trickle{}.
+
+%% An interval is long from so many of the shortest on. Short ones have many messages anyway.
+-define(LONG, 16).
 
 -spec new(options(), rand:state(), Now :: integer()) -> trickle().
 new(#{shortest := Shortest} = Options, Rand, Now) ->
@@ -69,4 +73,8 @@ speak_or_not(_Nodes, #trickle{heard = Heard, options = #{redundancy := Enough}} 
   when Heard < Enough -> {speak, Trickle};
 speak_or_not(Nodes, #trickle{rand = Rand} = Trickle) ->
     {X, Next} = rand:uniform_s(Rand),
-    {case X * Nodes < 1 of true -> speak; false -> quiet end, Trickle#trickle{rand = Next}}.
+    Speaks = is_long(Trickle) andalso X * Nodes < 1,
+    {case Speaks of true -> speak; false -> quiet end, Trickle#trickle{rand = Next}}.
+
+is_long(#trickle{interval = Interval, options = #{shortest := Shortest, longest := Longest}}) ->
+    Interval >= min(?LONG * Shortest, Longest).
