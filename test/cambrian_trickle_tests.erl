@@ -83,6 +83,22 @@ a_quiet_node_speaks_in_one_interval_of_as_many_as_there_are_nodes_test() ->
     [?assert(abs(spoken_with_echo(10_000, Nodes, new(1, Options), 0) - 10_000 div Nodes) < 250)
      || Nodes <- [1, 2, 10, 100]].
 
+%% It also resets each interval to the shortest, which is a sixteenth of a long one.
+a_quiet_node_speaks_as_often_in_short_intervals_test() ->
+    Options = #{shortest => 1000, longest => 64_000, redundancy => 1},
+    Spoken = spoken_while_reset(160_000, cambrian_trickle:consistent(new(1, Options)), 0),
+    ?assert(abs(Spoken - 160_000 div (16 * 10)) < 150, Spoken).
+
+spoken_while_reset(0, _Trickle, Spoken) -> Spoken;
+spoken_while_reset(Intervals, Trickle, Spoken) ->
+    At = cambrian_trickle:wake(Trickle),
+    {What, Next} = cambrian_trickle:tick(At, 10, Trickle),
+    End = cambrian_trickle:wake(Next),
+    {quiet, Ended} = cambrian_trickle:tick(End, 10, Next),
+    Heard = cambrian_trickle:consistent(cambrian_trickle:reset(End, Ended)),
+    Count = case What of speak -> Spoken + 1; quiet -> Spoken end,
+    spoken_while_reset(Intervals - 1, Heard, Count).
+
 spoken_with_echo(0, _Nodes, _Trickle, Spoken) -> Spoken;
 spoken_with_echo(Intervals, Nodes, Trickle, Spoken) ->
     Heard = cambrian_trickle:consistent(Trickle),

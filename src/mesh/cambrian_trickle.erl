@@ -5,9 +5,10 @@
 %% node receives does not grow with the number of nodes.
 %%
 %% One addition: a node that would be quiet still sends in one long interval of as many as there are
-%% nodes. Otherwise an attacker that sends the same to it alone could keep it quiet for ever. In a
-%% mesh without attackers that is about one more message in such an interval, from all nodes
-%% together.
+%% nodes, and in a shorter interval with a chance that is lower in proportion. Otherwise an attacker
+%% that sends the same to it alone could keep it quiet for ever, also by something different now and
+%% then, which keeps intervals short. In a mesh without attackers that is about one more message in
+%% a long interval, from all nodes together.
 %%
 %% This is a value without a clock: `Now' is in ms.
 -module(cambrian_trickle).
@@ -25,7 +26,7 @@
                   heard = 0 :: non_neg_integer()}).
 -opaque trickle() :: #trickle{}.
 
-%% An interval is long from so many of the shortest on. Short ones have many messages anyway.
+%% An interval is long from so many of the shortest on.
 -define(LONG, 16).
 
 -spec new(options(), rand:state(), Now :: integer()) -> trickle().
@@ -73,8 +74,10 @@ speak_or_not(_Nodes, #trickle{heard = Heard, options = #{redundancy := Enough}} 
   when Heard < Enough -> {speak, Trickle};
 speak_or_not(Nodes, #trickle{rand = Rand} = Trickle) ->
     {X, Next} = rand:uniform_s(Rand),
-    Speaks = is_long(Trickle) andalso X * Nodes < 1,
+    Speaks = X * Nodes < share_of_long(Trickle),
     {case Speaks of true -> speak; false -> quiet end, Trickle#trickle{rand = Next}}.
 
-is_long(#trickle{interval = Interval, options = #{shortest := Shortest, longest := Longest}}) ->
-    Interval >= min(?LONG * Shortest, Longest).
+%% How much of a long interval this one is.
+share_of_long(#trickle{interval = Interval,
+                       options = #{shortest := Shortest, longest := Longest}}) ->
+    min(1, Interval / min(?LONG * Shortest, Longest)).
