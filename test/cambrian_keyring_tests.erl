@@ -202,6 +202,17 @@ the_verification_of_charters_is_metered_test() ->
     ?assertEqual(199, QuietCount()),
     ?assertMatch({ok, _}, amend(charter(1, [1], 1, [], [1]), Second, Few)).
 
+%% A stranger's own signatures are genuine, and only that of the owner is false: they count too.
+forged_charters_count_by_their_signatures_test() ->
+    Second = now_ms() div 1000 * 1000,
+    Strangers = lists:seq(101, 111),
+    Forged = fun(By) -> lists:duplicate(2000, forged(charter(2, [1, 101], 1, [], By))) end,
+    [{One, OneCount}, {Twelve, TwelveCount}] = [counting(), counting()],
+    _ = flooded(Forged([1]), Second, One, realm({signed_by, key(1)})),
+    _ = flooded(Forged(Strangers ++ [1]), Second, Twelve, realm({signed_by, key(1)})),
+    %% 200 (1 + ln 10) and 200 (1 + ln 120) signatures on average
+    ?assert(12 * TwelveCount() < 2.5 * OneCount(), {OneCount(), TwelveCount()}).
+
 %% A flood of 1,000 a second begins with each second, so it is always first.
 a_charter_gets_through_a_flood_of_forged_charters_test() ->
     Forged = forged_charters(1000),
@@ -221,9 +232,13 @@ a_charter_gets_through_a_flood_of_forged_charters_test() ->
 forged_charters(Count) ->
     {ok, Good} = cambrian_charter:peek(charter(1, [1], 1, [], [1])),
     {ok, Bytes} = cambrian_charter:seal(Good#{number := 2, owners := [key(1)]}, secret(1)),
+    lists:duplicate(Count, forged(Bytes)).
+
+%% With another last byte, which belongs to the last signature.
+forged(Bytes) ->
     Size = byte_size(Bytes) - 1,
     <<Body:Size/binary, Last>> = Bytes,
-    lists:duplicate(Count, <<Body/binary, (Last bxor 1)>>).
+    <<Body/binary, (Last bxor 1)>>.
 
 flooded(Charters, Now, Once, Realm) ->
     lists:foldl(fun(Bytes, R) ->
