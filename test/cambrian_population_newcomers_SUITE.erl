@@ -13,7 +13,7 @@ all() ->
      a_killed_idle_population_keeps_its_newcomers,
      a_finished_population_takes_newcomers_in_and_keeps_its_result,
      a_mesh_newcomer_that_is_too_costly_is_refused,
-     costly_champions_one_after_the_other_raise_no_bound,
+     costly_champions_one_after_the_other_raise_no_bound, a_crash_raises_no_bound,
      a_generation_admits_a_tenth_of_mesh_newcomers,
      a_mesh_newcomer_that_hangs_does_not_block_the_population,
      a_mesh_newcomer_beyond_the_timeout_is_late_and_not_failed,
@@ -330,6 +330,25 @@ costly_champions_one_after_the_other_raise_no_bound(_) ->
                   #{outcome := too_costly, bound := Later}]
                    when Bound < 140 andalso Later < 140, Told),
     ok = cambrian_population:stop(P).
+
+%% After a crash the bound is that of before, not one of the costly genotypes that are there by now.
+a_crash_raises_no_bound(_) ->
+    {ok, P} = cambrian_population:start(#{task => fun size/1, inputs => 1, outputs => 1, seed => 4,
+                                          population => 50, target => 1.0e9, name => doomed}),
+    {ok, _} = cambrian_population:step(P, 1),
+    {ok, #{champion := First}} = cambrian_population:best(P),
+    ok = cambrian_population:subscribe(P),
+    Stranger = #{origin => <<7:256>>},
+    ok = from_the_mesh(P, bloated(First, 2), Stranger),
+    ?assertMatch(#{outcome := accepted}, told(Stranger)),
+    {ok, _} = cambrian_population:step(P, 30),
+    exit(P, kill),
+    Back = await_return(doomed, P),
+    ok = cambrian_population:subscribe(Back),
+    ok = from_the_mesh(Back, bloated(First, 16), Stranger),
+    {ok, _} = cambrian_population:step(Back, 1),
+    ?assertMatch(#{outcome := too_costly, bound := Bound} when Bound < 140, told(Stranger)),
+    ok = cambrian_population:stop(Back).
 
 size(Network) -> #{connections := Count} = cambrian_network:info(Network), float(Count).
 

@@ -29,12 +29,15 @@
 new(Timeout, Saved) ->
     Queue = fun(Key) -> maps:get(Key, Saved, cambrian_newcomer_queue:new()) end,
     #newcomers{injected = cambrian_newcomer_queue:requeue(Queue(injected)),
-               mesh = cambrian_mesh_newcomers:new(Timeout, Queue(from_mesh))}.
+               mesh = cambrian_mesh_newcomers:new(Timeout, Queue(from_mesh)),
+               cost = maps:get(cost, Saved, none)}.
 
 %% @doc The part of a checkpoint in memory.
--spec saved(newcomers()) -> #{injected | from_mesh := cambrian_newcomer_queue:queue()}.
-saved(#newcomers{injected = Injected, mesh = Mesh}) ->
-    #{injected => Injected, from_mesh => cambrian_mesh_newcomers:queue(Mesh)}.
+-spec saved(newcomers()) ->
+          #{injected | from_mesh := cambrian_newcomer_queue:queue(),
+            cost := none | {Population :: reference(), cambrian_mesh_newcomers:cost()}}.
+saved(#newcomers{injected = Injected, mesh = Mesh, cost = Cost}) ->
+    #{injected => Injected, from_mesh => cambrian_mesh_newcomers:queue(Mesh), cost => Cost}.
 
 %% @doc Offers a newcomer to a population whose networks have this shape.
 -spec offer(Shape :: {pos_integer(), pos_integer()}, cambrian_newcomer_queue:newcomer(),
