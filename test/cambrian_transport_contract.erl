@@ -54,14 +54,19 @@ run(Case, #{nodes := _} = Setup) ->
 %% Starts a process that owns a connection and keeps its messages.
 join(Transport, Options) ->
     Asker = self(),
-    Owner = spawn(fun() ->
-                      Connected = Transport:connect(Options),
-                      Asker ! {self(), Connected},
-                      keep([])
-                  end),
+    {Owner, Monitor} = spawn_monitor(fun() ->
+                           Connected = Transport:connect(Options),
+                           Asker ! {self(), Connected},
+                           keep([])
+                       end),
     receive
-        {Owner, {ok, Handle}} -> {ok, Owner, Handle};
-        {Owner, Error} -> exit(Owner, kill), Error
+        {Owner, Connected} ->
+            demonitor(Monitor, [flush]),
+            case Connected of
+                {ok, Handle} -> {ok, Owner, Handle};
+                Error -> exit(Owner, kill), Error
+            end;
+        {'DOWN', Monitor, process, Owner, Why} -> error({connect, Why})
     end.
 
 keep(Heard) ->
