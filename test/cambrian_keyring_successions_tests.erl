@@ -63,6 +63,34 @@ a_known_key_has_its_own_budget_of_successions_test() ->
     ?assertMatch(#{refused := #{rate_limited := N}} when N > 0, cambrian_realm:report(Flooded)),
     ?assertEqual(key(4), cambrian_realm:heir(key(3), followed(3, 4, Now, Flooded))).
 
+%% Anybody may forge certificates in the names of all keys that have earned their place.
+successions_of_all_trusted_keys_have_one_budget_test() ->
+    Now = now_ms() div 1000 * 1000,
+    Earns = fun(N, R) ->
+                {ok, Heard} = arrives(N, undefined, Now, R),
+                {confirmed, Checked} = cambrian_realm:checked(key(N), 1.0, 1.0, Now, Heard),
+                cambrian_realm:accepted(key(N), Checked)
+            end,
+    Realm = lists:foldl(Earns, realm(open), lists:seq(1, 60)),
+    Forged = [begin
+                  Size = byte_size(Genuine) - 1,
+                  <<Body:Size/binary, Last>> = Genuine,
+                  <<Body/binary, (Last bxor 1)>>
+              end || N <- lists:seq(1, 60), New <- lists:seq(1, 30),
+                     Genuine <- [cambrian_identity:succession(secret(N), secret(1000 + New))]],
+    {Once, Count} = counting(),
+    Flooded = fun(Time, R) ->
+                  lists:foldl(fun(Bytes, Before) ->
+                                  {{error, _}, Next} = follow(Bytes, Once, Time, Before),
+                                  Next
+                              end, R, Forged)
+              end,
+    Begun = Flooded(Now, Realm),
+    First = Count(),
+    _ = Flooded(Now + 1000, Begun),
+    ?assert(Count() - First < 260, Count() - First),
+    ?assert(Count() - First > 100, Count() - First).
+
 %% No signature is verified of a key that may not publish, of a known succession, or of an
 %% impossible one.
 a_succession_that_cannot_count_is_not_verified_test() ->

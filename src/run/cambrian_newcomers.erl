@@ -63,7 +63,8 @@ offer_mesh(#{cost := Cost, bound := Times} = Newcomer,
            #newcomers{mesh = Mesh, cost = {_, {_, Median}}} = Newcomers) ->
     case cambrian_mesh_newcomers:bound(Median, Times) of
         Bound when Cost > Bound ->
-            Why = #{outcome => too_costly, cost => Cost, median => round(Median), bound => Bound},
+            Why = #{outcome => too_costly, cost => Cost, median => round(Median),
+                    bound => round(Bound)},
             {refused, {Newcomer, Why}, Newcomers};
         _ ->
             case cambrian_mesh_newcomers:add(Newcomer, Mesh) of

@@ -41,15 +41,17 @@
                   revoked = #{} :: #{binary() => revoked},
                   %% the charters that changed the owners, then the present one
                   charters = [] :: [binary()],
-                  %% limits verifications, in the lanes `fresh', `charter', and one for each key
+                  %% limits verifications, in the lanes `fresh', `trusted', `charter', and one
+                  %% for each trusted key
                   meter :: cambrian_meter:meter()}).
 -opaque keyring() :: #keyring{}.
 
 %% How many changes of owners the keyring keeps for nodes that were away.
 -define(MAX_CHANGES, 8).
-%% Verifications per second: of successions in each lane, and of signatures of charters. A signature
-%% costs about 0.2 ms, so 200 cost 4 % of a core. Of the up to 12 signatures of a forged charter all
-%% but one may be genuine, namely those of its author's keys.
+%% Verifications per second: of successions of one trusted key, or of all fresh keys; and of
+%% successions of all trusted keys, or of signatures of charters. A signature costs about 0.2 ms, so
+%% 200 cost 4 % of a core. Of the up to 12 signatures of a forged charter all but one may be
+%% genuine, namely those of its author's keys.
 -define(MAX_VERIFIED, 10).
 -define(MAX_SIGNATURES, 200).
 %% 1 December 2027. Grants of version 1 do not state when they were issued. All of them end a year
@@ -179,8 +181,7 @@ is_named(#keyring{listed = Listed} = Keyring) ->
 may_follow({Old, _} = Pair, Class, Now, #keyring{successions = Successions} = Keyring) ->
     case check_succession(Pair, Class, Keyring) of
         ok ->
-            Lane = case Class of trusted -> Old; fresh -> fresh end,
-            case may_verify(Lane, 1, ?MAX_VERIFIED, Now, Keyring) of
+            case may_verify_succession(Class, Old, Now, Keyring) of
                 {true, Counted} ->
                     IsTrusted = Class =:= trusted,
                     IsNamed = is_named(Keyring),
@@ -223,6 +224,15 @@ follow(Pair, Class, Now, #keyring{successions = Successions} = Keyring) ->
 move_member({Old, New}, #keyring{members = Members} = Keyring) when is_map_key(Old, Members) ->
     Keyring#keyring{members = (maps:remove(Old, Members))#{heir(New, Keyring) => member}};
 move_member(_Pair, Keyring) -> Keyring.
+
+%% Anybody may name a trusted key, so the certificates that name any of them have a budget together.
+may_verify_succession(fresh, _Old, Now, Keyring) ->
+    may_verify(fresh, 1, ?MAX_VERIFIED, Now, Keyring);
+may_verify_succession(trusted, Old, Now, Keyring) ->
+    case may_verify(trusted, 1, ?MAX_SIGNATURES, Now, Keyring) of
+        {true, Counted} -> may_verify(Old, 1, ?MAX_VERIFIED, Now, Counted);
+        Limited -> Limited
+    end.
 
 %% In a flood each certificate has the same chance, whenever it arrives.
 may_verify(Lane, Count, Most, Now, #keyring{meter = Meter} = Keyring) ->
