@@ -139,8 +139,11 @@ after_a_split_both_halves_end_with_the_better_champion(_Config) ->
 %% Simulates 30 nodes, a fifth of them liars, with 30 % loss, in three parts until they meet. All
 %% honest nodes end with the same archive, and its elites have the fitness that their task gives.
 %% `make archives' simulates 200 nodes, `make archives NODES=60' others.
+replicas_of_an_archive_agree_in_spite_of_liars_and_losses() ->
+    [{timetrap, {minutes, 15 + 20 * (archive_nodes() div 100)}}].
+
 replicas_of_an_archive_agree_in_spite_of_liars_and_losses(_Config) ->
-    Nodes = list_to_integer(os:getenv("NODES", "30")),
+    Nodes = archive_nodes(),
     #{agreed_ms := Agreed, apart := Apart, flaws := Flaws, bytes_per_second := Bytes,
       elites := Elites, shared := Shared, lies := Lies} =
         cambrian_archive_ordeal:run(#{seed => 1, nodes => Nodes, liars => 0.2}),
@@ -152,6 +155,8 @@ replicas_of_an_archive_agree_in_spite_of_liars_and_losses(_Config) ->
     ?assert(Apart > 3),
     ?assert(Elites > 20),
     ?assert(Bytes < 200).
+
+archive_nodes() -> list_to_integer(os:getenv("NODES", "30")).
 
 %% The genotype is too large for a message, so it is announced, asked for and fetched as a blob.
 a_large_champion_reaches_all_nodes(_Config) ->
