@@ -111,16 +111,21 @@ a_mesh_without_news_sends_little(_Config) ->
     ?assert(lists:sum(Received) / length(Received) < 200).
 
 %% One origin sends a hundred times what it may: as many genotypes of the others are measured and
-%% taken in as without it.
+%% taken in as without it. Single meshes differ by some percent, either way.
 a_flood_does_not_change_the_throughput_of_others(_Config) ->
-    Options = #{seed => 11, nodes => 8, duration_ms => 30_000, generation_ms => 2000,
-                task => double_pole_novel},
-    Calm = throughput(cambrian_mesh_figures:flood(Options#{per_second => 0})),
-    Flooded = throughput(cambrian_mesh_figures:flood(Options#{per_second => 500})),
+    Measured = fun(Seed, PerSecond) ->
+                   #{measured := Count} =
+                       cambrian_mesh_figures:flood(#{seed => Seed, nodes => 8,
+                                                     duration_ms => 30_000, generation_ms => 2000,
+                                                     task => double_pole_novel,
+                                                     per_second => PerSecond}),
+                   Count
+               end,
+    [Calm, Flooded] =
+        [lists:sum([Measured(Seed, PerSecond) || Seed <- lists:seq(11, 14)])
+         || PerSecond <- [0, 500]],
     ?assert(Calm > 0),
     ?assert(abs(Flooded - Calm) =< 0.05 * Calm).
-
-throughput(#{measured := Measured}) -> Measured.
 
 after_a_split_both_halves_end_with_the_better_champion(_Config) ->
     Options = #{seed => 23, nodes => 8, generation_ms => 1000},
