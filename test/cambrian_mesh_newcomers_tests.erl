@@ -14,6 +14,8 @@ the_cost_rises_slowly_by_genes_of_other_nodes_test() ->
                    cambrian_mesh_newcomers:cost(Generation, Medians, {100, 50}), Median
            end,
     ?assertEqual([50.0, 100.0, 200.0], [Cost(G, {800, 0}) || G <- [100, 1100, 2100]]),
+    %% a population that begins an earlier generation again keeps what it had
+    ?assertEqual(50.0, Cost(50, {800, 0})),
     %% it never exceeds the median, and falls with it at once
     ?assertEqual([60, 20], [Cost(1100, {All, 0}) || All <- [60, 20]]),
     %% what the population evolved itself counts at once

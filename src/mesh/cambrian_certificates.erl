@@ -44,14 +44,14 @@ heard_charters(Charters, Now, X) ->
         {true, _} -> repeat_charters_soon(Now, Next);
         {false, older} -> repeat_charters_soon(Now, Next);
         {false, same} -> heard_same_charters(Next);
-        {false, {error, Reason}} -> rejected(Reason, publish_if_limited(Reason, Now, Next))
+        {false, {error, Reason}} -> rejected(Reason, repeat_if_limited(Reason, Now, Next))
     end.
 
 %% In a flood of forged charters, a genuine one may be among those that were not verified. A node
 %% that has a newer charter than ours repeats it when it hears ours.
-publish_if_limited(rate_limited, Now, #exchange{charters = Trickle} = X) when Trickle =/= none ->
+repeat_if_limited(rate_limited, Now, #exchange{charters = Trickle} = X) when Trickle =/= none ->
     repeat_charters_soon(Now, X);
-publish_if_limited(_Reason, _Now, X) -> X.
+repeat_if_limited(_Reason, _Now, X) -> X.
 
 heard_same_charters(#exchange{charters = none} = X) -> X;
 heard_same_charters(#exchange{charters = Trickle} = X) ->

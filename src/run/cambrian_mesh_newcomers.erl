@@ -51,7 +51,7 @@ bound(Median, Times) -> Times * max(?LEAST_COST, Median).
 -spec cost(Generation :: non_neg_integer(), {All, Own}, Last :: cost()) -> cost()
           when All :: non_neg_integer(), Own :: non_neg_integer().
 cost(Generation, {All, Own}, {Before, Median}) ->
-    Doublings = (Generation - Before) / ?GENERATIONS_TO_DOUBLE,
+    Doublings = max(0, Generation - Before) / ?GENERATIONS_TO_DOUBLE,
     Grown = max(?LEAST_COST, Median) * math:pow(2, min(64, Doublings)),
     {Generation, max(Own, min(All, Grown))}.
 

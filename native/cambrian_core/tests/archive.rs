@@ -237,7 +237,7 @@ fn an_archive_with_a_projection_says_so_in_its_version() {
     assert_eq!(Archive::decode(&bytes).unwrap_err(), ArchiveError::NotCanonical);
 }
 
-/// Equal archives would have other bytes.
+/// With -0, equal archives could have different bytes.
 #[test]
 fn bytes_with_minus_0_are_refused() {
     let is_zero = |x: f64| x.to_bits() == 0;

@@ -306,7 +306,7 @@ fn with_waves(population: Population) -> Evaluated {
     with_waves_of(population, 1.0)
 }
 
-/// All times so much.
+/// The same, with each number multiplied by `height`.
 fn with_waves_of(population: Population, height: f64) -> Evaluated {
     let mut tuning = population.tuning();
     let score = |genotype: &Arc<Genotype>| {

@@ -165,7 +165,7 @@ fn population_work(evaluated: EvaluatedArc) -> u64 {
     evaluated.0.work()
 }
 
-/// The cost of one step: of all, and of those without a gene of another key.
+/// The median cost of one step: of all, and of those without a gene of another node.
 #[rustler::nif(schedule = "DirtyCpu")]
 fn population_median_costs(population: PopulationArc) -> (u64, u64) {
     population.0.median_costs()

@@ -117,7 +117,7 @@ mod tests {
         assert_eq!(seen.len(), 5);
     }
 
-    /// By whatever vectors the processor has.
+    /// `normals` uses the widest vectors of this processor, `normal` uses none.
     #[test]
     fn many_normals_are_those_that_are_drawn_one_by_one() {
         for count in [1, 7, 8, 63, 64, 65, 1000] {

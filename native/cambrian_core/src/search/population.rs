@@ -343,8 +343,8 @@ impl Population {
         &self.species
     }
 
-    /// The median cost of one tick of the genotypes here, and of those that carry no gene of
-    /// another key; 0 of none. With a substrate it is that of the CPPNs.
+    /// The median cost of one tick: of all genotypes here, and of those without a gene of another
+    /// node. With a substrate it is the cost of the CPPNs.
     pub fn median_costs(&self) -> (u64, u64) {
         let costs = || self.genotypes.iter().map(|genotype| genotype.cost());
         let own = costs().zip(&self.ancestry).filter(|(_, known)| self.is_own(known.as_deref()));
@@ -371,7 +371,7 @@ impl Population {
     }
 }
 
-/// The lower one of the middle two.
+/// The median, of an even count the lower one of the middle two; 0 of none.
 fn median(mut costs: Vec<u64>) -> u64 {
     let middle = costs.len().saturating_sub(1) / 2;
     if costs.is_empty() { 0 } else { *costs.select_nth_unstable(middle).1 }

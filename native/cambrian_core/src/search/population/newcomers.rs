@@ -36,7 +36,7 @@ impl Population {
         ancestry.marks().iter().filter_map(|mark| self.sources.get(mark).cloned()).collect()
     }
 
-    /// Whether none of these genes came with a key. What a user injected has none.
+    /// Whether no gene came from another node. Genes that a user injected came with no key.
     pub(crate) fn is_own(&self, ancestry: Option<&Ancestry>) -> bool {
         let has_keys =
             |mark: &Mark| self.sources.get(mark).is_some_and(|source| !source.keys.is_empty());
