@@ -314,8 +314,13 @@ a_mesh_newcomer_that_is_too_costly_is_refused(_) ->
 %% Each champion is better than the one before, and costs 7.9 times as much. The first is below the
 %% bound, and its genes take the population over. That must not let the second one in.
 costly_champions_one_after_the_other_raise_no_bound(_) ->
+    [costly_champions_raise_no_bound(Search)
+     || Search <- [neat, local_competition, map_elites, pareto]].
+
+costly_champions_raise_no_bound(Search) ->
     {ok, P} = cambrian_population:start(#{task => fun size/1, inputs => 1, outputs => 1,
-                                          seed => 4, population => 50, target => 1.0e9}),
+                                          seed => 4, population => 50, target => 1.0e9,
+                                          search => Search}),
     {ok, _} = cambrian_population:step(P, 1),
     {ok, #{champion := First}} = cambrian_population:best(P),
     ok = cambrian_population:subscribe(P),
@@ -328,7 +333,7 @@ costly_champions_one_after_the_other_raise_no_bound(_) ->
             end || Idle <- [2, 16, 128]],
     ?assertMatch([#{outcome := accepted}, #{outcome := too_costly, bound := Bound},
                   #{outcome := too_costly, bound := Later}]
-                   when Bound < 140 andalso Later < 140, Told),
+                   when Bound < 140 andalso Later < 140, Told, Search),
     ok = cambrian_population:stop(P).
 
 %% After a crash the bound is that of before, not one of the costly genotypes that are there by now.
