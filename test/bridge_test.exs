@@ -108,7 +108,7 @@ defmodule Cambrian.BridgeTest do
     })
 
     :ok = Population.run(:bridged)
-    {:ok, result} = Population.await(:bridged, 30_000)
+    {:ok, result} = Population.await(:bridged, 300_000)
 
     # the bridge gets the champion's event before this call
     assert %{"xor" => best} = Bridge.global_best()

@@ -7,6 +7,7 @@
 
 all() ->
     [a_killed_population_ends_with_the_same_champion, await_is_answered_by_the_restarted_population,
+     await_waits_for_a_restart_that_takes_seconds,
      a_step_of_a_killed_population_ends_at_the_same_generation,
      await_exits_if_the_population_is_not_restarted,
      a_call_by_an_old_pid_reaches_the_restarted_population,
@@ -52,6 +53,23 @@ await_is_answered_by_the_restarted_population(_) ->
              _ = [?assertEqual({ok, Whole}, answer(Asked)) || Asked <- Waiting],
              ok = cambrian_population:stop(P)
          end || Name <- [#{name => here}, #{}]].
+
+%% On a slow or loaded machine a restart takes seconds. Meanwhile the supervisor lives.
+await_waits_for_a_restart_that_takes_seconds(_) ->
+    Whole = run_whole(options(11)),
+    Options = (options(11))#{name => here},
+    {ok, Guard} = cambrian_population_sup:start({?MODULE, start_slowly, [Options]}),
+    {ok, P} = cambrian_population_sup:population(Guard),
+    ok = cambrian_population:subscribe(P),
+    ok = cambrian_population:run(P),
+    Asked = asked(fun() -> champion_of(cambrian_population:await(P, 60_000)) end),
+    receive {cambrian, _, {generation, #{generation := 5}}} -> exit(P, kill) end,
+    ?assertEqual({ok, Whole}, answer(Asked)),
+    ok = cambrian_population:stop(P).
+
+start_slowly(Options) ->
+    timer:sleep(1500),
+    cambrian_population:start_link(Options).
 
 %% After the restart the population makes only the rest of its steps.
 a_step_of_a_killed_population_ends_at_the_same_generation(_) ->

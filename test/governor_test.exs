@@ -26,7 +26,7 @@ defmodule Cambrian.GovernorTest do
     :ok = Cambrian.Population.run(population)
     assert Cambrian.Population.await(population, 200) == {:error, :timeout}
     :ok = Governor.configure(pause_when: :none)
-    assert {:ok, %{solved: true}} = Cambrian.Population.await(population, 10_000)
+    assert {:ok, %{solved: true}} = Cambrian.Population.await(population, 300_000)
   end
 
   test "a wrong setting is an error and changes nothing" do

@@ -41,7 +41,7 @@ defmodule Cambrian.PopulationTest do
     assert_receive {:up, second}
     assert is_pid(second) and second != first
     assert Population.info(name).generation >= 5
-    assert {:ok, %Result{generations: 60} = result} = Population.await(name, 30_000)
+    assert {:ok, %Result{generations: 60} = result} = Population.await(name, 300_000)
 
     undisturbed = Cambrian.evolve!(:xor, Keyword.delete(goal, :task))
     assert Genotype.id(result.champion) == Genotype.id(undisturbed.champion)
@@ -65,7 +65,7 @@ defmodule Cambrian.PopulationTest do
 
     {:ok, second} = apply(module, function, args)
     assert Population.info(second).generation >= 5
-    assert {:ok, %{generations: 60}} = Population.await(second, 30_000)
+    assert {:ok, %{generations: 60}} = Population.await(second, 300_000)
   end
 
   test "several populations under one supervisor have their own names and restart alone" do
@@ -168,10 +168,10 @@ defmodule Cambrian.PopulationTest do
     {:ok, population} = Population.start(task: :xor, seed: 1, target: 99, generations: 200)
     :ok = Population.subscribe(population)
     :ok = Population.run(population)
-    waiting = Task.async(fn -> Population.await(population, 60_000) end)
-    assert_receive {:cambrian, _, {:generation, %{generation: 5}}}, 60_000
+    waiting = Task.async(fn -> Population.await(population, 300_000) end)
+    assert_receive {:cambrian, _, {:generation, %{generation: 5}}}
     kill(population)
-    assert {:ok, %{generations: 200}} = Task.await(waiting, 60_000)
+    assert {:ok, %{generations: 200}} = Task.await(waiting, 300_000)
     assert %{generation: 199} = Population.info(population)
     :ok = Population.stop(population)
   end
@@ -180,12 +180,12 @@ defmodule Cambrian.PopulationTest do
     {:ok, population} = Population.start_link(task: :xor, seed: 1, target: 5)
     :ok = Population.subscribe(population)
     :ok = Population.run(population, until: &(&1.generation == 2))
-    assert {:ok, %{solved: true, generations: 3}} = Population.await(population, 10_000)
+    assert {:ok, %{solved: true, generations: 3}} = Population.await(population, 300_000)
 
     :ok = Population.run(population, until: fn _ -> :perhaps end)
 
     assert {:error, {:bad_option, {:until, :perhaps, _}} = reason} =
-             Population.await(population, 10_000)
+             Population.await(population, 300_000)
 
     assert_receive {:cambrian, _, {:failed, ^reason}}
 
@@ -209,7 +209,7 @@ defmodule Cambrian.PopulationTest do
       )
 
     :ok = Population.run(population)
-    assert {:ok, %{solved: false, generations: 5}} = Population.await(population, 10_000)
+    assert {:ok, %{solved: false, generations: 5}} = Population.await(population, 300_000)
     assert [0, 1, 2, 3, 4] = Enum.map(Population.history(population), & &1.generation)
   end
 
@@ -229,7 +229,7 @@ defmodule Cambrian.PopulationTest do
     %{name: name} = Population.info(population)
     :ok = Population.subscribe(population)
     :ok = Population.run(population)
-    {:ok, result} = Population.await(population, 30_000)
+    {:ok, result} = Population.await(population, 300_000)
 
     assert_receive {:cambrian, ^name, {:finished, %{solved: true} = finished}}
     assert finished.generations == result.generations
@@ -291,7 +291,7 @@ defmodule Cambrian.PopulationTest do
     :ok = Population.run(population, generations: paused + 3)
 
     assert {:ok, %{generations: generations, solved: false}} =
-             Population.await(population, 30_000)
+             Population.await(population, 300_000)
 
     assert generations == paused + 3
   end
@@ -336,7 +336,7 @@ defmodule Cambrian.PopulationTest do
     :ok = Population.subscribe(population)
     failed = {:evaluations_failed, %{count: 10, first: {:bad_fitness, :rubbish}}}
     assert {:error, ^failed} = Population.step(population, 1)
-    assert {:error, ^failed} = Population.await(population, 10_000)
+    assert {:error, ^failed} = Population.await(population, 300_000)
 
     assert_receive {:cambrian, _, ^failed}
     assert_receive {:cambrian, _, {:failed, ^failed}}
@@ -382,7 +382,7 @@ defmodule Cambrian.PopulationTest do
 
   test "a population with run: true runs from its start under a supervisor" do
     population = start_supervised!({Population, task: :xor, seed: 42, run: true})
-    assert {:ok, %{solved: true, generations: 24}} = Population.await(population, 60_000)
+    assert {:ok, %{solved: true, generations: 24}} = Population.await(population, 300_000)
   end
 
   test "a population may start from given genotypes" do

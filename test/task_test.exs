@@ -80,7 +80,7 @@ defmodule Cambrian.TaskTest do
   test "a population takes a module as its task" do
     {:ok, population} = Population.start_link(task: {Half, aim: 0.25}, target: 0.99)
     :ok = Population.run(population)
-    assert {:ok, %{solved: true}} = Population.await(population, 30_000)
+    assert {:ok, %{solved: true}} = Population.await(population, 300_000)
     assert Population.info(population).task == Half
   end
 

@@ -22,26 +22,46 @@
 %% Below this number no time overflows a float or 64 bits.
 -define(MAX_COUNT, (1 bsl 53)).
 -define(MAX_TEXT, 4096).
-%% A population that does not return within this time is lost. A supervisor restarts it much sooner.
+%% A population that does not return within this time is lost. Under a supervisor that lives, it has
+%% more time: a loaded or slow machine may need seconds for the restart.
 -define(RETURNS_WITHIN_MS, 1000).
+-define(SUPERVISED_RETURNS_WITHIN_MS, 30_000).
 %% The most pids of dead populations that the store remembers.
 -define(MAX_DEAD, 1000).
 
 %% By name: the mark of the start that last discarded checkpoints, the process whose checkpoint is
-%% stored, and when that process died.
+%% stored with its supervisor, and when that process died.
 -record(state, {discarded = #{} :: #{term() => reference()},
-                owners = #{} :: #{term() => {pid(), Monitor :: reference()}},
-                died = #{} :: #{term() => integer()},
+                owners = #{} :: #{term() => {pid(), Monitor :: reference(), supervisor()}},
+                died = #{} :: #{term() => {AtMs :: integer(), supervisor()}},
                 %% the names of dead pids, and the order in which they died
                 dead = {#{}, queue:new()} :: {#{pid() => Name :: term()}, queue:queue(pid())},
                 watchers = #{} :: #{pid() => reference()}}).
 
+-type supervisor() :: pid() | none.
+
 -spec start_link() -> {ok, pid()} | {error, term()}.
 start_link() -> gen_server:start_link({local, ?MODULE}, ?MODULE, [], []).
 
-%% @doc Stores the checkpoint in memory.
+%% @doc Stores the checkpoint in memory. The caller is the population.
 -spec put(Name :: term(), checkpoint()) -> ok.
-put(Name, Checkpoint) -> gen_server:call(?MODULE, {put, Name, Checkpoint}, infinity).
+put(Name, Checkpoint) ->
+    gen_server:call(?MODULE, {put, Name, Checkpoint, supervisor()}, infinity).
+
+%% The supervisor that started this process, if a supervisor did.
+supervisor() ->
+    case erlang:get('$ancestors') of
+        [Parent | _] when is_atom(Parent) -> supervisor(whereis(Parent));
+        [Parent | _] -> supervisor(Parent);
+        _ -> none
+    end.
+
+supervisor(Parent) when is_pid(Parent), node(Parent) =:= node() ->
+    case proc_lib:translate_initial_call(Parent) of
+        {supervisor, _, _} -> Parent;
+        _ -> none
+    end;
+supervisor(_) -> none.
 
 %% @doc Changes fields of the checkpoint in memory.
 -spec amend(Name :: term(), Changes :: #{atom() => term()}) -> ok | {error, not_found}.
@@ -116,9 +136,9 @@ init([]) ->
     ?MODULE = ets:new(?MODULE, [named_table, protected, {read_concurrency, true}]),
     {ok, #state{}}.
 
-handle_call({put, Name, Checkpoint}, {Owner, _}, State) ->
+handle_call({put, Name, Checkpoint, Supervisor}, {Owner, _}, State) ->
     true = ets:insert(?MODULE, {Name, Checkpoint}),
-    {reply, ok, owned(Name, Owner, State)};
+    {reply, ok, owned(Name, Owner, Supervisor, State)};
 handle_call({amend, Name, Changes}, _From, State) ->
     case ets:lookup(?MODULE, Name) of
         [{Name, Checkpoint}] ->
@@ -133,9 +153,8 @@ handle_call({read, Name}, _From, State) ->
 handle_call({whereabouts, Name}, _From, State) ->
     {reply, whereabouts(Name, State), State};
 handle_call(lost, _From, #state{died = Died} = State) ->
-    Now = now_ms(),
-    Lost = [Name || {Name, At} <- lists:sort(maps:to_list(Died)), is_atom(Name),
-                    Now - At >= ?RETURNS_WITHIN_MS],
+    Lost = [Name || {Name, Death} <- lists:sort(maps:to_list(Died)), is_atom(Name),
+                    not may_return(Death)],
     {reply, Lost, State};
 handle_call(populations, _From, State) ->
     {reply, alive(State), State};
@@ -159,24 +178,32 @@ handle_info({'DOWN', Monitor, process, Pid, _}, #state{watchers = Watchers} = St
   when map_get(Pid, Watchers) =:= Monitor ->
     {noreply, State#state{watchers = maps:remove(Pid, Watchers)}};
 handle_info({'DOWN', Monitor, process, Pid, _}, #state{owners = Owners, died = Died} = State) ->
-    Names = [Name || {Name, {_, M}} <- maps:to_list(Owners), M =:= Monitor],
-    Now = maps:from_list([{Name, now_ms()} || Name <- Names]),
+    Deaths = maps:from_list([{Name, {now_ms(), Supervisor}}
+                             || {Name, {_, M, Supervisor}} <- maps:to_list(Owners), M =:= Monitor]),
+    Names = maps:keys(Deaths),
     Known = lists:foldl(fun(Name, S) -> remember(Pid, Name, S) end, State, Names),
-    {noreply, Known#state{owners = maps:without(Names, Owners), died = maps:merge(Died, Now)}};
+    {noreply, Known#state{owners = maps:without(Names, Owners), died = maps:merge(Died, Deaths)}};
 handle_info(_, State) -> {noreply, State}.
 
 is_returning(Name, #state{died = Died}) ->
-    Now = now_ms(),
-    ets:member(?MODULE, Name) andalso Now - maps:get(Name, Died, Now) < ?RETURNS_WITHIN_MS.
+    ets:member(?MODULE, Name) andalso may_return(maps:get(Name, Died, {now_ms(), none})).
+
+%% A supervisor that has given up is dead, but its own supervisor may restart it.
+may_return({At, Supervisor}) ->
+    Within = case is_pid(Supervisor) andalso is_process_alive(Supervisor) of
+                 true -> ?SUPERVISED_RETURNS_WITHIN_MS;
+                 false -> ?RETURNS_WITHIN_MS
+             end,
+    now_ms() - At < Within.
 
 whereabouts(Pid, #state{dead = {Dead, _}, owners = Owners} = State) when is_pid(Pid) ->
-    Live = [Name || {Name, {Owner, _}} <- maps:to_list(Owners), Owner =:= Pid],
+    Live = [Name || {Name, {Owner, _, _}} <- maps:to_list(Owners), Owner =:= Pid],
     case [Name || #{Pid := Name} <- [Dead]] ++ Live of
         [Name | _] -> whereabouts(Name, State);
         [] -> gone
     end;
 whereabouts(Name, #state{owners = Owners} = State) ->
-    Alive = [Pid || #{Name := {Pid, _}} <- [Owners], is_process_alive(Pid)],
+    Alive = [Pid || #{Name := {Pid, _, _}} <- [Owners], is_process_alive(Pid)],
     case {Alive, is_returning(Name, State)} of
         {[Pid], _} -> {alive, Pid};
         {[], true} -> returning;
@@ -190,20 +217,20 @@ remember(Pid, Name, #state{dead = {Dead, Order}} = State) ->
     {{value, Oldest}, Left} = queue:out(Order),
     remember(Pid, Name, State#state{dead = {maps:remove(Oldest, Dead), Left}}).
 
-alive(#state{owners = Owners}) -> maps:map(fun(_, {Pid, _}) -> Pid end, Owners).
+alive(#state{owners = Owners}) -> maps:map(fun(_, {Pid, _, _}) -> Pid end, Owners).
 
-owned(Name, Owner, #state{owners = Owners, died = Died, watchers = Watchers} = State) ->
+owned(Name, Owner, Supervisor, #state{owners = Owners, died = Died, watchers = Watchers} = State) ->
     case Owners of
-        #{Name := {Owner, _}} -> State;
+        #{Name := {Owner, _, _}} -> State;
         _ ->
             _ = [Watcher ! {?MODULE, population, Name, Owner} || Watcher <- maps:keys(Watchers)],
-            State#state{owners = Owners#{Name => {Owner, monitor(process, Owner)}},
-                        died = maps:remove(Name, Died)}
+            Owned = {Owner, monitor(process, Owner), Supervisor},
+            State#state{owners = Owners#{Name => Owned}, died = maps:remove(Name, Died)}
     end.
 
 forgotten(Name, #state{owners = Owners, died = Died, dead = {Dead, Order}} = State) ->
     true = ets:delete(?MODULE, Name),
-    _ = [demonitor(Monitor, [flush]) || #{Name := {_, Monitor}} <- [Owners]],
+    _ = [demonitor(Monitor, [flush]) || #{Name := {_, Monitor, _}} <- [Owners]],
     Left = maps:filter(fun(_, Of) -> Of =/= Name end, Dead),
     State#state{owners = maps:remove(Name, Owners), died = maps:remove(Name, Died),
                 dead = {Left, queue:filter(fun(Pid) -> is_map_key(Pid, Left) end, Order)}}.
