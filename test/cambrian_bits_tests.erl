@@ -165,7 +165,8 @@ pairs() ->
 
 %% ---- runs --------------------------------------------------------------------------------
 
-%% Each task in Rust; the ids of the first two are those of native/cambrian_core/tests/evolution.rs.
+%% Each task in Rust; the ids of the first two are those of
+%% native/cambrian_core/tests/engine/evolution.rs.
 evolved() ->
     [run("xor", 'xor', #{seed => 42, generations => 25}),
      run("double_pole_novel", double_pole_novel, #{seed => 42, generations => 12})]

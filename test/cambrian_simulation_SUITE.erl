@@ -30,6 +30,9 @@ seeds_that_once_failed_pass(_Config) ->
     ?assertEqual([], cambrian_simulation:ordeals(?FAILED_ONCE)).
 
 %% `make ordeals' runs a thousand seeds, `make ordeals SEEDS=1001-2000' others.
+meshes_with_liars_and_faults_end_with_the_best_champion() ->
+    [{timetrap, {minutes, 15 + length(seeds(?SEEDS)) div 10}}].
+
 meshes_with_liars_and_faults_end_with_the_best_champion(_Config) ->
     Flawed = cambrian_simulation:ordeals(seeds(?SEEDS)),
     _ = [ct:pal("cambrian_simulation:replay(~b): ~0tp", [Seed, Flaws])
@@ -44,6 +47,9 @@ seeds(Count) ->
 
 %% Compares runs of a mesh, ten times longer than the others, with runs of the same mesh with silent
 %% liars. `make paces SEEDS=1-100' runs other seeds.
+liars_slow_no_honest_node_by_more_than_15_percent() ->
+    [{timetrap, {minutes, 15 + length(seeds(?PACES))}}].
+
 liars_slow_no_honest_node_by_more_than_15_percent(_Config) ->
     Paces = cambrian_simulation:paces(seeds(?PACES)),
     Lost = [1 - Generations / Without || {_, _, Generations, Without} <- Paces],

@@ -1,14 +1,12 @@
 //! A genotype as bytes, whole or as a difference: decoding gives the same genotype or an error.
 
-mod common;
-
+use crate::common::{apply, evolved, grown, histories, newborn, parameters, stream};
 use cambrian_core::base::choice::Choice;
 use cambrian_core::genome::genotype::Genotype;
 use cambrian_core::genome::neuron::Neuron;
 use cambrian_core::variation::mutation::OPERATORS;
 use cambrian_core::wire::codec::{self, CodecError};
 use cambrian_core::wire::delta::{self, DeltaError};
-use common::{apply, evolved, grown, histories, newborn, parameters, stream};
 use proptest::prelude::*;
 use serde::Serialize;
 use serde_bytes::ByteBuf;

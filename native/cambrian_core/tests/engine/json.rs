@@ -1,8 +1,7 @@
 //! A genotype as JSON: reading gives the same genotype, and an error names the fault and its
 //! place.
 
-mod common;
-
+use crate::common::{evolved, grown, histories};
 use cambrian_core::base::choice::Choice;
 use cambrian_core::base::math::{Activation, Aggregation};
 use cambrian_core::formats::json::{self, JsonError};
@@ -13,7 +12,6 @@ use cambrian_core::genome::neuron::Neuron;
 use cambrian_core::genome::plasticity::Plasticity;
 use cambrian_core::wire::codec;
 use cambrian_core::{genome::dynamics::Dynamics, phenotype::network::Network};
-use common::{evolved, grown, histories};
 use proptest::prelude::*;
 
 /// Any f32 of a range by its bits, so that every exponent occurs.

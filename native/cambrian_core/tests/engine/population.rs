@@ -1,7 +1,6 @@
 //! What holds of every generation of a run: its species, its best, its newcomers and failures.
 
-mod common;
-
+use crate::common::{GO, evaluated, first};
 use cambrian_core::base::choice::Choice;
 use cambrian_core::genome::genotype::Shape;
 use cambrian_core::genome::parameters::{Inheritance, Parameters, Selection, Tuner};
@@ -13,7 +12,6 @@ use cambrian_core::task::{self, Dataset, Label, Outcome, Rows, Score, Settings, 
 use cambrian_core::variation::mutation::Operators;
 use cambrian_core::wire::codec::GenotypeId;
 use cambrian_core::{search::population::checkpoint, wire::codec};
-use common::{GO, evaluated, first};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;

@@ -1,7 +1,6 @@
 //! Whole runs: they solve their tasks and repeat to the bit.
 
-mod common;
-
+use crate::common::{GO, evaluated, first};
 use cambrian_core::base::choice::Choice;
 use cambrian_core::genome::genotype::{Genotype, Shape};
 use cambrian_core::genome::parameters::{Inheritance, Parameters, Selection, Tuner, Value};
@@ -11,7 +10,6 @@ use cambrian_core::search::population::{Population, Refused};
 use cambrian_core::task::{self, Dataset, Label, Rows, Settings, Targets, Task};
 use cambrian_core::variation::mutation::Operators;
 use cambrian_core::{search::population::checkpoint, wire::codec};
-use common::{GO, evaluated, first};
 use std::sync::Arc;
 
 fn on_threads<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) -> T {

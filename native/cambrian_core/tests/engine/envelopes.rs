@@ -1,14 +1,12 @@
 //! Envelopes and certificates from strangers: every changed byte is refused, and every claim
 //! checked.
 
-mod common;
-
+use crate::common::{apply, evolved, grown, histories, newborn};
 use cambrian_core::genome::genotype::Genotype;
 use cambrian_core::wire::codec::{self, CodecError, GenotypeId};
 use cambrian_core::wire::delta::{self, DeltaError};
 use cambrian_core::wire::envelope::{self, Claims, EnvelopeError, Record};
 use cambrian_core::wire::identity::{self, CertificateError, Charter, Grant, Signer, Succession};
-use common::{apply, evolved, grown, histories, newborn};
 use proptest::prelude::*;
 use serde::Serialize;
 use serde_bytes::{ByteArray, ByteBuf};

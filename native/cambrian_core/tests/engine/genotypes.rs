@@ -1,7 +1,6 @@
 //! Operators keep a genotype valid and its network runnable.
 
-mod common;
-
+use crate::common::{apply, evolved, histories, newborn, parameters, stream};
 use cambrian_core::base::math::Activation;
 use cambrian_core::genome::genotype::{Connection, Genotype, GenotypeError, Node};
 use cambrian_core::genome::innovation;
@@ -11,7 +10,6 @@ use cambrian_core::phenotype::network::Network;
 use cambrian_core::search::speciation::distance;
 use cambrian_core::variation::crossover::crossover;
 use cambrian_core::variation::mutation::Operator;
-use common::{apply, evolved, histories, newborn, parameters, stream};
 use proptest::prelude::*;
 
 fn revalidated(g: &Genotype) -> Result<Genotype, GenotypeError> {
