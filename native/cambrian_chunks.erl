@@ -51,9 +51,10 @@ has_edoc() ->
     lists:all(fun(Module) -> code:which(Module) =/= non_existing end,
               [edoc_layout_chunks, xmerl_scan, erl_syntax]).
 
+%% Without the preprocessor: it takes four times as long, and changes nothing in the docs of public
+%% functions and types, which use no macro.
 edoc(Files, Doc) ->
-    Options = [{dir, Doc}, {doclet, edoc_doclet_chunks}, {layout, edoc_layout_chunks},
-               {preprocess, true}],
+    Options = [{dir, Doc}, {doclet, edoc_doclet_chunks}, {layout, edoc_layout_chunks}],
     try edoc:files(Files, Options)
     catch _:Reason -> io_lib:format("EDoc ended with ~0tP", [Reason, 20])
     end.

@@ -5,6 +5,19 @@
 edoc_reports_nothing_test_() ->
     {timeout, 120, fun() -> ?assertEqual("", run_edoc(public())) end}.
 
+%% EDoc shows a macro as it is written, as it reads without the preprocessor.
+no_public_type_uses_a_macro_test() ->
+    ?assertEqual([], [{filename:basename(File), Macro}
+                      || File <- public(), Macro <- macros_in_types(File)]).
+
+macros_in_types(File) ->
+    {ok, Text} = file:read_file(File),
+    Type = "^-(?:type|opaque|spec|callback)[^?]*?(?:\\.$|(\\?\\w+))",
+    case re:run(Text, Type, [global, multiline, dotall, {capture, [1], list}]) of
+        {match, Found} -> [Macro || [Macro] <- Found, Macro =/= ""];
+        nomatch -> []
+    end.
+
 %% EDoc takes a comment above a type or a callback for the doc of the one before it.
 the_doc_of_a_type_stands_below_it_test() ->
     ?assertEqual([],
@@ -51,8 +64,7 @@ run_edoc(Files) ->
         Said = filename:join(Dir, "said"),
         {ok, Device} = file:open(Said, [write]),
         Options =
-            [{dir, Dir}, {doclet, edoc_doclet_chunks}, {layout, edoc_layout_chunks},
-             {preprocess, true}],
+            [{dir, Dir}, {doclet, edoc_doclet_chunks}, {layout, edoc_layout_chunks}],
         {Pid, Monitor} =
             spawn_monitor(fun() -> group_leader(Device, self()), edoc:files(Files, Options) end),
         receive {'DOWN', Monitor, process, Pid, Reason} -> ?assertEqual(normal, Reason) end,
