@@ -75,7 +75,7 @@ functions_start_the_application_or_say_that_it_does_not_run_test_() ->
              fun() -> cambrian_transport_dist:connect(#{realm => Realm}) end],
         process_flag(trap_exit, true),
         _ = application:stop(cambrian),
-        ok = cambrian_log:start(),
+        ok = cambrian_logged:start(),
         try
             _ = [?assertError({not_started,
                                <<"start it first: application:ensure_all_started(cambrian)">>},
@@ -87,10 +87,10 @@ functions_start_the_application_or_say_that_it_does_not_run_test_() ->
             ?assertEqual(ok, cambrian_dashboard:stop()),
             ?assertEqual([],
                          [Text
-                          || {error, Text} <- cambrian_log:said(),
+                          || {error, Text} <- cambrian_logged:said(),
                           string:find(Text, "transport_unavailable") =:= nomatch])
         after
-            cambrian_log:stop(),
+            cambrian_logged:stop(),
             process_flag(trap_exit, false)
         end
     end}.
@@ -102,7 +102,7 @@ an_error_that_is_returned_is_not_logged_too_test_() ->
             {ok, P} = cambrian_population:start(#{task => 'xor', name => kept}),
             {ok, _} = cambrian_population:step(kept, 1),
             process_flag(trap_exit, true),
-            ok = cambrian_log:start(),
+            ok = cambrian_logged:start(),
             try
                 Realm = <<"org.example.lab">>,
                 ?assertEqual({error, {already_started, P}},
@@ -138,9 +138,9 @@ an_error_that_is_returned_is_not_logged_too_test_() ->
                 ok = application:set_env(cambrian, governor, #{cpu => 0}),
                 ?assertMatch({error, {cambrian, {{bad_option, {cpu, 0, _}}, _}}},
                              cambrian:evolve('xor')),
-                ?assertEqual([], [Said || {error, _} = Said <- cambrian_log:said()])
+                ?assertEqual([], [Said || {error, _} = Said <- cambrian_logged:said()])
             after
-                cambrian_log:stop(),
+                cambrian_logged:stop(),
                 process_flag(trap_exit, false),
                 application:unset_env(cambrian, governor)
             end

@@ -19,7 +19,7 @@ all() ->
 %% takes part when it starts.
 a_misspelt_population_is_reported_as_missing(_Config) ->
     {ok, _} = application:ensure_all_started(cambrian),
-    ok = cambrian_log:start(),
+    ok = cambrian_logged:start(),
     try
         {ok, _} = cambrian_bridge:start(#{realm => ?REALM, populations => [pole, polee]}),
         ?assertMatch(#{populations := [], missing := [pole, polee]}, cambrian_bridge:status()),
@@ -41,8 +41,8 @@ a_misspelt_population_is_reported_as_missing(_Config) ->
              || Name <- ["pole", "polee"]] ++ [{notice, Here}, {notice, Here}],
         ?assertEqual(Said,
                      [{Level, Text}
-                      || {Level, "cambrian: the population" ++ _ = Text} <- cambrian_log:said()])
-    after cambrian_log:stop()
+                      || {Level, "cambrian: the population" ++ _ = Text} <- cambrian_logged:said()])
+    after cambrian_logged:stop()
     end.
 
 %% A population without a registered name has another pid after a crash, and takes part again.
@@ -178,14 +178,14 @@ a_node_that_may_not_publish_says_so(_Config) ->
          end || Capability <- [open, maps:get(capability, Owned)]].
 
 seen(Options) ->
-    ok = cambrian_log:start(),
+    ok = cambrian_logged:start(),
     {ok, _} = cambrian_bridge:start(Options),
     Shown = maps:with([may_publish], cambrian_bridge:status()),
     Warnings =
         length([Text
-                || {warning, Text} <- cambrian_log:said(),
+                || {warning, Text} <- cambrian_logged:said(),
                 string:find(Text, "may not publish") =/= nomatch]),
-    ok = cambrian_log:stop(),
+    ok = cambrian_logged:stop(),
     ok = cambrian_bridge:stop(),
     {Shown, Warnings}.
 

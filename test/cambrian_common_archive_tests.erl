@@ -187,12 +187,12 @@ a_bridge_warns_of_populations_without_an_archive_to_share_test() ->
     {ok, _} = application:ensure_all_started(cambrian),
     Said = fun(Options, Common) ->
                {ok, P} = cambrian_population:start(Options#{task => 'xor', seed => 1}),
-               ok = cambrian_log:start(),
+               ok = cambrian_logged:start(),
                {joined, _, _, _} =
                    cambrian_bridge_populations:join(
                        P, fun(_) -> ok end, cambrian_bridge_populations:new(<<"lab">>, Common)),
-               Messages = [Text || {warning, Text} <- cambrian_log:said()],
-               ok = cambrian_log:stop(),
+               Messages = [Text || {warning, Text} <- cambrian_logged:said()],
+               ok = cambrian_logged:stop(),
                ok = cambrian_population:stop(P),
                Messages
            end,

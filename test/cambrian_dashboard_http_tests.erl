@@ -113,14 +113,14 @@ the_dashboard_survives_any_bytes() ->
     Starts =
         ["GET / ", "POST /login ", "POST /pause ", ["GET /?token=", Odd, $\s], ["GET /?", Odd, $\s],
          ["GET /", Odd, $\s]],
-    ok = cambrian_log:start(),
+    ok = cambrian_logged:start(),
     [begin
          Text = Made([Start, "HTTP/1.1\r\n", Place, "\r\ncontent-length: 3\r\n\r\n", Odd, "abc"]),
          ?assertMatch({_, <<"HTTP/1.1 ", Status, _/binary>>} when Status > $1 andalso Status < $5,
                       {iolist_to_binary(Text), sent(Text)})
      end || _ <- lists:seq(1, 5), Start <- Starts, Place <- Places],
-    Said = cambrian_log:said(),
-    ok = cambrian_log:stop(),
+    Said = cambrian_logged:said(),
+    ok = cambrian_logged:stop(),
     ?assertEqual([], Said),
     ?assertEqual(Processes,
                  [whereis(Of)

@@ -316,11 +316,11 @@ loose(Dir) ->
                      Mode <- [cambrian_temporary:mode(Name)], Mode band 8#077 =/= 0].
 
 said_while(Fun) ->
-    ok = cambrian_log:start(),
+    ok = cambrian_logged:start(),
     try
         Fun(),
-        [[Text, $\n] || {warning, Text} <- cambrian_log:said()]
-    after cambrian_log:stop()
+        [[Text, $\n] || {warning, Text} <- cambrian_logged:said()]
+    after cambrian_logged:stop()
     end.
 
 in_log(Dir, Kind, Terms) ->

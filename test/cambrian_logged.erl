@@ -1,5 +1,5 @@
 %% Keeps what is logged, for tests.
--module(cambrian_log).
+-module(cambrian_logged).
 -export([start/0, said/0, stop/0, log/2]).
 
 start() ->
