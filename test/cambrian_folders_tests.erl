@@ -9,7 +9,7 @@
 %% them.
 -define(FOLDERS,
         ["base", "genome", "picture", "task", "archive", "run", "trust", "transport", "mesh",
-         "watch", "dashboard", "src", "shell"]).
+         "federation", "watch", "dashboard", "src", "shell"]).
 
 every_folder_has_a_place_in_the_order_test() ->
     ?assertEqual([], lists:usort(maps:values(folders())) -- ?FOLDERS).
