@@ -181,13 +181,10 @@ start(Host, #world{hosts = Hosts} = W) ->
 start(Host, H, #world{module = Module, seed = Seed, now = Now, first = First} = W) ->
     Starts = H#host.starts + 1,
     Name = name(Host, H#host.has_disk orelse W#world.forgetful, Starts),
-    Record = case H#host.has_disk orelse Starts rem 2 =:= 1 of
-                 true -> First;
-                 false -> none
-             end,
+    Records = [First || H#host.has_disk orelse Starts rem 2 =:= 1],
     Kept = case H#host.has_disk of true -> H#host.kept; false -> none end,
     {Effects, C} = Module:new(#{member => Name, seed => Seed + Starts, now => Now,
-                                record => Record, kept => Kept, beat_ms => ?BEAT,
+                                records => Records, kept => Kept, beat_ms => ?BEAT,
                                 silence_ms => ?SILENCE, window => 16,
                                 coordinator => coordinator(Host, Seed),
                                 members => [Other || #host{name = Other}

@@ -11,8 +11,8 @@ first() -> first([?A, ?B, ?C]).
 first(Voters) -> cambrian_record:first(Voters, <<"first">>).
 
 new(Member, Options) ->
-    cambrian_consensus:new(maps:merge(#{member => Member, seed => 1, now => 0, record => first()},
-                                      Options)).
+    Defaults = #{member => Member, seed => 1, now => 0, records => [first()]},
+    cambrian_consensus:new(maps:merge(Defaults, Options)).
 
 voter(Member) ->
     {_, C} = new(Member, #{}),
@@ -40,7 +40,7 @@ coordinator(Member) ->
     {Epoch, Coordinating}.
 
 a_log_of_one_voter_needs_nobody_test() ->
-    {Effects, C} = new(?A, #{record => first([?A])}),
+    {Effects, C} = new(?A, #{records => [first([?A])]}),
     ?assertMatch([{persist, _}, {coordinator, {1, ?A}}], Effects),
     {Decided, _} = last([{propose, {1, ?A}, 1, <<"one">>}], C),
     ?assertMatch([{persist, #{accepted := {{1, ?A}, #{number := 1}}}},
@@ -125,7 +125,7 @@ a_voter_that_may_not_coordinate_never_stands_test() ->
     ?assertEqual([{?B, {want, 0}}, {?C, {want, 0}}], sends(Effects)).
 
 a_member_that_lacks_records_gets_them_or_hears_that_it_is_behind_test() ->
-    {_, C} = new(?A, #{record => first([?A]), window => 2}),
+    {_, C} = new(?A, #{records => [first([?A])], window => 2}),
     {_, Longer} = last([{propose, {1, ?A}, N, <<N>>} || N <- [1, 2, 3]], C),
     Answer = fun(Number) -> sends(element(1, last([from(?B, {want, Number})], Longer))) end,
     ?assertMatch([{?B, {records, [#{number := 2}, #{number := 3}]}}], Answer(1)),
@@ -134,7 +134,7 @@ a_member_that_lacks_records_gets_them_or_hears_that_it_is_behind_test() ->
     ?assertMatch([{?B, {behind, 3}}], Answer(0)).
 
 records_of_one_answer_fit_into_a_message_test() ->
-    {_, C} = new(?A, #{record => first([?A])}),
+    {_, C} = new(?A, #{records => [first([?A])]}),
     Body = <<0:(8 * 400_000)>>,
     {_, Longer} = last([{propose, {1, ?A}, N, Body} || N <- [1, 2, 3]], C),
     [{?B, Answer}] = sends(element(1, last([from(?B, {want, 0})], Longer))),
@@ -143,7 +143,7 @@ records_of_one_answer_fit_into_a_message_test() ->
             =< cambrian_consensus_message:max_bytes()).
 
 a_checkpoint_is_taken_in_place_of_records_test() ->
-    {_, Learner} = new(<<"d">>, #{record => none}),
+    {_, Learner} = new(<<"d">>, #{records => []}),
     {Behind, _} = last([from(?A, {behind, 7})], Learner),
     ?assertEqual([{behind, 7, ?A}], Behind),
     Later = lists:foldl(fun(N, R) -> cambrian_record:next({1, ?A}, [?A], <<N>>, R) end, first(),
@@ -154,7 +154,7 @@ a_checkpoint_is_taken_in_place_of_records_test() ->
 
 %% A dead voter makes room for a member that is there.
 a_record_names_living_members_as_the_next_voters_test() ->
-    {_, C} = new(?A, #{record => first([?A])}),
+    {_, C} = new(?A, #{records => [first([?A])]}),
     Here = [from(Member, {here, {1, ?A}, 0}) || Member <- [?B, ?C, <<"d">>]],
     Voters = fun(Events) ->
                  {Effects, _} = last(Events ++ [{propose, {1, ?A}, 1, <<>>}], C),

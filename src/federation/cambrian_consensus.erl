@@ -44,12 +44,13 @@
 -type epoch() :: cambrian_record:epoch().
 -type record() :: cambrian_record:record().
 -type message() :: cambrian_consensus_message:message().
-%% `record' is the last one that this member knows to be committed: of a new log the first one, with
-%% a checkpoint that of the checkpoint. `kept' is what the last `persist' gave. `coordinator' says
-%% whether this member may coordinate: `always' stands at once where `auto' waits for a random time
-%% first. `seats' is how many voters a record names if there are so many members: 1, 3, 5 or 7.
+%% `records' are those that this member knows to be committed, the last first: of a new log the
+%% first one, with a checkpoint that of the checkpoint. None of them is reported. `kept' is what the
+%% last `persist' gave. `coordinator' says whether this member may coordinate: `always' stands at
+%% once where `auto' waits for a random time first. `seats' is how many voters a record names if
+%% there are so many members.
 -type options() :: #{member := member(), seed := integer(), now := integer(),
-                     record => none | record(), kept => none | kept(), members => [member()],
+                     records => [record()], kept => none | kept(), members => [member()],
                      coordinator => auto | never | always, seats => 1 | 3 | 5 | 7,
                      beat_ms => pos_integer(), silence_ms => pos_integer(),
                      window => pos_integer()}.
@@ -93,7 +94,7 @@
          effects = [] :: [effect()]}).
 -opaque consensus() :: #consensus{}.
 
--define(DEFAULTS, #{record => none, kept => none, members => [], coordinator => auto, seats => 3,
+-define(DEFAULTS, #{records => [], kept => none, members => [], coordinator => auto, seats => 3,
                     beat_ms => 200, silence_ms => 1500, window => 64}).
 %% A dead voter is replaced after so many times `silence_ms', since each change costs a round trip.
 -define(PATIENCE, 3).
@@ -106,11 +107,11 @@
 -spec new(options()) -> {[effect()], consensus()}.
 new(#{member := Me, seed := Seed, now := Now} = Given) ->
     Options = maps:merge(?DEFAULTS, Given),
-    #{record := Record, kept := Kept, members := Members} = Options,
+    #{records := Records, kept := Kept, members := Members} = Options,
     Known = maps:from_list([{Member, {-1, never, none}} || Member <- Members, Member =/= Me]),
-    C = kept(Kept, #consensus{options = maps:without([record, kept, members], Options), me = Me,
+    C = kept(Kept, #consensus{options = maps:without([records, kept, members], Options), me = Me,
                               now = Now, random = rand:seed_s(exsss, {Seed, erlang:phash2(Me), 1}),
-                              records = [Record || Record =/= none], members = Known}),
+                              records = Records, members = Known}),
     done(case voters(C) of
              %% nobody else can stand
              [Me] -> due(C);
@@ -209,7 +210,7 @@ due(#consensus{me = Me, options = #{coordinator := May}} = C) ->
 
 %% A member that is back makes itself known.
 forget(#consensus{members = Members, now = Now, options = #{silence_ms := Silence}} = C) ->
-    IsKept = fun(_, {_, At, _}) -> At =:= never orelse At + ?FORGET * Silence > Now end,
+    IsKept = fun(_, {_, At, _}) -> is_integer(At) andalso At + ?FORGET * Silence > Now end,
     C#consensus{members = maps:filter(IsKept, Members)}.
 
 hears_majority(#consensus{me = Me, options = #{silence_ms := Silence}} = C) ->
