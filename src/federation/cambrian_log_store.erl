@@ -12,7 +12,7 @@
 
 -define(PROMISED, <<"cambrian promise 1\n">>).
 -define(RECORD, <<"cambrian record 1\n">>).
--define(SUFFIX, ".record").
+-define(SUFFIX, <<".record">>).
 
 %% @doc Reads what is there: what was promised, if its file is whole, and the records, the last
 %% first. A damaged file of promises is set aside: its member is forgotten.
@@ -80,4 +80,4 @@ add(#{number := Number} = Record, {Dir, Window}) ->
     end.
 
 record_file(Dir, Number) ->
-    filename:join(Dir, cambrian_file:in_number(Number, <<?SUFFIX>>)).
+    filename:join(Dir, cambrian_file:in_number(Number, ?SUFFIX)).
