@@ -73,7 +73,7 @@ defmodule Cambrian.MixProject do
         "Networks and how they evolve":
           ~r"^Cambrian\.(Genotype|Network|Substrate|Population|Archive|Result|Governor|Error)",
         "What is to be solved": ~r"^Cambrian\.(Task|Environment|Program)",
-        "Many nodes": ~r"^Cambrian\.(Bridge|Trust|Envelope|Identity)",
+        "Many nodes": ~r"^Cambrian\.(Bridge|Federation|Trust|Envelope|Identity)",
         Erlang: ~r"^:?cambrian"
       ],
       assets: %{"docs/pictures" => "docs/pictures"}

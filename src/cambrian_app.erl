@@ -38,6 +38,7 @@ with_data_dir(_) ->
     _ = [ok = cambrian_nif:memory_set_limit(Bytes)
          || {ok, Bytes} <- [application:get_env(cambrian, memory_limit)]],
     cambrian_telemetry:start(),
+    ok = cambrian_labour:share(cambrian_federated_labour),
     case with_dashboard(cambrian_sup:start_link()) of
         {ok, _} = Started -> Started;
         Error ->

@@ -5,13 +5,13 @@
 
 %% Reasons that functions of Cambrian answer each other, and that become another reason before a
 %% user sees them. A reason is here by its name, or by its name and the size of its tuple.
--define(INTERNAL, [address, already_present, badarg, bad_fitness, bad_name, closed, eacces,
-                   eaddrinuse, efbig, einval, eisdir, enotsup, locked, metered, missing_base,
-                   no_fitness, no_shell, not_a_file, not_there, panicked, stale, terminated,
-                   unknown_call, {already_loaded, 2}, {bad_answer, 2}, {call_error, 3},
-                   {locked, 2},
-                   {program_failed, 2}, {program_not_started, 2}, {shutdown, 2}, {tls_alert, 2},
-                   {unknown_operator, 2}, {unknown_parameter, 2}, {unknown_task, 2}]).
+-define(INTERNAL, [address, already_member, already_present, badarg, bad_fitness, bad_name, closed,
+                   eacces, eaddrinuse, efbig, einval, eisdir, enotsup, locked, metered,
+                   missing_base, no_fitness, no_shell, not_a_file, not_there, panicked, stale,
+                   terminated, unknown_call, {already_loaded, 2}, {bad_answer, 2}, {call_error, 3},
+                   {locked, 2}, {not_kept, 2}, {program_failed, 2}, {program_not_started, 2},
+                   {shutdown, 2}, {tls_alert, 2}, {unknown_operator, 2}, {unknown_parameter, 2},
+                   {unknown_task, 2}]).
 
 every_reason_of_the_sources_is_documented_test() ->
     Documented = [kind(Reason) || Reason <- reasons()],

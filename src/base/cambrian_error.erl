@@ -74,7 +74,7 @@
                     | {data_dir_in_use, Dir :: file:name_all(), Holder :: binary()}
                     | {checkpoint_of_another_task, Task :: binary()}
                     | {checkpoint_differs, Option :: atom(), Own :: term(), Given :: term()}
-                    | {torn_checkpoint, file:name_all()}.
+                    | {torn_checkpoint, file:name_all()} | no_member_answered.
 -type genotype() :: not_applicable | incompatible | malformed | not_canonical
                   | {different_archives | invalid_archive, Why :: binary()}
                   | {unknown_operator, Name :: term(), hint()}
@@ -244,6 +244,7 @@ population({checkpoint_of_another_task, Task}) ->
 population({checkpoint_differs, Name, Own, Given}) ->
     ["the checkpoint of that name has ", {term, Own}, " for ", {term, Name},
      ", but the option is ", {term, Given}, "; ", {option, resume, false}, " drops it"];
+population(no_member_answered) -> ["no member of the federation gave a checkpoint: try again"];
 population({torn_checkpoint, Path}) -> ["the checkpoint ", {text, Path}, " is damaged"];
 population(_) -> none.
 

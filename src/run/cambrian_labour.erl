@@ -4,7 +4,9 @@
 %% population's process.
 -module(cambrian_labour).
 
--export([new/1, start/2, drop/2, handle_message/2, stop/1]).
+-export([share/1, module/1]).
+-export([restore/1, new/1, start/2, drop/2, order/3, next/1, mark/1, handle_message/2, stop/1]).
+-export([is_working/1]).
 -export_type([labour/0]).
 
 -type options() :: #{name := term(), task := cambrian_task:prepared(),
@@ -24,6 +26,19 @@
                  %% the evaluator for measurements, with its deadline for one evaluation
                  measurer = none :: none | {pid(), Deadline :: pos_integer()}}).
 -opaque labour() :: #labour{}.
+
+%% @doc Names the module that does the work of a population with the option `federation', with the
+%% same functions as this module. It stands above this folder, so the application names it.
+-spec share(module()) -> ok.
+share(Module) -> persistent_term:put(?MODULE, Module).
+
+-spec module(map()) -> module().
+module(#{federation := _}) -> persistent_term:get(?MODULE);
+module(_) -> ?MODULE.
+
+%% @doc How the population begins.
+-spec restore(map()) -> {ok, map()} | {error, term()}.
+restore(Options) -> cambrian_restore:begin_with(Options).
 
 -spec new(options()) -> labour().
 new(Options) ->
@@ -149,6 +164,22 @@ drop(_, Labour) -> Labour.
 
 cancel(none) -> ok;
 cancel(Timer) -> erlang:cancel_timer(Timer, [{async, true}, {info, false}]).
+
+%% @doc Whether a job runs.
+-spec is_working(labour()) -> boolean().
+is_working(#labour{job = Job}) -> Job =/= none.
+
+%% @doc Whether a call must wait until other nodes agree: here never.
+-spec order(cambrian_run:caller(), Request :: term(), labour()) -> no.
+order(_From, _Request, _Labour) -> no.
+
+%% @doc An event beside those of messages: here never.
+-spec next(labour()) -> {none, labour()}.
+next(Labour) -> {none, Labour}.
+
+%% @doc What a checkpoint has beside the evolution.
+-spec mark(labour()) -> #{}.
+mark(_Labour) -> #{}.
 
 %% @doc Stops all work in Rust. Evaluators end with the population's process.
 -spec stop(labour()) -> ok.

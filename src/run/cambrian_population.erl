@@ -30,8 +30,8 @@
                      run => boolean(), resume => boolean(),
                      checkpoint_interval => non_neg_integer(), checkpoints => pos_integer(),
                      evaluation_timeout => timeout(), evaluation_memory => pos_integer() | infinity,
-                     newcomer_timeout => pos_integer(),
-                     nodes => connected | [node()], atom() => term()}.
+                     newcomer_timeout => pos_integer(), nodes => connected | [node()],
+                     federation => cambrian_preparation:federation(), atom() => term()}.
 %% `task' is required. A fun as the task needs `inputs' and `outputs', the size of its networks.
 %% Every other task has its own size, which these options must not contradict. The same `seed' gives
 %% the same champion. Without a seed, a random one is drawn, and the result names it.

@@ -127,7 +127,14 @@ evaluation() ->
                  "need Cambrian and the task's modules in the same versions, and a function should "
                  "hold nothing local, such as a table or a network. A node that cannot evaluate is "
                  "left out, and the log says so once. Other nodes pay if an evaluation takes "
-                 "longer than sending its genotype">>}].
+                 "longer than sending its genotype">>},
+     #{name => federation, for => population, check => fun is_federation/1,
+       expected => <<"a map with coordinator (auto, never or always) and voters (1, 3, 5 or 7)">>,
+       default => {words, <<"none">>},
+       text => <<"connected nodes evolve the population of this name together">>,
+       more => <<"Each of them starts it with the same options, and holds it whole. The champion "
+                 "is that of one node with the same seed, even if nodes are lost on the way">>,
+       see => {"federation", "federation.md"}}].
 
 %% @doc Each option of a population for itself; the defaults are filled in.
 -spec check(cambrian_population:options()) -> {ok, map()} | {error, cambrian_options:error()}.
@@ -176,6 +183,12 @@ is_memory(X) -> X =:= infinity orelse is_integer(X) andalso X > 0 andalso X < 1 
 %% The guard fails for an improper list.
 is_nodes(List) when length(List) >= 0 -> lists:all(fun is_atom/1, List);
 is_nodes(Word) -> Word =:= connected.
+
+is_federation(#{} = Given) ->
+    maps:without([coordinator, voters], Given) =:= #{}
+        andalso lists:member(maps:get(coordinator, Given, auto), [auto, never, always])
+        andalso lists:member(maps:get(voters, Given, 3), [1, 3, 5, 7]);
+is_federation(_) -> false.
 
 are_founders([]) -> false;
 are_founders(From) when length(From) > 0 -> lists:all(fun is_genotype/1, From);

@@ -8,10 +8,12 @@
 -export([init/1, callback_mode/0, handle_event/4, terminate/3]).
 
 %% Fields that never change; `owner' is the monitor of the process whose end stops the population.
--record(conf, {name :: term(), task :: atom(), owner :: undefined | reference()}).
+%% `labour' is the module that does the work: cambrian_labour, or that of a federation.
+-record(conf, {name :: term(), task :: atom(), owner :: undefined | reference(),
+               labour :: module()}).
 -record(state, {conf :: #conf{},
                 evolution :: cambrian_evolution:evolution(),
-                labour :: cambrian_labour:labour(),
+                labour :: term(),
                 checkpointer :: cambrian_checkpointer:checkpointer(),
                 subscribers = #{} :: #{pid() => Monitor :: reference()},
                 %% subscribers that also get the work of each generation
@@ -36,15 +38,16 @@ callback_mode() -> handle_event_function.
 
 init(Options) ->
     process_flag(trap_exit, true),
-    case cambrian_restore:begin_with(Options) of
-        {ok, Begin} -> begin_with(Begin, Options);
+    Labour = cambrian_labour:module(Options),
+    case Labour:restore(Options) of
+        {ok, Begin} -> begin_with(Begin, Labour, Options);
         %% the caller gets the reason, so a crash report would only repeat it
         {error, Reason} -> {stop, {shutdown, Reason}}
     end.
 
-begin_with(#{population := Population, running := Running} = Begin, Options) ->
+begin_with(#{population := Population, running := Running} = Begin, Labour, Options) ->
     #{name := Name, task := #{name := Task}} = Options,
-    Conf = #conf{name = Name, task = Task,
+    Conf = #conf{name = Name, task = Task, labour = Labour,
                  owner = case Options of
                              #{owner := Owner} -> monitor(process, Owner);
                              _ -> undefined
@@ -52,10 +55,13 @@ begin_with(#{population := Population, running := Running} = Begin, Options) ->
     _ = [report(resumed, cambrian_nif:population_info(Population), Conf)
          || Running, maps:get(is_resumed, Begin)],
     {Effects, Evolution} = cambrian_evolution:new(conf(Begin, Options), Begin, now_ms()),
-    State = #state{conf = Conf, evolution = Evolution, labour = cambrian_labour:new(Options),
+    State = #state{conf = Conf, evolution = Evolution,
+                   labour = Labour:new(maps:merge(Options, maps:with([log], Begin))),
                    checkpointer = cambrian_checkpointer:new(Options)},
-    {next_state, Phase, Next, []} = carry_out(Effects, State),
-    {ok, Phase, Next}.
+    case carry_out(Effects, State) of
+        {next_state, Phase, Next, []} -> {ok, Phase, Next};
+        {stop, Reason} -> {stop, Reason}
+    end.
 
 conf(Begin, #{name := Name, task := Prepared, text := Text} = Options) ->
     #{name := Task, id := Id} = Prepared,
@@ -78,16 +84,23 @@ handle_event({call, From}, {account, Pid}, _, #state{accountants = Accountants} 
     {keep_state, Accounting, [{reply, From, ok}]};
 handle_event({call, From}, {unsubscribe, Pid}, _, State) ->
     {keep_state, unsubscribed(Pid, State), [{reply, From, ok}]};
-handle_event({call, From}, Request, _, State) ->
-    decide({call, From, Request}, State);
+handle_event({call, From}, Request, _, #state{conf = Conf, labour = Labour} = State) ->
+    #conf{labour = Module} = Conf,
+    case Module:order(From, Request, Labour) of
+        no -> decide({call, From, Request}, State);
+        {ordered, Next} -> proceed(State#state{labour = Next}, []);
+        {answer, Answer} -> {keep_state_and_data, [{reply, From, Answer}]}
+    end;
 handle_event(info, {'DOWN', Owner, process, _, _}, _, #state{conf = #conf{owner = Owner}}) ->
     {stop, {shutdown, owner_down}};
 handle_event(info, {'DOWN', Monitor, process, Pid, _}, _, #state{subscribers = Subscribers} = State)
   when map_get(Pid, Subscribers) =:= Monitor ->
     {keep_state, unsubscribed(Pid, State)};
-handle_event(info, Message, _, #state{labour = Labour} = State) ->
-    case cambrian_labour:handle_message(Message, Labour) of
+handle_event(info, Message, _, #state{conf = Conf, labour = Labour} = State) ->
+    #conf{labour = Module} = Conf,
+    case Module:handle_message(Message, Labour) of
         {ok, Event, Next} -> decide(Event, State#state{labour = Next});
+        {changed, Next} -> proceed(State#state{labour = Next}, []);
         {stop, Reason} -> {stop, Reason};
         ignored -> keep_state_and_data
     end;
@@ -99,13 +112,22 @@ decide(Event, #state{evolution = Evolution} = State) ->
     carry_out(Effects, State#state{evolution = Next}).
 
 carry_out(Effects, State) ->
-    #state{evolution = Evolution} = Next = lists:foldl(fun effect/2, State, Effects),
-    Postponed = [postpone || lists:member(postpone, Effects)],
-    {next_state, cambrian_evolution:phase(Evolution), Next, Postponed}.
+    Next = lists:foldl(fun effect/2, State, Effects),
+    proceed(Next, [postpone || lists:member(postpone, Effects)]).
+
+%% Until there is no further event.
+proceed(#state{conf = #conf{labour = Module}, labour = Labour} = State, Postponed) ->
+    case Module:next(Labour) of
+        {none, Next} ->
+            Phase = cambrian_evolution:phase(State#state.evolution),
+            {next_state, Phase, State#state{labour = Next}, Postponed};
+        {stop, Reason, _} -> {stop, Reason};
+        {Event, Next} -> decide(Event, State#state{labour = Next})
+    end.
 
 %% A population that ends normally leaves no checkpoint in memory; a crashed population leaves one.
-terminate(Reason, _Phase, #state{labour = Labour} = State) ->
-    ok = cambrian_labour:stop(Labour),
+terminate(Reason, _Phase, #state{conf = #conf{labour = Module}, labour = Labour} = State) ->
+    ok = Module:stop(Labour),
     case Reason of
         normal -> save_and_forget(State);
         shutdown -> save_and_forget(State);
@@ -123,6 +145,8 @@ save_and_forget(#state{conf = #conf{name = Name}, evolution = Evolution} = State
 
 %%% ---- effects ----------------------------------------------------------------------------
 
+%% The caller is another member's.
+effect({reply, elsewhere, _Answer}, State) -> State;
 effect({reply, From, Answer}, State) ->
     ok = gen_statem:reply(From, Answer),
     State;
@@ -132,8 +156,13 @@ effect({notify, Event}, State) ->
 effect({account, Worked}, State) ->
     account(Worked, State),
     State;
-effect({save, Where, Checkpoint}, #state{checkpointer = Checkpointer} = State) ->
-    saved(cambrian_checkpointer:save(Where, Checkpoint, Checkpointer), State);
+effect({save, Where, Checkpoint}, State) ->
+    #state{conf = #conf{labour = Module}, labour = Labour, checkpointer = Checkpointer} = State,
+    Marked = maps:merge(Checkpoint, Module:mark(Labour)),
+    saved(cambrian_checkpointer:save(Where, Marked, Checkpointer), State);
+%% A member that starts from the checkpoint before applies the same records again.
+effect({amend, _, _}, #state{conf = #conf{labour = Module}} = State)
+  when Module =/= cambrian_labour -> State;
 effect({amend, Where, Changes}, State) ->
     #state{checkpointer = Checkpointer, evolution = Evolution} = State,
     Whole = fun() -> cambrian_evolution:checkpoint(now_ms(), Evolution) end,
@@ -144,12 +173,12 @@ effect({remember, Lineage}, #state{conf = #conf{task = Task}} = State) ->
 effect({count, Evaluations}, State) ->
     ok = cambrian_governor:evaluated(Evaluations),
     State;
-effect({drop, What}, #state{labour = Labour} = State) ->
-    State#state{labour = cambrian_labour:drop(What, Labour)};
+effect({drop, What}, #state{conf = #conf{labour = Module}, labour = Labour} = State) ->
+    State#state{labour = Module:drop(What, Labour)};
 effect(postpone, State) ->
     State;
-effect(Work, #state{labour = Labour} = State) ->
-    State#state{labour = cambrian_labour:start(Work, Labour)}.
+effect(Work, #state{conf = #conf{labour = Module}, labour = Labour} = State) ->
+    State#state{labour = Module:start(Work, Labour)}.
 
 saved({ok, Checkpointer}, State) -> State#state{checkpointer = Checkpointer};
 saved({{failed, Reason}, Checkpointer}, #state{evolution = Evolution} = State) ->

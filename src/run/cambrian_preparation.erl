@@ -4,6 +4,9 @@
 -module(cambrian_preparation).
 
 -export([prepare/1, warn/1, parameters/1, effective/2, understood/1, native/1, founders/1]).
+-export_type([federation/0]).
+
+-type federation() :: #{coordinator => auto | never | always, voters => 1 | 3 | 5 | 7}.
 
 %% The longest text of a task that a checkpoint keeps, in bytes.
 -define(MAX_TEXT, 4096).
@@ -15,7 +18,8 @@
 -spec prepare(cambrian_population:options()) -> {ok, map()} | {error, term()}.
 prepare(Options) ->
     case cambrian_population_options:check(Options) of
-        {ok, #{task := Task} = Checked} ->
+        {ok, #{task := Task} = Given} ->
+            Checked = shared(Given),
             Size = maps:merge(network_size(Checked), maps:with([inputs, outputs], Checked)),
             case cambrian_task:prepare(Task, Size) of
                 {ok, Ready} -> checked(with_task(Ready, Checked, Options), Options);
@@ -24,6 +28,10 @@ prepare(Options) ->
         {ok, _} -> {error, {missing_options, [task]}};
         Error -> Error
     end.
+
+%% The coordinator of a federation lets all connected nodes evaluate.
+shared(#{federation := _} = Given) -> Given#{nodes := connected};
+shared(Given) -> Given.
 
 with_task(Ready, #{task := Task} = Checked, Options) ->
     Checked#{task := needed(Ready#{id => cambrian_task:id(Task)}, Checked), text => text(Task),
@@ -70,7 +78,8 @@ warn(#{task := Task, name := Name, idle := Idle}) ->
 %% Valid options may contradict each other, or have no effect together. `Given' are the options of
 %% the caller. The first failed check gives the error.
 checked(Prepared, Given) ->
-    Checks = [fun check_size/2, fun check_given_size/2, fun check_nodes/2, fun check_evaluation/2,
+    Checks = [fun check_size/2, fun check_given_size/2, fun check_nodes/2,
+              fun check_federation/2, fun check_evaluation/2,
               fun check_checkpoints/2, fun check_short_parameters/2, fun check_parameters/2,
               fun check_founders/2, fun check_name/2],
     case first_error(Checks, Prepared, Given) of
@@ -112,6 +121,15 @@ check_given_size(#{task := Task}, Given) ->
 check_nodes(#{nodes := Nodes, substrate := _}, _) when Nodes =/= [] ->
     bad(nodes, Nodes, "none with a substrate");
 check_nodes(_, _) -> ok.
+
+%% The clocks of members differ, and so may what a fun says.
+check_federation(#{federation := Federation, name := Name}, Given) ->
+    case given([timeout, until, nodes], Given) of
+        [{Option, Value} | _] -> bad(Option, Value, "left out in a federation");
+        [] when is_atom(Name) -> ok;
+        [] -> bad(federation, Federation, "left out without a name, by which members find it")
+    end;
+check_federation(_, _) -> ok.
 
 %% Limits are for workers: a task in Rust on this node has none, and a program has its own timeout.
 check_evaluation(#{task := #{evaluate := {native, _}}, nodes := []}, Given) ->

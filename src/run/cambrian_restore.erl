@@ -31,18 +31,22 @@ check_encoding(#{nodes := Nodes, task := #{inputs := Inputs, outputs := Outputs}
     end;
 check_encoding(_, _) -> ok.
 
-%% After a crash a paused population stays paused. In another VM it runs if the options have `run'.
+%% A member of a federation goes on as the others. After a crash a paused population stays paused.
+%% In another VM it runs if the options have `run'.
+is_to_run(#{checkpoint := _}, #{running := Running}) -> Running;
 is_to_run(_Options, #{until := _, running := Running}) -> Running;
 is_to_run(#{run := Run}, Saved) -> Run orelse maps:get(running, Saved, false).
 
 %% After a crash the goal is the same as before. In another VM the options of the start change the
 %% goal of the checkpoint.
+goal(#{checkpoint := _}, #{goal := Goal}) -> Goal;
 goal(_Options, #{until := Until, goal := Goal}) -> maps:merge(Goal, Until);
 goal(Options, Saved) ->
     maps:merge(maps:get(goal, Saved, #{}), maps:with(maps:keys(cambrian_goal:table()), Options)).
 
 %% Discards the checkpoints of the name only after the process has registered the name, so that no
 %% other population uses them. A start that cannot make a first generation discards nothing.
+saved(#{checkpoint := Saved} = Options) -> fitting({ok, Saved}, Options);
 saved(#{name := Name, discard := Once} = Options) ->
     case cambrian_store:is_discarded(Name, Once) orelse found(Options) of
         true -> restore_or_found(Options);
@@ -55,9 +59,11 @@ saved(#{name := Name, discard := Once} = Options) ->
     end;
 saved(Options) -> restore_or_found(Options).
 
-restore_or_found(#{name := Name, task := #{name := Task}} = Options) ->
+restore_or_found(#{name := Name} = Options) -> fitting(cambrian_store:get(Name), Options).
+
+fitting(Got, #{task := #{name := Task}} = Options) ->
     TaskName = atom_to_binary(Task),
-    case cambrian_store:get(Name) of
+    case Got of
         {ok, #{task := TaskName} = Saved} -> check_saved(Saved, Options);
         {ok, #{task := Another}} -> {error, {checkpoint_of_another_task, Another}};
         {error, not_found} -> found(Options);

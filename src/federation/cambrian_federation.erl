@@ -1,0 +1,72 @@
+%% @doc Several nodes that evolve one population together. With the option `federation' a population
+%% looks for its name on the connected nodes, and joins it there; if it is nowhere, it begins. The
+%% same seed gives the same champion as on one node, whichever nodes come and go. See
+%% `docs/federation.md'.
+%%
+%% ```
+%% 1> {ok, _} = cambrian_population:start(#{task => 'xor', name => together, seed => 42,
+%%                                          federation => #{}}).
+%% 2> ok = cambrian_population:run(together).
+%% 3> {ok, #{generations := 24, evaluations := 3290}} = cambrian_population:await(together, 60000).
+%% 4> #{members := [_]} = cambrian_federation:status(together).
+%% 5> ok = cambrian_population:stop(together).
+%% '''
+-module(cambrian_federation).
+
+-export([status/1]).
+-export([members/1, is_member/1, checkpoint/1, checkpoint/2, node_of/1]).
+
+-define(CALL_MS, 60_000).
+
+%% @doc The state of a federation, as this member knows it. `epoch' is the number of the present
+%% coordinator; `record' is the last record that this member has applied.
+-spec status(cambrian_population:population()) ->
+          #{coordinator := node() | none, epoch := term(), members := [node()],
+            voters := [node()], record := non_neg_integer()}.
+status(Population) -> cambrian_population_client:call(Population, federation, infinity).
+
+%% @private The connected nodes that are members.
+-spec members(Name :: atom()) -> [node()].
+members(Name) ->
+    Nodes = nodes(),
+    Asked = erpc:multicall(Nodes, ?MODULE, is_member, [Name], ?CALL_MS),
+    [Node || {Node, {ok, true}} <- lists:zip(Nodes, Asked)].
+
+%% @private Whether this node is a member, with a checkpoint for others.
+-spec is_member(Name :: atom()) -> boolean().
+is_member(Name) -> saved(Name) =/= none.
+
+%% @private The last checkpoint of this member, as bytes, and the last record in it.
+-spec checkpoint(Name :: atom()) -> {ok, cambrian_record:record(), binary()} | none.
+checkpoint(Name) ->
+    case saved(Name) of
+        #{record := Record} = Checkpoint -> {ok, Record, cambrian_store:encode(Checkpoint)};
+        none -> none
+    end.
+
+saved(Name) ->
+    case is_pid(whereis(Name)) andalso whereis(cambrian_store) =/= undefined
+        andalso cambrian_store:get(Name) of
+        {ok, #{record := _} = Checkpoint} -> Checkpoint;
+        _ -> none
+    end.
+
+%% @private The newest checkpoint of these members.
+-spec checkpoint([node()], Name :: atom()) ->
+          {ok, cambrian_record:record(), cambrian_store:checkpoint()} | {error, term()}.
+checkpoint(Nodes, Name) ->
+    Asked = erpc:multicall(Nodes, ?MODULE, checkpoint, [Name], ?CALL_MS),
+    case lists:sort([{Number, Record, Bytes}
+                     || {ok, {ok, #{number := Number} = Record, Bytes}} <- Asked]) of
+        [] -> {error, no_member_answered};
+        Found ->
+            {_, Record, Bytes} = lists:last(Found),
+            case cambrian_store:decode(Bytes, atom_to_list(Name)) of
+                {ok, Saved} -> {ok, Record, Saved};
+                Error -> Error
+            end
+    end.
+
+%% @private The node of a member of a log.
+-spec node_of(cambrian_record:member()) -> node().
+node_of(Member) -> binary_to_atom(hd(binary:split(Member, <<"/">>))).
