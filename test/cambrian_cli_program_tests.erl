@@ -14,6 +14,7 @@ bin_cambrian_test_() ->
         {"does not wait for an evaluation at a signal", fun waits_for_no_evaluation/0},
         {"has nothing to write before the first generation", fun has_nothing_to_write/0},
         {"ends at once at a second signal", fun a_second_signal_ends_it/0},
+        {"several VMs find the champion of one", fun several_vms_find_the_champion_of_one/0},
         {"reports output that cannot be written", fun output_that_cannot_be_written/0},
         {"takes names in any locale", fun names_in_any_locale/0}]]}.
 
@@ -43,6 +44,27 @@ ended_and_resumed(Signal, Expected) ->
         {0, Resumed} = script(["resume", "victim", "--data-dir", Dir, "--quiet"]),
         ?assertEqual(id(Whole), id(Resumed))
     end).
+
+%% Also if one of the others is killed on the way.
+several_vms_find_the_champion_of_one() ->
+    Evolve = ["evolve", "double_pole_novel", "--seed", "5", "--population", "1000", "--json",
+              "--target", "99", "--generations", "25"],
+    Port = start(Evolve ++ ["--federate", "3"]),
+    Said = said(Port, "generation 3, ", []),
+    {match, [Other]} =
+        re:run(Said, "node 3 of 3: process ([0-9]+)", [{capture, all_but_first, list}]),
+    "" = os:cmd("kill -KILL " ++ Other),
+    {0, Federated} = ending(Port, Said),
+    {0, Alone, _} = run(Evolve ++ ["--quiet"]),
+    [?assertEqual(field(Name, Alone), field(Name, Federated))
+     || Name <- ["champion", "fitness", "evaluations", "generations"]],
+    ?assertMatch({2, "cambrian: --federate 65: expected a number of VMs from 1 to 64" ++ _},
+                 script(Evolve ++ ["--federate", "65"])).
+
+field(Name, Json) ->
+    {match, [Value]} =
+        re:run(Json, ["\"", Name, "\":([^,}]*)"], [{capture, all_but_first, list}]),
+    Value.
 
 %% The champion, the report and the result of the generations until the signal.
 writes_what_there_is(Signal, Expected) ->

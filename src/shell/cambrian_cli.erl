@@ -171,7 +171,9 @@ commands() ->
 evolve_table() ->
     cambrian_cli_options:flags(cambrian_population_options:table() -- cambrian_goal:rows())
         ++ [{set, setting, "NAME=VALUE", "a setting of the task, as often as wanted"},
-            {fresh, flag, "", "drop the checkpoints of this name and begin anew"} | resume_table()].
+            {fresh, flag, "", "drop the checkpoints of this name and begin anew"},
+            {federate, positive, "N", "as many VMs on this machine evolve it together"}
+            | resume_table()].
 
 resume_table() ->
     cambrian_cli_options:flags(cambrian_goal:rows()) ++

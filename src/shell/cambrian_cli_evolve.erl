@@ -146,7 +146,10 @@ run(Task, Shown, Options, Given, #{errors := Errors} = Context) ->
     ok = make_out_dir(Given),
     _ = [say_where(Name, Given, Context) || #{name := Name} <- [Options]],
     Progress = case Given of #{quiet := true} -> false; _ -> Errors end,
-    Run = fun() -> recorded(Task, Options#{progress => Progress}, Context) end,
+    Run = fun() ->
+              cambrian_cli_federation:with(Task, Options#{progress => Progress}, Given,
+                                           fun(All) -> recorded(Task, All, Context) end)
+          end,
     case governed(Given, Run) of
         {ok, Result, Story} -> conclude(Shown, Result, Story, Options, Given, Context);
         {interrupted, Result, Story} ->
