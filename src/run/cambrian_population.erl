@@ -76,11 +76,11 @@
 %% last generations took.
 %%
 %% `nodes', or all `connected' nodes, share in the evaluations with this node. The champion is the
-%% same to the bit with any nodes, even if some are lost on the way. They need Cambrian and the
-%% task's modules in the same versions, and a fun should hold nothing local, such as a table, a
-%% counter or a network. A node that cannot evaluate is left out, and the log says so once; it is
-%% tried again when it connects anew or after 50 rounds. Other nodes pay if an evaluation takes
-%% longer than sending its genotype.
+%% same to the bit with any nodes. They need Cambrian and the task's modules in the same versions,
+%% and a fun should hold nothing local, such as a table or a network. A node that cannot evaluate
+%% is left out, and the log says so once; it is tried again when it connects anew or after 50
+%% rounds. Other nodes pay if an evaluation takes longer than sending its genotype. With
+%% `federation' the connected nodes that start it evolve it together: {@link cambrian_federation}.
 
 -type goal() :: #{target => number(), until => fun((stats()) -> boolean()),
                   generations => pos_integer(), evaluations => pos_integer(),

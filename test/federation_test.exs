@@ -1,0 +1,5 @@
+defmodule Cambrian.FederationTest do
+  use ExUnit.Case
+
+  doctest Cambrian.Federation
+end
