@@ -7,11 +7,12 @@
 all() ->
     [three_nodes_find_the_champion_of_one, a_member_is_killed, the_coordinator_is_killed,
      a_late_member_joins_within_a_run, orders_from_any_member_count_once,
-     a_crashed_population_comes_back, a_member_with_other_options_is_refused].
+     a_crashed_population_comes_back, nodes_that_meet_late_unite,
+     a_member_with_other_options_is_refused].
 
-init_per_testcase(_, Config) ->
+init_per_testcase(Case, Config) ->
     Nodes = cambrian_peers:start([one, two, three]),
-    ok = cambrian_peers:connect(Nodes),
+    _ = [ok = cambrian_peers:connect(Nodes) || Case =/= nodes_that_meet_late_unite],
     [{nodes, Nodes} | Config].
 
 end_per_testcase(_, Config) ->
@@ -93,6 +94,24 @@ a_crashed_population_comes_back(Config) ->
     true = peer:call(Two, erlang, apply, [fun ?MODULE:crash/0, []]),
     [?assertEqual(Whole, champion(Peer)) || Peer <- [One, Two, Three]].
 
+%% Each node has begun the population by itself, and one has evolved.
+nodes_that_meet_late_unite(Config) ->
+    [{One, _}, {Two, _}, {Three, _}] = Nodes = nodes_of(Config),
+    Whole = alone(One),
+    ok = start(Nodes),
+    {ok, #{generation := 2}} = on(Two, step, [here, 3]),
+    ok = cambrian_peers:connect(Nodes),
+    _ = until(fun() -> [3, 3, 3] =:= [members(Peer) || Peer <- [One, Two, Three]] end),
+    ok = on(Three, run, [here]),
+    [?assertEqual(Whole, champion(Peer)) || Peer <- [One, Two, Three]].
+
+%% A population may be starting again.
+members(Peer) ->
+    try peer:call(Peer, cambrian_federation, status, [here], 60_000) of
+        #{members := Members} -> length(Members)
+    catch _:_ -> 0
+    end.
+
 crash() -> exit(whereis(here), kill).
 
 a_member_with_other_options_is_refused(Config) ->
@@ -105,7 +124,9 @@ a_member_with_other_options_is_refused(Config) ->
     ?assertMatch({error, {bad_option, {timeout, 5, _}}},
                  on(Two, start, [(options())#{timeout => 5}])),
     ?assertMatch({error, {bad_option, {federation, _, _}}},
-                 on(Two, start, [(options())#{federation := #{voters => 2}}])).
+                 on(Two, start, [(options())#{federation := #{voters => 2}}])),
+    ?assertMatch({error, {bad_option, {federation, _, _}}},
+                 on(Two, start, [(options())#{params => #{tuning => cma_es}}])).
 
 %%% ---- nodes ------------------------------------------------------------------------------
 

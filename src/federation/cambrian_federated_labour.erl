@@ -22,10 +22,14 @@
          inner :: cambrian_labour:labour(),
          log :: cambrian_log:log(),
          me :: cambrian_record:member(),
+         %% tells this federation from another one of the same name
+         origin :: binary(),
          coordinator = none :: none | cambrian_record:epoch(),
          %% the last record that was applied, and those that wait
          applied :: cambrian_record:record(),
          records = queue:new() :: queue:queue(cambrian_record:record()),
+         %% the last record before the scores of the present generation, once it has some
+         before = none :: none | cambrian_record:record(),
          %% the scores that evolution waits for, and those that this coordinator has
          scoring = none :: none | cambrian_evolution:effect(),
          measured = none :: none | {[cambrian_evaluator:outcome()], Faults :: list()},
@@ -44,6 +48,8 @@
 -define(SEEN, 1000).
 %% A federation that waits so long for a coordinator or a record says so.
 -define(STUCK_MS, 10_000).
+%% How often two federations of one name compare their records, until one joins the other.
+-define(COMPARE_MS, 1000).
 
 %%% ---- the start --------------------------------------------------------------------------
 
@@ -58,23 +64,27 @@ restore(#{name := Name} = Options) ->
         Nodes -> join(Nodes, Options)
     end.
 
-found({ok, Begin}) -> {ok, Begin#{log => #{found => term_to_binary(found)}}};
+found({ok, Begin}) ->
+    Origin = crypto:strong_rand_bytes(16),
+    {ok, Begin#{log => #{found => term_to_binary({found, Origin})}, origin => Origin}};
 found(Error) -> Error.
 
 join(Nodes, #{name := Name} = Options) ->
     case cambrian_federation:checkpoint(Nodes, Name) of
-        {ok, Record, Saved} ->
+        {ok, #{record := Record, origin := Origin}, Saved} ->
             case cambrian_restore:begin_with(Options#{checkpoint => Saved}) of
                 {ok, Begin} ->
                     Members = [atom_to_binary(Node) || Node <- Nodes],
-                    {ok, Begin#{log => #{record => Record, members => Members}}};
+                    {ok, Begin#{log => #{record => Record, members => Members},
+                                origin => Origin}};
                 Error -> Error
             end;
         Error -> Error
     end.
 
 -spec new(map()) -> labour().
-new(#{name := Name, log := Begin, federation := Federation} = Options) ->
+new(#{name := Name, log := Begin, origin := Origin, federation := Federation} = Options) ->
+    ok = net_kernel:monitor_nodes(true),
     Log = start_log(Begin#{name => atom_to_binary(Name),
                            engine => cambrian_log_quorum,
                            coordinator => maps:get(coordinator, Federation, auto),
@@ -82,7 +92,7 @@ new(#{name := Name, log := Begin, federation := Federation} = Options) ->
     _ = global:del_lock({{?MODULE, Name}, self()}, [node() | nodes()]),
     #{member := Me} = cambrian_log:status(Log),
     #shared{name = Name, inner = cambrian_labour:new(Options), log = Log, me = Me,
-            applied = first(Log, Begin)}.
+            origin = Origin, applied = first(Log, Begin)}.
 
 %% The log of this population before a crash may be about to end.
 start_log(Options) ->
@@ -101,7 +111,11 @@ first(Log, #{found := _}) -> receive {cambrian_log, Log, {committed, First}} -> 
 
 -spec start(cambrian_evolution:effect(), labour()) -> labour().
 start({score, _, _, _} = Effect, S) -> evaluate(S#shared{scoring = Effect});
-start(Effect, #shared{inner = Inner} = S) -> S#shared{inner = cambrian_labour:start(Effect, Inner)}.
+start({breed, _, _} = Effect, S) -> work(Effect, S#shared{before = none});
+start(Effect, S) -> work(Effect, S).
+
+work(Effect, #shared{inner = Inner} = S) ->
+    S#shared{inner = cambrian_labour:start(Effect, Inner)}.
 
 %% Only the coordinator lets the members evaluate.
 evaluate(#shared{scoring = {score, _, _, _} = Effect, measured = none, inner = Inner} = S) ->
@@ -125,9 +139,12 @@ stop_evaluation(#shared{inner = Inner} = S) ->
               end,
     S#shared{inner = Stopped, measured = none}.
 
-%% @doc For a checkpoint: the records up to this one are in it.
--spec mark(labour()) -> #{record := cambrian_record:record()}.
-mark(#shared{applied = Applied}) -> #{record => Applied}.
+%% @doc For a checkpoint: the records up to this one are in it. A checkpoint has a generation
+%% without its scores, also if they are known by now.
+-spec mark(labour()) -> cambrian_federation:mark().
+mark(#shared{before = none, applied = Applied, origin = Origin}) ->
+    #{record => Applied, origin => Origin};
+mark(#shared{before = Before, origin = Origin}) -> #{record => Before, origin => Origin}.
 
 -spec stop(labour()) -> ok.
 stop(#shared{inner = Inner}) -> cambrian_labour:stop(Inner).
@@ -201,13 +218,21 @@ next(#shared{records = Records, scoring = Scoring, inner = Inner} = S) ->
         false -> {none, S}
     end.
 
-apply_record(#{body := Body} = Record, S) ->
+%% A member that joined while others took steps has not heard of these: it takes one step for the
+%% scores of each generation.
+apply_record(#{body := Body} = Record, #shared{scoring = Scoring, records = Left} = S) ->
     Applied = S#shared{applied = Record, has_proposed = false},
     case binary_to_term(Body) of
-        found -> next(Applied);
+        {found, _} -> next(Applied);
         {order, Id, Request} -> apply_order(Id, Request, Applied);
-        {scores, Of, Outcomes, Faults} -> apply_scores(Of, Outcomes, Faults, Applied)
+        {scores, _, _, _} when Scoring =:= none ->
+            {{call, elsewhere, {step, 1}}, S#shared{records = queue:in_r(Record, Left)}};
+        {scores, Of, Outcomes, Faults} ->
+            apply_scores(Of, Outcomes, Faults, before_scores(S, Applied))
     end.
+
+before_scores(#shared{before = none, applied = Before}, S) -> S#shared{before = Before};
+before_scores(_, S) -> S.
 
 apply_order(Id, Request, #shared{own = Own, heard = Heard, seen = Seen} = S) ->
     Left = S#shared{own = maps:remove(Id, Own), heard = lists:keydelete(Id, 1, Heard),
@@ -220,7 +245,7 @@ apply_order(Id, Request, #shared{own = Own, heard = Heard, seen = Seen} = S) ->
 
 %% Members whose genotypes differ have evolved apart, as their code or their libraries differ.
 apply_scores(Of, Outcomes, Faults, #shared{scoring = Scoring, applied = #{number := Number}} = S) ->
-    case Scoring =/= none andalso digest(Scoring) of
+    case digest(Scoring) of
         Of -> {{scored, Outcomes, Faults}, (stop_evaluation(S))#shared{scoring = none}};
         _ -> {stop, {federation_diverged, Number}, S}
     end.
@@ -244,6 +269,21 @@ proposal(#shared{measured = {Outcomes, Faults}, scoring = Scoring}) ->
 proposal(_) -> none.
 
 %%% ---- messages ---------------------------------------------------------------------------
+
+%% Nodes that were not connected yet may each have begun the population. The one with fewer records
+%% ends, and its supervisor starts it again as a member of the other. Both read what the other
+%% reads, but not at the same moment, so they look again.
+compare(Node, #shared{name = Name, origin = Origin}) ->
+    case {cambrian_federation:mark(Name), cambrian_federation:mark(Node, Name)} of
+        {_, #{origin := Origin}} -> ignored;
+        {#{record := #{number := Own}}, #{record := #{number := Theirs}, origin := Other}}
+          when {Theirs, Other} > {Own, Origin} ->
+            {stop, {joins_the_federation_of, Node}};
+        {_, #{}} ->
+            _ = erlang:start_timer(?COMPARE_MS, self(), {compare, Node}),
+            ignored;
+        {_, none} -> ignored
+    end.
 
 watch(#shared{watch = none, applied = #{number := Number}} = S) ->
     S#shared{watch = erlang:start_timer(?STUCK_MS, self(), {stuck, Number})};
@@ -269,6 +309,8 @@ tell_if_stuck(_Before, #shared{has_proposed = HasProposed, coordinator = Coordin
         | {stop, Reason :: term()} | ignored.
 handle_message({cambrian_log, Log, Event}, #shared{log = Log} = S) -> logged(Event, S);
 handle_message({?MODULE, Id, Request}, S) -> {changed, hear(Id, Request, S)};
+handle_message({nodeup, Node}, S) -> compare(Node, S);
+handle_message({timeout, _, {compare, Node}}, S) -> compare(Node, S);
 handle_message({timeout, Watch, {stuck, Number}}, #shared{watch = Watch} = S) ->
     {changed, tell_if_stuck(Number, S#shared{watch = none})};
 handle_message({'EXIT', Log, Reason}, #shared{log = Log}) -> {stop, {log_failed, Reason}};

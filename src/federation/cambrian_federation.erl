@@ -14,9 +14,14 @@
 -module(cambrian_federation).
 
 -export([status/1]).
--export([members/1, is_member/1, checkpoint/1, checkpoint/2, node_of/1]).
+-export([members/1, is_member/1, mark/1, mark/2, checkpoint/1, checkpoint/2, node_of/1]).
+-export_type([mark/0]).
+
+%% What a checkpoint of a member has beside the population.
+-type mark() :: #{record := cambrian_record:record(), origin := binary()}.
 
 -define(CALL_MS, 60_000).
+-define(MARK_MS, 5000).
 
 %% @doc The state of a federation, as this member knows it. `epoch' is the number of the present
 %% coordinator; `record' is the last record that this member has applied.
@@ -34,35 +39,51 @@ members(Name) ->
 
 %% @private Whether this node is a member, with a checkpoint for others.
 -spec is_member(Name :: atom()) -> boolean().
-is_member(Name) -> saved(Name) =/= none.
+is_member(Name) -> mark(Name) =/= none.
 
-%% @private The last checkpoint of this member, as bytes, and the last record in it.
--spec checkpoint(Name :: atom()) -> {ok, cambrian_record:record(), binary()} | none.
+%% @private Which federation this node is a member of, and the last record in its last checkpoint.
+-spec mark(Name :: atom()) -> mark() | none.
+mark(Name) ->
+    case saved(Name) of
+        none -> none;
+        Checkpoint -> maps:with([record, origin], Checkpoint)
+    end.
+
+%% @private The same of another node.
+-spec mark(node(), Name :: atom()) -> mark() | none.
+mark(Node, Name) ->
+    try erpc:call(Node, ?MODULE, mark, [Name], ?MARK_MS)
+    catch _:_ -> none
+    end.
+
+%% @private The last checkpoint of this member, as bytes.
+-spec checkpoint(Name :: atom()) -> {ok, mark(), binary()} | none.
 checkpoint(Name) ->
     case saved(Name) of
-        #{record := Record} = Checkpoint -> {ok, Record, cambrian_store:encode(Checkpoint)};
-        none -> none
+        none -> none;
+        Checkpoint ->
+            {ok, maps:with([record, origin], Checkpoint), cambrian_store:encode(Checkpoint)}
     end.
 
 saved(Name) ->
     case is_pid(whereis(Name)) andalso whereis(cambrian_store) =/= undefined
         andalso cambrian_store:get(Name) of
-        {ok, #{record := _} = Checkpoint} -> Checkpoint;
+        {ok, #{record := _, origin := _} = Checkpoint} -> Checkpoint;
         _ -> none
     end.
 
 %% @private The newest checkpoint of these members.
 -spec checkpoint([node()], Name :: atom()) ->
-          {ok, cambrian_record:record(), cambrian_store:checkpoint()} | {error, term()}.
+          {ok, mark(), cambrian_store:checkpoint()} | {error, term()}.
 checkpoint(Nodes, Name) ->
     Asked = erpc:multicall(Nodes, ?MODULE, checkpoint, [Name], ?CALL_MS),
-    case lists:sort([{Number, Record, Bytes}
-                     || {ok, {ok, #{number := Number} = Record, Bytes}} <- Asked]) of
+    case lists:sort([{Number, Mark, Bytes}
+                     || {ok, {ok, #{record := #{number := Number}} = Mark, Bytes}} <- Asked]) of
         [] -> {error, no_member_answered};
         Found ->
-            {_, Record, Bytes} = lists:last(Found),
+            {_, Mark, Bytes} = lists:last(Found),
             case cambrian_store:decode(Bytes, atom_to_list(Name)) of
-                {ok, Saved} -> {ok, Record, Saved};
+                {ok, Saved} -> {ok, Mark, Saved};
                 Error -> Error
             end
     end.

@@ -56,7 +56,7 @@ begin_with(#{population := Population, running := Running} = Begin, Labour, Opti
          || Running, maps:get(is_resumed, Begin)],
     {Effects, Evolution} = cambrian_evolution:new(conf(Begin, Options), Begin, now_ms()),
     State = #state{conf = Conf, evolution = Evolution,
-                   labour = Labour:new(maps:merge(Options, maps:with([log], Begin))),
+                   labour = Labour:new(maps:merge(Options, maps:with([log, origin], Begin))),
                    checkpointer = cambrian_checkpointer:new(Options)},
     case carry_out(Effects, State) of
         {next_state, Phase, Next, []} -> {ok, Phase, Next};

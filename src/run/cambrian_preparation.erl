@@ -118,9 +118,13 @@ check_given_size(#{task := Task}, Given) ->
     end.
 
 %% A substrate cannot be sent to another node.
-check_nodes(#{nodes := Nodes, substrate := _}, _) when Nodes =/= [] ->
-    bad(nodes, Nodes, "none with a substrate");
+check_nodes(#{nodes := Nodes, substrate := _}, Given) when Nodes =/= [] ->
+    not_shared(Given, "a substrate");
 check_nodes(_, _) -> ok.
+
+%% Of the options that share the evaluations, `Given' has one.
+not_shared(#{federation := Federation}, What) -> bad(federation, Federation, ["none with ", What]);
+not_shared(#{nodes := Nodes}, What) -> bad(nodes, Nodes, ["none with ", What]).
 
 %% The clocks of members differ, and so may what a fun says.
 check_federation(#{federation := Federation, name := Name}, Given) ->
@@ -169,12 +173,12 @@ check_short_parameters(_, #{params := #{} = Params} = Given) ->
     end;
 check_short_parameters(_, _) -> ok.
 
-check_parameters(#{task := Task, nodes := Nodes} = Options, _) ->
+check_parameters(#{task := Task, nodes := Nodes} = Options, Given) ->
     case {effective(Options), native(Task)} of
         %% Rust ends each round of tuning with a trial
         {{ok, #{tuning := Tuning}}, Native}
           when Nodes =/= [], Native =/= undefined, Tuning =/= none ->
-            bad(nodes, Nodes, "none with a task that runs in Rust and is tuned");
+            not_shared(Given, "a task that runs in Rust and is tuned");
         {{ok, Parameters}, _} -> check_search(Parameters, Options);
         {Error, _} -> Error
     end.

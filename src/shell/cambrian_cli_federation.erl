@@ -2,7 +2,7 @@
 %% The option `--federate N' of `evolve': N VMs on this machine evolve the population together.
 -module(cambrian_cli_federation).
 
--export([with/4]).
+-export([with/4, be_a_node/0, start_vm/0]).
 
 -import(cambrian_cli_reason, [usage/1, failed/1]).
 
@@ -15,7 +15,7 @@
            fun((map()) -> Answer)) -> Answer.
 with(Task, Options, #{federate := Count}, Do) when Count >= 1, Count =< ?MOST ->
     ok = be_a_node(),
-    Members = [start_vm(Number, Count) || Number <- lists:seq(2, Count)],
+    Members = [say_process(Number, Count, start_vm()) || Number <- lists:seq(2, Count)],
     Shared = maps:merge(#{name => federated}, Options#{federation => #{}}),
     Inviter = spawn_link(fun() -> invite(Task, Shared, Members) end),
     try Do(Shared)
@@ -30,18 +30,25 @@ with(_Task, _Options, #{federate := Count}, _Do) ->
            integer_to_list(?MOST)]);
 with(_Task, Options, _Given, Do) -> Do(Options).
 
-%% The node's name ends in its port, so no daemon is needed; only this machine can connect.
+say_process(Number, Count, {Peer, _} = Vm) ->
+    io:format(standard_error, "node ~b of ~b: process ~ts~n",
+              [Number, Count, peer:call(Peer, os, getpid, [])]),
+    Vm.
+
+%% @doc Makes this VM a node to which only this machine can connect. Its name ends in its port, so
+%% no daemon is needed.
+-spec be_a_node() -> ok.
 be_a_node() ->
     _ = [usage("--federate: expected in a VM of its own, by bin/cambrian")
          || is_alive() orelse init:get_argument(epmd_module) =/= {ok, [["cambrian_epmd"]]}],
     ok = application:set_env(kernel, inet_dist_use_interface, {127, 0, 0, 1}),
-    case net_kernel:start([list_to_atom(name(1) ++ "@127.0.0.1"), longnames]) of
+    case net_kernel:start([list_to_atom(name() ++ "@127.0.0.1"), longnames]) of
         {ok, _} -> ok;
         {error, Reason} -> failed(io_lib:format("--federate: no node can be started: ~0tP",
                                                 [Reason, 20]))
     end.
 
-name(Number) -> lists:concat(["cambrian_", Number, "_", free_port()]).
+name() -> lists:concat(["cambrian_", os:getpid(), "_", free_port()]).
 
 free_port() ->
     {ok, Socket} = gen_tcp:listen(0, [{ip, {127, 0, 0, 1}}]),
@@ -49,14 +56,15 @@ free_port() ->
     ok = gen_tcp:close(Socket),
     Port.
 
-%% It ends with this VM, whose pipe it reads.
-start_vm(Number, Count) ->
+%% @doc Starts another such node with the application. It ends with this VM, whose pipe it reads. A
+%% VM that is lost must not make `global' disconnect the others.
+-spec start_vm() -> {Peer :: pid(), node()}.
+start_vm() ->
     Args = ["-start_epmd", "false", "-epmd_module", "cambrian_epmd",
-            "-kernel", "inet_dist_use_interface", "{127,0,0,1}", "-pa" | own_path()],
-    {ok, Peer, Node} = peer:start(#{name => name(Number), host => "127.0.0.1", longnames => true,
+            "-kernel", "prevent_overlapping_partitions", "false",
+            "inet_dist_use_interface", "{127,0,0,1}", "-pa" | own_path()],
+    {ok, Peer, Node} = peer:start(#{name => name(), host => "127.0.0.1", longnames => true,
                                     connection => standard_io, args => Args}),
-    io:format(standard_error, "node ~b of ~b: process ~ts~n",
-              [Number, Count, peer:call(Peer, os, getpid, [])]),
     {ok, _} = peer:call(Peer, application, ensure_all_started, [cambrian]),
     true = net_kernel:connect_node(Node),
     {Peer, Node}.
