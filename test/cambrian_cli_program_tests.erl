@@ -48,9 +48,9 @@ ended_and_resumed(Signal, Expected) ->
 %% Also if one of the others is killed on the way.
 several_vms_find_the_champion_of_one() ->
     Evolve = ["evolve", "double_pole_novel", "--seed", "5", "--population", "1000", "--json",
-              "--target", "99", "--generations", "25"],
+              "--target", "99", "--generations", "40"],
     Port = start(Evolve ++ ["--federate", "3"]),
-    Said = said(Port, "generation 3, ", []),
+    Said = said(Port, "generation 0, ", []),
     {match, [Other]} =
         re:run(Said, "node 3 of 3: process ([0-9]+)", [{capture, all_but_first, list}]),
     "" = os:cmd("kill -KILL " ++ Other),

@@ -17,14 +17,22 @@
 -export([members/1, is_member/1, mark/1, mark/2, checkpoint/1, checkpoint/2, node_of/1]).
 -export_type([mark/0]).
 
-%% What a checkpoint of a member has beside the population.
 -type mark() :: #{record := cambrian_record:record(), origin := binary()}.
+%% What a checkpoint of a member has beside the population.
 
 -define(CALL_MS, 60_000).
 -define(MARK_MS, 5000).
 
 %% @doc The state of a federation, as this member knows it. `epoch' is the number of the present
 %% coordinator; `record' is the last record that this member has applied.
+%%
+%% ```
+%% 1> {ok, _} = cambrian_population:start(#{task => 'xor', name => alone, federation => #{}}).
+%% 2> #{members := [Member], record := 0} = cambrian_federation:status(alone).
+%% 3> Member =:= node().
+%% true
+%% 4> ok = cambrian_population:stop(alone).
+%% '''
 -spec status(cambrian_population:population()) ->
           #{coordinator := node() | none, epoch := term(), members := [node()],
             voters := [node()], record := non_neg_integer()}.
