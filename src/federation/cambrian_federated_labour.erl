@@ -265,7 +265,7 @@ propose(S) -> S.
 
 proposal(#shared{heard = [{Id, Request} | _]}) -> term_to_binary({order, Id, Request});
 proposal(#shared{measured = {Outcomes, Faults}, scoring = Scoring}) ->
-    term_to_binary({scores, digest(Scoring), Outcomes, Faults});
+    term_to_binary({scores, digest(Scoring), Outcomes, Faults}, [compressed]);
 proposal(_) -> none.
 
 %%% ---- messages ---------------------------------------------------------------------------
