@@ -115,17 +115,15 @@ happens(Host, Host, {timer, Name, At}, W) ->
         #host{timer = At, name = Name} = H -> event(Host, tick, put(Host, H#host{timer = none}, W));
         _ -> W
     end;
-happens(Host, Host, {mine, Name, Event}, W) -> for(Host, Name, Event, W);
-happens(_, Host, {Sender, Name, Bytes}, W) ->
-    {ok, Message} = cambrian_consensus_message:decode(Bytes),
-    for(Host, Name, {message, Sender, Message}, W).
-
-%% What is for an earlier start reaches nobody.
-for(Host, Name, Event, #world{hosts = Hosts} = W) ->
+happens(Host, Host, {mine, Name, Event}, #world{hosts = Hosts} = W) ->
     case map_get(Host, Hosts) of
         #host{name = Name} -> event(Host, Event, W);
         _ -> W
-    end.
+    end;
+%% A message for an earlier start reaches the present one, as both have the node's address.
+happens(_, Host, {Sender, Bytes}, W) ->
+    {ok, Message} = cambrian_consensus_message:decode(Bytes),
+    event(Host, {message, Sender, Message}, W).
 
 fate(calm, all, #world{hosts = Hosts, ether = Ether, chosen = Chosen} = W) ->
     Healed = W#world{ether = cambrian_ether:heal(Ether),
@@ -248,7 +246,7 @@ execute({persist, Kept}, Host, W) -> put(Host, (host(Host, W))#host{kept = Kept}
 execute({send, To, Message}, Host, #world{ether = Ether, now = Now} = W) ->
     Bytes = cambrian_consensus_message:encode(Message),
     #host{name = Name} = host(Host, W),
-    W#world{ether = cambrian_ether:send(Host, host_of(To), {Name, To, Bytes}, byte_size(Bytes), Now,
+    W#world{ether = cambrian_ether:send(Host, host_of(To), {Name, Bytes}, byte_size(Bytes), Now,
                                         Ether)};
 execute({coordinator, Epoch}, Host, W) ->
     #host{name = Name} = H = host(Host, W),
@@ -307,11 +305,12 @@ mine(Host, Event, Ms, #world{ether = Ether, now = Now} = W) ->
 
 %%% ---- the end ----------------------------------------------------------------------------
 
-%% If more than half of the voters of the last record have lost their memory, nobody can decide the
-%% next record.
+%% If more than half of the voters have lost their memory, nobody can decide the next record. The
+%% voters are those of the last record that a member knows: a record that was committed may be known
+%% only to members that forgot it.
 ended(#world{hosts = Hosts, chosen = Chosen, calm_number = Calm, epochs = Epochs} = W) ->
-    Last = lists:max(maps:keys(Chosen)),
-    #{voters := Voters} = map_get(Last, Chosen),
+    Last = lists:max([Number || #host{last = Number} <- maps:values(Hosts)]),
+    Voters = case Chosen of #{Last := #{voters := Known}} -> Known; #{} -> [] end,
     Alive = [Name || #host{name = Name} <- maps:values(Hosts), lists:member(Name, Voters)],
     IsStuck = 2 * length(Alive) =< length(Voters),
     Slowest = lists:min([Number || #host{last = Number} <- maps:values(Hosts)]),

@@ -85,6 +85,8 @@
          %% the epoch whose coordinator this member follows, or is, and when it last heard of it
          epoch = none :: epoch() | none,
          heard = 0 :: integer(),
+         %% how often it has stood since it last followed a coordinator
+         attempts = 0 :: non_neg_integer(),
          %% no later epoch was heard of
          latest = {0, <<>>} :: epoch(),
          %% of each other member: its last committed record, when it was last heard, and in which
@@ -101,6 +103,7 @@
 %% A silent member is told nothing more after so many times `silence_ms'.
 -define(FORGET, 20).
 -define(MAX_MEMBERS, 20_000).
+-define(MOST_DOUBLINGS, 5).
 %% An answer to `want' has no more records, and no more bytes than the largest record.
 -define(MAX_RECORDS, 64).
 
@@ -233,6 +236,12 @@ wait_for({Ms, Random}, #consensus{now = Now} = C) ->
 jitter(_, #consensus{options = #{coordinator := always}, random = Random}) -> {0, Random};
 jitter(Most, #consensus{random = Random}) -> rand:uniform_s(Most, Random).
 
+%% Candidates that refuse each other wait for random times from a range that doubles, so that it
+%% soon is longer than a message takes, and one of them is elected before the other stands again.
+back_off(#consensus{options = #{beat_ms := Beat}, attempts = Attempts} = C) ->
+    Most = Beat bsl min(Attempts, ?MOST_DOUBLINGS),
+    wait_for(rand:uniform_s(Most, C#consensus.random), C).
+
 %% To all, as learners want records too, and to voters even if they seem to have ended.
 beat(#consensus{role = {coordinator, Epoch, Proposal}, options = #{beat_ms := Beat}} = C) ->
     Told = lists:foldl(fun greet/2, C, others(C)),
@@ -257,11 +266,11 @@ ask_all(C) -> send_all(others(C), {want, number(C)}, C).
 
 %% The candidate itself promises last, in elected/1: if no majority hears it, it can still follow
 %% the coordinator that the others follow.
-stand(#consensus{me = Me, promised = Promised, latest = Latest} = C) ->
+stand(#consensus{me = Me, promised = Promised, latest = Latest, attempts = Attempts} = C) ->
     {N, _} = max(Promised, Latest),
     Epoch = {N + 1, Me},
-    elected(stand(Epoch, voters(C),
-                  C#consensus{role = {candidate, Epoch, #{}}, latest = Epoch})).
+    elected(stand(Epoch, voters(C), C#consensus{role = {candidate, Epoch, #{}}, latest = Epoch,
+                                                attempts = Attempts + 1})).
 
 stand(Epoch, Voters, #consensus{now = Now, options = #{beat_ms := Beat}} = C) ->
     send_all(Voters, {stand, Epoch, number(C)}, C#consensus{wake = Now + Beat}).
@@ -347,9 +356,8 @@ begin_epoch({_, Record}, C) -> propose(Record, C).
 %% The holder of the coordinator may propose.
 ready(#consensus{role = {coordinator, Epoch, none}} = C) -> followed(Epoch, C).
 
-refused(Epoch, #consensus{role = {Role, Mine, _}, options = #{beat_ms := Beat}} = C)
-  when Role =/= follower, Epoch > Mine ->
-    wait_for(jitter(2 * Beat, C), follow_nobody(late(Epoch, C)));
+refused(Epoch, #consensus{role = {Role, Mine, _}} = C) when Role =/= follower, Epoch > Mine ->
+    back_off(follow_nobody(late(Epoch, C)));
 refused(_, C) -> C.
 
 late(Epoch, #consensus{latest = Latest} = C) -> C#consensus{latest = max(Epoch, Latest)}.
@@ -466,9 +474,11 @@ commit_accepted(Number, Hash, #consensus{accepted = Accepted} = C) ->
 followed({_, Me} = Epoch, #consensus{me = Me} = C) -> in_epoch(Epoch, C);
 followed(Epoch, C) -> wait(in_epoch(Epoch, C#consensus{role = follower})).
 
-in_epoch(Epoch, #consensus{epoch = Epoch, now = Now} = C) -> C#consensus{heard = Now};
+in_epoch(Epoch, #consensus{epoch = Epoch, now = Now} = C) ->
+    C#consensus{heard = Now, attempts = 0};
 in_epoch(Epoch, #consensus{now = Now} = C) ->
-    effect({coordinator, Epoch}, late(Epoch, C#consensus{epoch = Epoch, heard = Now})).
+    Following = C#consensus{epoch = Epoch, heard = Now, attempts = 0},
+    effect({coordinator, Epoch}, late(Epoch, Following)).
 
 follow_nobody(#consensus{epoch = none} = C) -> C#consensus{role = follower};
 follow_nobody(C) -> effect({coordinator, none}, C#consensus{epoch = none, role = follower}).
