@@ -210,6 +210,7 @@ samples(Module, {type, _, map, Fields}) ->
     [maps:from_list([{Key, hd(samples(Module, Type))}
                      || {type, _, _, [{atom, _, Key}, Type]} <- Fields])];
 samples(_Module, {atom, _, Atom}) -> [Atom];
+samples(_Module, {type, _, node, []}) -> ['lab@host'];
 samples(Module, {type, _, list, [Type]}) -> [[hd(samples(Module, Type))]];
 samples(_Module, {type, _, list, []}) -> [[]];
 samples(_Module, {type, _, Integer, _}) when Integer =:= integer; Integer =:= pos_integer -> [7];

@@ -212,7 +212,7 @@ a_node_with_another_version_of_cambrian_is_left_out(Config) ->
              ok = peer:call(Peer, application, unload, [cambrian]),
              ok = peer:call(Peer, application, load, [{application, cambrian, [{vsn, "0.0.0"}]}])
          end || Peer <- [Two, Three]],
-    there(left_out_there, lists:duplicate(2, {other_version, {ok, "0.0.0"}}), Config).
+    there(left_out_there, lists:duplicate(2, {other_version, <<"0.0.0">>}), Config).
 
 a_node_that_is_not_connected_is_left_out(Config) ->
     there(a_node_that_is_not_connected_is_left_out_there, Config).

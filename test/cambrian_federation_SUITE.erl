@@ -8,7 +8,8 @@ all() ->
     [three_nodes_find_the_champion_of_one, a_member_is_killed, the_coordinator_is_killed,
      a_late_member_joins_within_a_run, orders_from_any_member_count_once,
      a_crashed_population_comes_back, nodes_that_meet_late_unite,
-     a_member_with_other_options_is_refused].
+     scores_larger_than_a_record_take_several, a_member_with_other_options_is_refused,
+     a_member_with_other_code_is_refused, a_genotype_larger_than_a_record_is_refused].
 
 init_per_testcase(Case, Config) ->
     Nodes = cambrian_peers:start([one, two, three]),
@@ -114,6 +115,18 @@ members(Peer) ->
 
 crash() -> exit(whereis(here), kill).
 
+%% It could be no record, and would end the population.
+a_genotype_larger_than_a_record_is_refused(Config) ->
+    [{One, _} | _] = nodes_of(Config),
+    {ok, _} = on(One, start, [(options())#{task := {?MODULE, large}, population := 10}]),
+    {error, {too_large, Size}} = peer:call(One, ?MODULE, inject_large, []),
+    ?assert(Size > cambrian_record:max_body()),
+    {ok, #{generation := 0}} = on(One, step, [here, 1]).
+
+inject_large() ->
+    {ok, Large} = cambrian_genotype:new(#{inputs => 500, outputs => 500}, 1),
+    cambrian_population:inject(here, Large).
+
 a_member_with_other_options_is_refused(Config) ->
     [One, {Two, _}, _] = nodes_of(Config),
     ok = start([One]),
@@ -127,6 +140,55 @@ a_member_with_other_options_is_refused(Config) ->
                  on(Two, start, [(options())#{federation := #{voters => 2}}])),
     ?assertMatch({error, {bad_option, {federation, _, _}}},
                  on(Two, start, [(options())#{params => #{tuning => cma_es}}])).
+
+%% 900 behaviours of 600 numbers, which compress badly: more than 2 MB in each generation.
+scores_larger_than_a_record_take_several(Config) ->
+    [{One, _}, {Two, _}, _] = Nodes = nodes_of(Config),
+    Options = maps:merge(options(), #{task => {?MODULE, wide}, search => novelty, generations => 3,
+                                      population => 900}),
+    {ok, P} = on(One, start, [maps:without([federation, name], Options)]),
+    ok = on(One, run, [P]),
+    Whole = essence(on(One, await, [P, 300_000])),
+    [{ok, _} = on(Peer, start, [Options]) || {Peer, _} <- Nodes],
+    ok = on(Two, run, [here]),
+    [?assertEqual(Whole, champion(Peer)) || {Peer, _} <- Nodes],
+    #{bytes := Bytes, record := Record} = peer:call(Two, cambrian_federation, status, [here]),
+    ?assert(Bytes > 3 * 2_000_000),
+    ?assert(Record > 3 * 2).
+
+%% As a task.
+init(wide) -> {ok, #{inputs => 2, outputs => 1}, wide};
+init(large) -> {ok, #{inputs => 500, outputs => 500}, large}.
+
+evaluate(_Network, large) -> 1.0;
+evaluate(Network, wide) ->
+    [First] = cambrian_network:activate(Network, [0.5, -0.5]),
+    {Numbers, _} = lists:mapfoldl(fun(_, X) -> {math:fmod(X * 7919.0 + 0.1234567, 1.0), X + First}
+                                  end, First, lists:seq(1, 600)),
+    #{fitness => First, behaviour => Numbers}.
+
+a_member_with_other_code_is_refused(Config) ->
+    [{One, Node}, {Two, _}, {Three, _}] = nodes_of(Config),
+    Options = (options())#{task => small_task},
+    [{module, small_task} = peer:call(Peer, code, load_binary, [small_task, "", Code])
+     || {Peer, Code} <- [{One, small_task(1.0)}, {Two, small_task(2.0)}, {Three, small_task(1.0)}]],
+    {ok, _} = on(One, start, [Options]),
+    {error, Reason} = on(Two, start, [Options]),
+    ?assertEqual({other_member, Node, {other_code, small_task}}, Reason),
+    ?assertEqual(atom_to_list(Node) ++ ", a member of the federation, has other code of small_task",
+                 unicode:characters_to_list(cambrian_error:format_error(Reason))),
+    {ok, _} = on(Three, start, [Options]),
+    Requirements = #{version => <<"0.0.7">>, code => []},
+    ?assertMatch({error, {other_member, Node, {other_version, <<_/binary>>}}},
+                 peer:call(One, cambrian_federation, checkpoint, [here, Requirements])).
+
+small_task(Fitness) ->
+    Forms = [erl_syntax:revert(Form) || Form <- merl:quote(
+        ["-module(small_task).", "-export([init/1, evaluate/2]).",
+         "init(_) -> {ok, #{inputs => 2, outputs => 1}, none}.",
+         lists:flatten(io_lib:format("evaluate(_Network, _) -> ~p.", [Fitness]))])],
+    {ok, small_task, Code} = compile:forms(Forms, []),
+    Code.
 
 %%% ---- nodes ------------------------------------------------------------------------------
 

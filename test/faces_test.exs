@@ -186,6 +186,8 @@ defmodule Cambrian.FacesTest do
       {:realm_damaged, "org.example.lab"},
       {:realm_unavailable, "org.example.lab"},
       {:torn_checkpoint, "pole.checkpoint"},
+      {:other_member, :lab@host, {:other_code, :heater}},
+      :no_federation,
       {:torn_file, "identity"},
       {:transport_unavailable, :macula},
       {:unknown_gene, :activation, :chess},

@@ -74,7 +74,10 @@
                     | {data_dir_in_use, Dir :: file:name_all(), Holder :: binary()}
                     | {checkpoint_of_another_task, Task :: binary()}
                     | {checkpoint_differs, Option :: atom(), Own :: term(), Given :: term()}
-                    | {torn_checkpoint, file:name_all()} | no_member_answered.
+                    | {torn_checkpoint, file:name_all()} | no_member_answered
+                    | no_federation
+                    | {other_member, node(),
+                       nif_not_loaded | {other_version, binary()} | {other_code, module()}}.
 -type genotype() :: not_applicable | incompatible | malformed | not_canonical
                   | {different_archives | invalid_archive, Why :: binary()}
                   | {unknown_operator, Name :: term(), hint()}
@@ -245,6 +248,14 @@ population({checkpoint_differs, Name, Own, Given}) ->
     ["the checkpoint of that name has ", {term, Own}, " for ", {term, Name},
      ", but the option is ", {term, Given}, "; ", {option, resume, false}, " drops it"];
 population(no_member_answered) -> ["no member of the federation gave a checkpoint: try again"];
+population(no_federation) ->
+    ["the population has no federation: start it with the option ", {term, federation}];
+population({other_member, Node, {other_version, Version}}) ->
+    [{text, Node}, ", a member of the federation, has version ", {text, Version}, " of Cambrian"];
+population({other_member, Node, {other_code, Module}}) ->
+    [{text, Node}, ", a member of the federation, has other code of ", {term, Module}];
+population({other_member, Node, Reason}) ->
+    [{text, Node}, ", a member of the federation, cannot evaluate: ", {term, Reason}];
 population({torn_checkpoint, Path}) -> ["the checkpoint ", {text, Path}, " is damaged"];
 population(_) -> none.
 

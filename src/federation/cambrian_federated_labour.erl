@@ -19,6 +19,7 @@
 
 -record(shared,
         {name :: atom(),
+         task :: atom(),
          inner :: cambrian_labour:labour(),
          log :: cambrian_log:log(),
          me :: cambrian_record:member(),
@@ -30,9 +31,11 @@
          records = queue:new() :: queue:queue(cambrian_record:record()),
          %% the last record before the scores of the present generation, once it has some
          before = none :: none | cambrian_record:record(),
-         %% the scores that evolution waits for, and those that this coordinator has
+         %% the scores that evolution waits for, those that records have, and those that this
+         %% coordinator has measured, as parts
          scoring = none :: none | cambrian_evolution:effect(),
-         measured = none :: none | {[cambrian_evaluator:outcome()], Faults :: list()},
+         parts = cambrian_score_parts:none() :: cambrian_score_parts:parts(),
+         measured = none :: none | [binary()],
          %% whether a proposal is under way, or was refused, until the next record
          has_proposed = false :: boolean(),
          %% orders of this member's users that no record has yet
@@ -41,7 +44,10 @@
          watch = none :: none | reference(),
          %% orders that this coordinator has heard of, and the last that were applied
          heard = [] :: [{id(), Request :: term()}],
-         seen = [] :: [id()]}).
+         seen = [] :: [id()],
+         %% how many coordinators this member has followed, and the bytes of the records it applied
+         coordinators = 0 :: non_neg_integer(),
+         bytes = 0 :: non_neg_integer()}).
 -opaque labour() :: #shared{}.
 
 %% An order comes again if the coordinator changes before its record is committed.
@@ -69,8 +75,9 @@ found({ok, Begin}) ->
     {ok, Begin#{log => #{found => term_to_binary({found, Origin})}, origin => Origin}};
 found(Error) -> Error.
 
-join(Nodes, #{name := Name} = Options) ->
-    case cambrian_federation:checkpoint(Nodes, Name) of
+join(Nodes, #{name := Name, task := Task} = Options) ->
+    Requirements = cambrian_crew:requirements(evaluation(Task)),
+    case cambrian_federation:checkpoint(Nodes, Name, Requirements) of
         {ok, #{record := Record, origin := Origin}, Saved} ->
             case cambrian_restore:begin_with(Options#{checkpoint => Saved}) of
                 {ok, Begin} ->
@@ -82,6 +89,10 @@ join(Nodes, #{name := Name} = Options) ->
         Error -> Error
     end.
 
+%% Other members evaluate so.
+evaluation(#{on_workers := How}) -> How;
+evaluation(#{evaluate := How}) -> How.
+
 -spec new(map()) -> labour().
 new(#{name := Name, log := Begin, origin := Origin, federation := Federation} = Options) ->
     ok = net_kernel:monitor_nodes(true),
@@ -91,7 +102,8 @@ new(#{name := Name, log := Begin, origin := Origin, federation := Federation} = 
                            seats => maps:get(voters, Federation, 3)}),
     _ = global:del_lock({{?MODULE, Name}, self()}, [node() | nodes()]),
     #{member := Me} = cambrian_log:status(Log),
-    #shared{name = Name, inner = cambrian_labour:new(Options), log = Log, me = Me,
+    #{task := #{name := Task}} = Options,
+    #shared{name = Name, task = Task, inner = cambrian_labour:new(Options), log = Log, me = Me,
             origin = Origin, applied = first(Log, Begin)}.
 
 %% The log of this population before a crash may be about to end.
@@ -110,7 +122,8 @@ first(Log, #{found := _}) -> receive {cambrian_log, Log, {committed, First}} -> 
 %%% ---- effects of evolution ---------------------------------------------------------------
 
 -spec start(cambrian_evolution:effect(), labour()) -> labour().
-start({score, _, _, _} = Effect, S) -> evaluate(S#shared{scoring = Effect});
+start({score, _, _, _} = Effect, S) ->
+    evaluate(S#shared{scoring = Effect, parts = cambrian_score_parts:none()});
 start({breed, _, _} = Effect, S) -> work(Effect, S#shared{before = none});
 start(Effect, S) -> work(Effect, S).
 
@@ -169,7 +182,11 @@ order(_From, _Request, _S) -> no.
 ordered(From, Request, #shared{me = Me, own = Own} = S) ->
     Id = {Me, make_ref()},
     Packed = packed(Request),
-    {ordered, send(Id, Packed, S#shared{own = Own#{Id => {From, Packed}}})}.
+    Size = byte_size(term_to_binary({order, Id, Packed})),
+    case Size > cambrian_record:max_body() of
+        true -> {answer, {error, {too_large, Size}}};
+        false -> {ordered, send(Id, Packed, S#shared{own = Own#{Id => {From, Packed}}})}
+    end.
 
 send(Id, Request, #shared{name = Name, coordinator = {_, Coordinator}} = S) ->
     case coordinates(S) of
@@ -193,7 +210,8 @@ unpacked({inject, Shape, #{genotype := Bytes} = Newcomer}) ->
     {inject, Shape, Newcomer#{genotype := Genotype}};
 unpacked(Request) -> Request.
 
-status(#shared{log = Log, coordinator = Coordinator, applied = #{number := Number}}) ->
+status(#shared{log = Log, coordinator = Coordinator, applied = #{number := Number},
+               coordinators = Coordinators, bytes = Bytes}) ->
     #{members := Members, voters := Voters, member := Me} = cambrian_log:status(Log),
     Nodes = lists:usort([cambrian_federation:node_of(Member)
                          || Member <- [Me | maps:keys(Members)]]),
@@ -203,7 +221,7 @@ status(#shared{log = Log, coordinator = Coordinator, applied = #{number := Numbe
                      end,
       epoch => case Coordinator of {Epoch, _} -> Epoch; none -> none end,
       members => Nodes, voters => [cambrian_federation:node_of(Voter) || Voter <- Voters],
-      record => Number}.
+      record => Number, coordinators => Coordinators, bytes => Bytes}.
 
 %%% ---- records ----------------------------------------------------------------------------
 
@@ -221,15 +239,17 @@ next(#shared{records = Records, scoring = Scoring, inner = Inner} = S) ->
 %% A member that joined while others took steps has not heard of these: it takes one step for the
 %% scores of each generation.
 apply_record(#{body := Body} = Record, #shared{scoring = Scoring, records = Left} = S) ->
-    Applied = S#shared{applied = Record, has_proposed = false},
     case binary_to_term(Body) of
-        {found, _} -> next(Applied);
-        {order, Id, Request} -> apply_order(Id, Request, Applied);
-        {scores, _, _, _} when Scoring =:= none ->
+        {found, _} -> next(applied(Record, S));
+        {order, Id, Request} -> apply_order(Id, Request, applied(Record, S));
+        {scores, _, _} when Scoring =:= none ->
             {{call, elsewhere, {step, 1}}, S#shared{records = queue:in_r(Record, Left)}};
-        {scores, Of, Outcomes, Faults} ->
-            apply_scores(Of, Outcomes, Faults, before_scores(S, Applied))
+        {scores, Of, Part} -> apply_scores(Of, Part, before_scores(S, applied(Record, S)))
     end.
+
+applied(#{number := Number, body := Body} = Record, #shared{bytes = Bytes} = S) ->
+    execute(committed, #{record => Number, bytes => byte_size(Body)}, #{}, S),
+    S#shared{applied = Record, has_proposed = false, bytes = Bytes + byte_size(Body)}.
 
 before_scores(#shared{before = none, applied = Before}, S) -> S#shared{before = Before};
 before_scores(_, S) -> S.
@@ -244,10 +264,12 @@ apply_order(Id, Request, #shared{own = Own, heard = Heard, seen = Seen} = S) ->
     end.
 
 %% Members whose genotypes differ have evolved apart, as their code or their libraries differ.
-apply_scores(Of, Outcomes, Faults, #shared{scoring = Scoring, applied = #{number := Number}} = S) ->
-    case digest(Scoring) of
-        Of -> {{scored, Outcomes, Faults}, (stop_evaluation(S))#shared{scoring = none}};
-        _ -> {stop, {federation_diverged, Number}, S}
+apply_scores(Of, Part, #shared{scoring = Scoring, parts = Parts, applied = Record} = S) ->
+    case {digest(Scoring), cambrian_score_parts:add(Part, Parts)} of
+        {Of, {partial, Known}} -> next(S#shared{parts = Known});
+        {Of, {whole, {Outcomes, Faults}}} ->
+            {{scored, Outcomes, Faults}, (stop_evaluation(S))#shared{scoring = none}};
+        _ -> {stop, {federation_diverged, maps:get(number, Record)}, S}
     end.
 
 digest({score, _Population, Genotypes, _Limit}) ->
@@ -264,8 +286,11 @@ propose(#shared{has_proposed = false, log = Log, coordinator = Epoch} = S) ->
 propose(S) -> S.
 
 proposal(#shared{heard = [{Id, Request} | _]}) -> term_to_binary({order, Id, Request});
-proposal(#shared{measured = {Outcomes, Faults}, scoring = Scoring}) ->
-    term_to_binary({scores, digest(Scoring), Outcomes, Faults}, [compressed]);
+proposal(#shared{measured = [_ | _] = Measured, scoring = Scoring} = S) ->
+    #shared{coordinator = Epoch, parts = Parts} = S,
+    Nth = cambrian_score_parts:next(Epoch, Parts),
+    Part = {Epoch, Nth, length(Measured), lists:nth(Nth, Measured)},
+    term_to_binary({scores, digest(Scoring), Part});
 proposal(_) -> none.
 
 %%% ---- messages ---------------------------------------------------------------------------
@@ -317,16 +342,21 @@ handle_message({'EXIT', Log, Reason}, #shared{log = Log}) -> {stop, {log_failed,
 handle_message(Message, #shared{inner = Inner} = S) ->
     case cambrian_labour:handle_message(Message, Inner) of
         {ok, {scored, Outcomes, Faults}, Next} ->
-            {changed, S#shared{inner = Next, measured = {Outcomes, Faults}}};
+            measured(cambrian_score_parts:split({Outcomes, Faults}), S#shared{inner = Next});
         {ok, Event, Next} -> {ok, Event, S#shared{inner = Next}};
         Other -> Other
     end.
 
+measured({ok, Parts}, S) -> {changed, S#shared{measured = Parts}};
+measured({too_large, Bytes}, _S) ->
+    {stop, {federation, {scores_too_large, Bytes, cambrian_score_parts:most()}}}.
+
 logged({committed, Record}, #shared{records = Records} = S) ->
     {changed, S#shared{records = queue:in(Record, Records)}};
 logged({coordinator, none}, S) -> {changed, watch(S#shared{coordinator = none})};
-logged({coordinator, Epoch}, #shared{own = Own} = S) ->
-    Known = S#shared{coordinator = Epoch, has_proposed = false},
+logged({coordinator, {N, Member} = Epoch}, #shared{own = Own, coordinators = Count} = S) ->
+    execute(coordinator, #{epoch => N}, #{coordinator => cambrian_federation:node_of(Member)}, S),
+    Known = S#shared{coordinator = Epoch, has_proposed = false, coordinators = Count + 1},
     Settled = case coordinates(Known) of
                   true -> evaluate(Known);
                   false when Known#shared.scoring =/= none -> stop_evaluation(Known);
@@ -338,3 +368,7 @@ logged({rejected, _Number, too_large}, _S) -> {stop, {federation, record_too_lar
 logged({rejected, _Number, _Reason}, _S) -> ignored;
 %% The records since the last checkpoint are gone everywhere: start from a newer one.
 logged({behind, Number, _Member}, _S) -> {stop, {federation, {behind, Number}}}.
+
+execute(Event, Measurements, Metadata, #shared{name = Name, task = Task}) ->
+    cambrian_telemetry:execute([cambrian, federation, Event], Measurements,
+                               Metadata#{population => Name, task => Task}).

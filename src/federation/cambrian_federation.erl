@@ -14,8 +14,12 @@
 -module(cambrian_federation).
 
 -export([status/1]).
--export([members/1, is_member/1, mark/1, mark/2, checkpoint/1, checkpoint/2, node_of/1]).
--export_type([mark/0]).
+-export([members/1, is_member/1, mark/1, mark/2, checkpoint/2, checkpoint/3, node_of/1]).
+-export_type([status/0, mark/0]).
+
+-type status() :: #{coordinator := node() | none, epoch := non_neg_integer() | none,
+                    members := [node()], voters := [node()], record := non_neg_integer(),
+                    coordinators := non_neg_integer(), bytes := non_neg_integer()}.
 
 -type mark() :: #{record := cambrian_record:record(), origin := binary()}.
 %% What a checkpoint of a member has beside the population.
@@ -24,7 +28,9 @@
 -define(MARK_MS, 5000).
 
 %% @doc The state of a federation, as this member knows it. `epoch' is the number of the present
-%% coordinator; `record' is the last record that this member has applied.
+%% coordinator; `record' is the last record that this member has applied. `coordinators' counts the
+%% coordinators that this member has followed since it joined, and `bytes' those of the records that
+%% it has applied. A population without the option `federation' is the error `no_federation'.
 %%
 %% ```
 %% 1> {ok, _} = cambrian_population:start(#{task => 'xor', name => alone, federation => #{}}).
@@ -34,9 +40,12 @@
 %% 4> ok = cambrian_population:stop(alone).
 %% '''
 -spec status(cambrian_population:population()) ->
-          #{coordinator := node() | none, epoch := term(), members := [node()],
-            voters := [node()], record := non_neg_integer()}.
-status(Population) -> cambrian_population_client:call(Population, federation, infinity).
+          status() | {error, no_federation}.
+status(Population) ->
+    case cambrian_population_client:call(Population, federation, infinity) of
+        {error, unknown_call} -> {error, no_federation};
+        Status -> Status
+    end.
 
 %% @private The connected nodes that are members.
 -spec members(Name :: atom()) -> [node()].
@@ -64,12 +73,14 @@ mark(Node, Name) ->
     catch _:_ -> none
     end.
 
-%% @private The last checkpoint of this member, as bytes.
--spec checkpoint(Name :: atom()) -> {ok, mark(), binary()} | none.
-checkpoint(Name) ->
-    case saved(Name) of
-        none -> none;
-        Checkpoint ->
+%% @private The last checkpoint of this member, as bytes, for a node that has the same code.
+-spec checkpoint(Name :: atom(), cambrian_crew:requirements()) ->
+          {ok, mark(), binary()} | {error, {other_member, node(), Reason :: term()}} | none.
+checkpoint(Name, Requirements) ->
+    case {saved(Name), cambrian_crew:meets(Requirements)} of
+        {none, _} -> none;
+        {_, {error, Reason}} -> {error, {other_member, node(), Reason}};
+        {Checkpoint, ok} ->
             {ok, maps:with([record, origin], Checkpoint), cambrian_store:encode(Checkpoint)}
     end.
 
@@ -80,20 +91,25 @@ saved(Name) ->
         _ -> none
     end.
 
-%% @private The newest checkpoint of these members.
--spec checkpoint([node()], Name :: atom()) ->
+%% @private The newest checkpoint of these members, all of which must have the same code as this
+%% node.
+-spec checkpoint([node()], Name :: atom(), cambrian_crew:requirements()) ->
           {ok, mark(), cambrian_store:checkpoint()} | {error, term()}.
-checkpoint(Nodes, Name) ->
-    Asked = erpc:multicall(Nodes, ?MODULE, checkpoint, [Name], ?CALL_MS),
-    case lists:sort([{Number, Mark, Bytes}
-                     || {ok, {ok, #{record := #{number := Number}} = Mark, Bytes}} <- Asked]) of
-        [] -> {error, no_member_answered};
-        Found ->
-            {_, Mark, Bytes} = lists:last(Found),
-            case cambrian_store:decode(Bytes, atom_to_list(Name)) of
-                {ok, Saved} -> {ok, Mark, Saved};
-                Error -> Error
-            end
+checkpoint(Nodes, Name, Requirements) ->
+    Asked = erpc:multicall(Nodes, ?MODULE, checkpoint, [Name, Requirements], ?CALL_MS),
+    Refusals = [Error || {ok, {error, _} = Error} <- Asked],
+    Found = lists:sort([{Number, Mark, Bytes}
+                        || {ok, {ok, #{record := #{number := Number}} = Mark, Bytes}} <- Asked]),
+    case {Refusals, Found} of
+        {[Refusal | _], _} -> Refusal;
+        {[], []} -> {error, no_member_answered};
+        {[], _} -> decoded(lists:last(Found), Name)
+    end.
+
+decoded({_, Mark, Bytes}, Name) ->
+    case cambrian_store:decode(Bytes, atom_to_list(Name)) of
+        {ok, Saved} -> {ok, Mark, Saved};
+        Error -> Error
     end.
 
 %% @private The node of a member of a log.

@@ -11,13 +11,14 @@
 -module(cambrian_crew).
 -behaviour(gen_server).
 
--export([start_link/1, open/1, requirements/1]).
+-export([start_link/1, open/1, requirements/1, meets/1]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
--export_type([options/0]).
+-export_type([options/0, requirements/0]).
 
 -type options() :: #{boss := pid(), how := cambrian_task:evaluation(), timeout := timeout(),
-                     memory := pos_integer() | infinity, version => term(),
-                     code => [{module(), binary()}]}.
+                     memory := pos_integer() | infinity, version => binary(),
+                     code => [{module(), binary() | none}]}.
+-type requirements() :: #{version := binary(), code := [{module(), binary() | none}], atom() => _}.
 
 -record(worker,
         {ref :: reference(),
@@ -82,28 +83,38 @@ start_link(Options) ->
 %% @doc Opens a crew for a boss on another node. It is an error if this node lacks the boss's
 %% version of Cambrian, or has other code of the task.
 -spec open(options()) -> {ok, pid(), Workers :: pos_integer()} | {error, term()}.
-open(#{code := Code, version := Version} = Options) ->
+open(#{code := _, version := _} = Options) ->
+    case meets(Options) of
+        ok ->
+            {ok, Crew} = gen_server:start(?MODULE, Options, []),
+            {ok, Crew, size()};
+        Error -> Error
+    end.
+
+%% @doc Whether this node meets the requirements of another.
+-spec meets(requirements()) ->
+          ok | {error, nif_not_loaded | {other_version, binary()} | {other_code, module()}}.
+meets(#{code := Code, version := Version}) ->
     Checks = [{cambrian_nif:loaded() =:= ok, nif_not_loaded},
               {version() =:= Version, {other_version, version()}}
               | [{md5(Module) =:= Md5, {other_code, Module}} || {Module, Md5} <- Code]],
     case [Reason || {false, Reason} <- Checks] of
-        [] ->
-            {ok, Crew} = gen_server:start(?MODULE, Options, []),
-            {ok, Crew, size()};
+        [] -> ok;
         [Reason | _] -> {error, Reason}
     end.
 
 %% @doc The requirements for another node: this version of Cambrian, and the same code of the task's
 %% modules, as far as the task's fun names them.
 -spec requirements(cambrian_task:evaluation()) ->
-          #{version := term(), code := [{module(), binary()}]}.
+          requirements().
 requirements({_, Fun}) ->
     Code = [{Module, md5(Module)} || Module <- lists:usort(modules(Fun))],
     #{version => version(), code => Code}.
 
 version() ->
     _ = application:load(cambrian),
-    application:get_key(cambrian, vsn).
+    {ok, Version} = application:get_key(cambrian, vsn),
+    list_to_binary(Version).
 
 %% The fun's own module, the modules of the funs in its environment, and the modules named there.
 modules(Fun) when is_function(Fun) ->
