@@ -46,6 +46,26 @@ the_dashboard_bans_and_unbans_a_key() ->
      || Bad <- ["", "realm=a", "realm=a&key=zz", "realm=a&key=00", "%",
                 Fields ++ lists:duplicate(256, $a)]].
 
+%%% ---- federations ---------------------------------------------------------------------------
+
+the_dashboard_shows_a_federation() ->
+    _ = open(#{}),
+    {ok, P} = cambrian_population:start(#{task => 'xor', name => federated, federation => #{}}),
+    {ok, _} = cambrian_population:step(P, 2),
+    {ok, _} = cambrian_population:start(#{task => 'xor', name => by_itself}),
+    {_, State} = event(stream()),
+    Node = atom_to_binary(node()),
+    Shown = <<"\"federation\":{\"coordinator\":\"", Node/binary, "\",\"coordinators\":1,\"members\":[\"",
+              Node/binary, "\"],\"record\":3,\"unshown\":0,\"voters\":1}">>,
+    ?assertMatch([_], binary:matches(State, Shown)),
+    ?assertMatch([_], binary:matches(State, <<"\"federation\":null">>)),
+    {200, _, Metrics} = get("/metrics"),
+    [?assertMatch({Name, {_, _}},
+                  {Name, binary:match(Metrics, <<"\ncambrian_federation_", Name/binary,
+                                                 "{population=\"federated\",task=\"xor\"} ">>)})
+     || Name <- [<<"members">>, <<"coordinated">>, <<"coordinates">>, <<"coordinators_total">>,
+                 <<"record">>, <<"record_bytes_total">>]].
+
 %%% ---- hostile names -------------------------------------------------------------------------
 
 the_dashboard_escapes_hostile_names() ->

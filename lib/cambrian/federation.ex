@@ -18,18 +18,22 @@ defmodule Cambrian.Federation do
 
   @typedoc """
   What a member knows of its federation. `:epoch` is the number of the present coordinator, and
-  `:record` that of the last record that this member has applied.
+  `:record` that of the last record that this member has applied. `:coordinators` counts the
+  coordinators that it has followed since it joined, and `:bytes` those of the records it applied.
   """
   @type status :: %{
           coordinator: node | :none,
-          epoch: term,
+          epoch: non_neg_integer | :none,
           members: [node],
           voters: [node],
-          record: non_neg_integer
+          record: non_neg_integer,
+          coordinators: non_neg_integer,
+          bytes: non_neg_integer
         }
 
   @doc """
-  The state of the federation of a population. It exits if there is no such population.
+  The state of the federation of a population. A population without the option `:federation` has
+  none. It exits if there is no such population.
 
       iex> {:ok, population} =
       ...>   Cambrian.Population.start(task: :xor, name: :status_docs, federation: %{})
@@ -39,6 +43,6 @@ defmodule Cambrian.Federation do
       iex> Cambrian.Population.stop(population)
       :ok
   """
-  @spec status(pid | atom) :: status
+  @spec status(pid | atom) :: status | {:error, :no_federation}
   def status(population), do: :cambrian_federation.status(population)
 end

@@ -29,6 +29,7 @@ metrics(#{populations := Populations, unshown := Unshown, lost := Lost,
         ++ of_governor(Governor)
         ++ [of_runs([Population || #{task := _} = Population <- Named])]
         ++ of_populations([Population || #{stats := #{}} = Population <- Named])
+        ++ of_federations([Population || #{federation := _} = Population <- Named])
         ++ of_mesh(Mesh).
 
 one(Name, Type, Help, Value) -> {Name, Type, Help, [{[], Value}]}.
@@ -76,6 +77,27 @@ of_populations(Populations) ->
       Of(fun(#{state := State}) -> [bit(State =:= running)] end)},
      {<<"cambrian_solved">>, gauge, <<"1 once the task is solved.">>,
       Of(fun(#{solved := Solved}) -> [bit(Solved)] end)}].
+
+of_federations(Populations) ->
+    Of = fun(Value) ->
+             [{labels(Population), Value(Status)}
+              || #{federation := Status} = Population <- Populations]
+         end,
+    [{<<"cambrian_federation_members">>, gauge, <<"Members of a federation, this node among them.">>,
+      Of(fun(#{members := Members}) -> length(Members) end)},
+     {<<"cambrian_federation_coordinated">>, gauge,
+      <<"1 while this member follows a coordinator, or is it.">>,
+      Of(fun(#{coordinator := Coordinator}) -> bit(Coordinator =/= none) end)},
+     {<<"cambrian_federation_coordinates">>, gauge, <<"1 while this node is the coordinator.">>,
+      Of(fun(#{coordinator := Coordinator}) -> bit(Coordinator =:= node()) end)},
+     {<<"cambrian_federation_coordinators_total">>, counter,
+      <<"Coordinators that this member has followed.">>,
+      Of(fun(#{coordinators := Coordinators}) -> Coordinators end)},
+     {<<"cambrian_federation_record">>, gauge, <<"The last record that this member has applied.">>,
+      Of(fun(#{record := Record}) -> Record end)},
+     {<<"cambrian_federation_record_bytes_total">>, counter,
+      <<"Bytes of the records that this member has applied.">>,
+      Of(fun(#{bytes := Bytes}) -> Bytes end)}].
 
 labels(#{text := Text, task := Task}) -> [{population, Text}, {task, Task}].
 

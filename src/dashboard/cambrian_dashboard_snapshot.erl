@@ -10,8 +10,8 @@
 -type snapshot() :: #{at := integer(), populations := [population()],
                       unshown := non_neg_integer(), lost := [atom()],
                       governor := cambrian_governor:status() | none, mesh := mesh() | none}.
-%% An answer of {@link cambrian_population_client:overview/1}, or only the name of a population that
-%% did not answer.
+%% An answer of {@link cambrian_population_client:overview/1}, with its `federation' if it is a member
+%% of one; or only the name of a population that did not answer.
 -type population() :: #{text := binary(), name := term(), state := atom(), atom() => term()}.
 -type mesh() :: #{identity := cambrian_identity:key() | undefined, counts := map(),
                   realms := [realm()],
@@ -52,11 +52,18 @@ populations() ->
                _ -> []
            end,
     Shown = lists:sublist(Here, ?MAX_POPULATIONS),
-    Questions = [fun() -> cambrian_population_client:overview(Pid) end || {_, _, Pid} <- Shown],
+    Questions = [fun() -> overview(Pid) end || {_, _, Pid} <- Shown],
     Answers = cambrian_async:await_all(Questions, ?ANSWER_MS),
     #{at => erlang:monotonic_time(millisecond), unshown => length(Here) - length(Shown),
       populations => lists:append([population(Name, Pid, Answer)
                                    || {{_, Name, Pid}, Answer} <- lists:zip(Shown, Answers)])}.
+
+overview(Pid) ->
+    Overview = cambrian_population_client:overview(Pid),
+    case cambrian_federation:status(Pid) of
+        {error, no_federation} -> Overview;
+        Status -> Overview#{federation => Status}
+    end.
 
 population(Name, Pid, {ok, Overview}) -> [Overview#{pid => Pid, text => cambrian_text:text(Name)}];
 population(Name, _, timeout) ->

@@ -5,6 +5,7 @@
 -export([view/2]).
 
 -define(MAX_TEXT, 120).
+-define(MAX_MEMBERS, 10).
 
 -spec view(cambrian_dashboard_snapshot:snapshot(), Rates :: #{term() => number()}) ->
           cambrian_json:json().
@@ -34,12 +35,21 @@ population(#{text := Text, name := Name, task := Task, stats := Stats,
     Facts = maps:merge(of_stats(Stats), maps:with([state, solved], Population)),
     Facts#{name => Text, task => text(Task), rate => round(maps:get(Name, Rates, 0)),
            champion => champion(Champion), progress => progress(Population),
-           failure => failure(Population), keeps => keeps(Population)}.
+           failure => failure(Population), keeps => keeps(Population),
+           federation => federation(Population)}.
 
 %% What it finds beside its champion, which has a picture of this name.
 keeps(#{search := map_elites}) -> archive;
 keeps(#{search := pareto}) -> front;
 keeps(_) -> null.
+
+federation(#{federation := #{coordinator := Coordinator, members := Members, voters := Voters} = Status}) ->
+    Shown = lists:sublist(Members, ?MAX_MEMBERS),
+    (maps:with([record, coordinators], Status))#{
+        coordinator => case Coordinator of none -> null; _ -> text(Coordinator) end,
+        members => [text(Node) || Node <- Shown], unshown => length(Members) - length(Shown),
+        voters => length(Voters)};
+federation(_) -> null.
 
 %% The reason why the run ended without a result.
 failure(#{failure := {evaluations_failed, #{count := Count, first := First}}}) ->

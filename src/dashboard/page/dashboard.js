@@ -167,6 +167,27 @@ function showPopulations({ populations, unshown, lost, governor }) {
   put($('lead'), `${facts.join(', ')}.`);
 }
 
+function federationRow() {
+  return make('tr', {}, make('th', { scope: 'row' }, make('bdi')), cell('coordinator'), cell('members'), cell('voters', 'n'),
+    cell('record', 'n'), cell('coordinators', 'n'));
+}
+
+function fillFederation(row, { name, federation: f }) {
+  const [population, coordinator, members, voters, record, coordinators] = row.children;
+  put(population.firstElementChild, name);
+  put(coordinator, f.coordinator ?? 'none: it waits');
+  put(members, words(f.unshown ? [...f.members, `${whole(f.unshown)} more`] : f.members));
+  put(voters, whole(f.voters));
+  put(record, whole(f.record));
+  put(coordinators, whole(f.coordinators));
+}
+
+function showFederations(populations) {
+  const federated = populations.filter((p) => p.federation);
+  keyed($('federations').querySelector('tbody'), federated, (p) => p.name, federationRow, fillFederation);
+  show($('federations'), federated.length > 0);
+}
+
 function choose(name) {
   chosen = name;
   if (state) refresh();
@@ -333,6 +354,7 @@ function refresh() {
   put($('node'), state.node);
   showChosen(state.populations);
   showPopulations(state);
+  showFederations(state.populations);
   showMesh(state.mesh);
   drawAll();
 }
