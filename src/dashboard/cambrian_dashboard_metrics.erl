@@ -83,7 +83,7 @@ of_federations(Populations) ->
              [{labels(Population), Value(Status)}
               || #{federation := Status} = Population <- Populations]
          end,
-    [{<<"cambrian_federation_members">>, gauge, <<"Members of a federation, this node among them.">>,
+    [{<<"cambrian_federation_members">>, gauge, <<"Members, this node among them.">>,
       Of(fun(#{members := Members}) -> length(Members) end)},
      {<<"cambrian_federation_coordinated">>, gauge,
       <<"1 while this member follows a coordinator, or is it.">>,

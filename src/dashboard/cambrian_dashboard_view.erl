@@ -43,7 +43,8 @@ keeps(#{search := map_elites}) -> archive;
 keeps(#{search := pareto}) -> front;
 keeps(_) -> null.
 
-federation(#{federation := #{coordinator := Coordinator, members := Members, voters := Voters} = Status}) ->
+federation(#{federation := Status}) ->
+    #{coordinator := Coordinator, members := Members, voters := Voters} = Status,
     Shown = lists:sublist(Members, ?MAX_MEMBERS),
     (maps:with([record, coordinators], Status))#{
         coordinator => case Coordinator of none -> null; _ -> text(Coordinator) end,
