@@ -10,8 +10,8 @@
 -type snapshot() :: #{at := integer(), populations := [population()],
                       unshown := non_neg_integer(), lost := [atom()],
                       governor := cambrian_governor:status() | none, mesh := mesh() | none}.
-%% An answer of {@link cambrian_population_client:overview/1}, with the status of its `federation' if
-%% it has one; or only the name of a population that did not answer.
+%% An answer of {@link cambrian_population_client:overview/1}, with `federation' if it has one; or
+%% only the name of a population that did not answer.
 -type population() :: #{text := binary(), name := term(), state := atom(), atom() => term()}.
 -type mesh() :: #{identity := cambrian_identity:key() | undefined, counts := map(),
                   realms := [realm()],
