@@ -7,3 +7,4 @@ pub mod probe;
 pub mod network;
 pub mod substrate;
 pub mod encoding;
+pub mod gradient;

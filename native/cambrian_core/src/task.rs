@@ -26,6 +26,7 @@ pub use settings::{Settings, TaskError};
 use crate::base::cancel::Cancelled;
 use crate::genome::genotype::{Genotype, Shape};
 use crate::genome::parameters::Parameters;
+use crate::phenotype::gradient::Differentiable;
 use crate::phenotype::network::{Network, Runner};
 use std::sync::{Arc, LazyLock};
 
@@ -132,6 +133,12 @@ pub trait Task: Send + Sync {
     /// How many objectives it gives; 0 if it has fitness alone.
     fn objectives(&self) -> usize {
         0
+    }
+
+    /// The rows whose mean loss falls as fitness grows, for tuning by gradients; `None` where
+    /// fitness has no gradient.
+    fn differentiable(&self) -> Option<&dyn Differentiable> {
+        None
     }
 
     /// How many evaluations are worth another thread: some 100 µs of them.

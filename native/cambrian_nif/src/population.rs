@@ -26,6 +26,7 @@ use cambrian_core::search::population::{
     Champion, Evaluated, EvaluationError, Limits, Population, Stats,
 };
 use cambrian_core::task::{Outcome, Score, Task, Trial};
+use cambrian_core::variation::tuning;
 use cambrian_core::wire::codec::{self, GenotypeId};
 use rustler::{
     Atom, Binary, Encoder, Env, Error, NewBinary, NifResult, Resource, ResourceArc, Term,
@@ -79,10 +80,14 @@ fn population_new(
 ) -> NifResult<(Atom, PopulationArc)> {
     let encoding = encoding(encoded)?;
     let p = parameters::read(changes, encoding.parameters(task::parameters(task)?))?;
-    if let Ok(task) = task.decode::<TaskArc>() {
+    let task = task.decode::<TaskArc>().ok();
+    if let Some(task) = &task {
         let checked = pareto::check_weights(&p, task.0.objectives());
         checked.map_err(|error| error::parameter(error, changes))?;
     }
+    let is_direct = matches!(encoding, Encoding::Direct(_));
+    let has_gradients = is_direct && task.is_some_and(|task| task.0.differentiable().is_some());
+    tuning::check(&p, has_gradients).map_err(|error| error::parameter(error, changes))?;
     if let Some(first) = founders.0.first() {
         Population::check_memory(&p, &first.0).map_err(|error| error::parameter(error, changes))?;
     }

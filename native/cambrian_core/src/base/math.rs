@@ -7,6 +7,7 @@
 
 pub mod activation;
 pub mod aggregation;
+pub mod derivative;
 pub mod elementary;
 pub mod normal;
 

@@ -359,6 +359,10 @@ parameters! {
     tuning_step: f32 = 1.0, (0.0, 100.0),
         "CMA-ES: first standard deviation of a weight; hill climbing: the largest step of a \
          weight, divided by pi";
+    tuning_rate: f32 = 0.01, (0.0, 10.0),
+        "Adam: how far a weight moves in a step, about";
+    tuning_batch: u32 = 32, (0, 1_000_000_000),
+        "Adam: rows of each step; 0 for all";
     tuning_selection: TuningSelection = TuningSelection::DynamicRandom, (),
         "hill climbing: the nodes whose weights move";
     tuning_annealing: f32 = 0.5, (0.0, 1.0),

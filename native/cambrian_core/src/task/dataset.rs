@@ -1,5 +1,6 @@
 //! Rows of inputs and what a network should make of each.
 
+mod gradient;
 mod rows;
 
 use rows::Far;
@@ -10,6 +11,7 @@ use crate::base::cancel::Cancelled;
 use crate::base::math::Activation;
 use crate::base::rng::{Purpose, Stream};
 use crate::genome::parameters::Parameters;
+use crate::phenotype::gradient::Differentiable;
 use crate::phenotype::network::Runner;
 use sha2::{Digest, Sha256};
 
@@ -243,6 +245,10 @@ impl Task for Dataset {
         };
         let inputs = self.training.inputs.far().map(|far| warning("inputs", far));
         inputs.or_else(|| targets.map(|far| warning("targets", far)))
+    }
+
+    fn differentiable(&self) -> Option<&dyn Differentiable> {
+        Some(&self.training)
     }
 
     fn grain(&self) -> usize {

@@ -6,19 +6,27 @@
 //! can be evaluated at the same time on any node, so the result does not depend on the order of
 //! evaluations.
 
+mod adam;
 mod cma_es;
 mod covariance;
 pub(crate) mod rates;
 mod hill_climbing;
+mod lbfgs;
 
+pub use adam::Adam;
 pub use cma_es::CmaEs;
 pub use hill_climbing::{HillClimbing, Tunable};
+pub use lbfgs::Lbfgs;
 
+use crate::base::cancel::CancelToken;
+use crate::base::choice::Choice;
+use crate::base::math::Activation;
 use crate::base::rng::{Purpose, Stream};
 use crate::genome::genotype::Genotype;
 use crate::genome::innovation::ConnectionId;
 use crate::genome::neuron::Neuron;
-use crate::genome::parameters::{Parameters, Tuner};
+use crate::genome::parameters::{ParameterError, Parameters, Tuner};
+use crate::phenotype::gradient::{Differentiable, Reverse};
 use crate::task::{Outcome, Score};
 use rayon::prelude::*;
 use std::sync::Arc;
@@ -87,6 +95,41 @@ struct Search {
 enum Method {
     HillClimbing(HillClimbing),
     CmaEs(CmaEs),
+    Adam(Adam),
+    Lbfgs(Lbfgs),
+}
+
+/// What tuning by gradients needs: the rows to learn, and who may stop it.
+#[derive(Clone, Copy)]
+pub struct Slope<'a> {
+    pub data: &'a dyn Differentiable,
+    pub token: &'a dyn CancelToken,
+}
+
+/// Whether the parameters can tune on a task, which has gradients or not.
+///
+/// # Errors
+/// Tuning by gradients without gradients, or of activations that are flat.
+pub fn check(p: &Parameters, has_gradients: bool) -> Result<(), ParameterError> {
+    if !p.tuning.is_by_gradient() {
+        return Ok(());
+    }
+    let invalid = |name, expected| Err(ParameterError::Invalid { name, expected });
+    if !has_gradients {
+        let others = Tuner::ALL.iter().filter(|tuner| !tuner.is_by_gradient());
+        let names = others.map(|tuner| tuner.name()).collect::<Vec<_>>().join(", ");
+        return invalid("tuning", format!("one of {names}: only a dataset has gradients"));
+    }
+    let choices = if p.change_activation > 0.0 { &p.activations[..] } else { &[] };
+    let used = [("activation", p.activation), ("output_activation", p.output_activation)];
+    let all = used.into_iter().chain(choices.iter().map(|choice| ("activations", *choice)));
+    match all.into_iter().find(|(_, activation)| activation.is_flat()) {
+        Some((name, _)) => {
+            let flat = Activation::flat_names();
+            invalid(name, format!("other than {flat} with tuning by gradients: they are flat"))
+        }
+        None => Ok(()),
+    }
 }
 
 /// The most weights for CMA-ES with a full covariance. The covariance of 500 weights takes 4 MB,
@@ -100,6 +143,9 @@ pub(crate) fn bytes(p: &Parameters, like: &Genotype) -> usize {
     let own = match p.tuning {
         Tuner::None => return 0,
         Tuner::HillClimbing => 16 * weights,
+        // moments and lanes; the past of L-BFGS
+        Tuner::Adam => 128 * weights,
+        Tuner::Lbfgs => 320 * weights,
         Tuner::SepCmaEs => (64 + 12 * LAMBDA) * weights,
         Tuner::CmaEs => (64 + 12 * LAMBDA) * weights + 16 * weights.min(MAX_FULL_DIMENSION).pow(2),
     };
@@ -164,11 +210,19 @@ impl Tuning {
     }
 
     /// Takes the outcome of each candidate of this round, in their order, and begins the next
-    /// round.
+    /// round. Tuning by gradients ends here: see [`tell_with`](Tuning::tell_with).
     ///
     /// # Panics
     /// If [`expects`](Tuning::expects) returns false for the outcomes.
     pub fn tell(&mut self, outcomes: Vec<Outcome>) {
+        self.tell_with(outcomes, None);
+    }
+
+    /// [`tell`](Tuning::tell), with the gradients of the task if it has some.
+    ///
+    /// # Panics
+    /// As that.
+    pub fn tell_with(&mut self, outcomes: Vec<Outcome>, slope: Option<Slope>) {
         assert!(self.expects(&outcomes), "an outcome for each candidate and no more");
         self.tally.count(&outcomes);
         self.is_incomplete |= outcomes.contains(&Outcome::Skipped);
@@ -182,7 +236,7 @@ impl Tuning {
             self.improved = known.reduce(fitter).map(|best| best.0);
             let told = self.newcomers.iter_mut().zip(outcomes);
             told.for_each(|((newcomer, _), outcome)| newcomer.outcome = outcome);
-            self.searches = Some(self.begin());
+            self.searches = Some(self.begin(slope));
             return;
         };
         let mut outcomes = outcomes.into_iter();
@@ -191,7 +245,7 @@ impl Tuning {
             .map(|search| outcomes.by_ref().take(search.asked.len()).collect())
             .collect();
         let tell = |(search, share): (&mut Search, Vec<Outcome>)| {
-            search.tell(share, &p).then_some((search.newcomer, search.best.score.fitness))
+            search.tell(share, &p, slope).then_some((search.newcomer, search.best.score.fitness))
         };
         let improved: Vec<Option<(usize, f64)>> =
             searches.par_iter_mut().zip(shares).with_min_len(GRAIN).map(tell).collect();
@@ -199,7 +253,7 @@ impl Tuning {
     }
 
     /// Searches from the fittest newcomers, which already have requests.
-    fn begin(&self) -> Vec<Search> {
+    fn begin(&self, slope: Option<Slope>) -> Vec<Search> {
         let p = &*self.parameters;
         if p.tuning == Tuner::None {
             return Vec::new();
@@ -220,10 +274,10 @@ impl Tuning {
                 spent: 1,
                 since_improved: 0,
             };
-            search.ask(p);
+            search.ask(p, slope);
             Some(search)
         };
-        order.into_iter().filter_map(search).collect()
+        order.into_par_iter().filter_map(search).collect()
     }
 
     /// The fittest newcomer that the last round improved (in the first round all count), as an
@@ -275,7 +329,7 @@ impl Tuning {
 impl Search {
     /// Takes the outcomes of its requests, if it had any, and makes new requests. Returns whether
     /// there is a new best. Both methods use ranks, in which failed candidates are last.
-    fn tell(&mut self, outcomes: Vec<Outcome>, p: &Parameters) -> bool {
+    fn tell(&mut self, outcomes: Vec<Outcome>, p: &Parameters, slope: Option<Slope>) -> bool {
         if outcomes.is_empty() {
             return false;
         }
@@ -293,15 +347,31 @@ impl Search {
                 _ => {}
             }
         }
-        self.ask(p);
+        self.ask(p, slope);
         self.since_improved == 0
     }
 
-    fn ask(&mut self, p: &Parameters) {
+    fn ask(&mut self, p: &Parameters, slope: Option<Slope>) {
         if self.since_improved >= p.tuning_patience as usize {
             return;
         }
-        let points = self.method.ask(&mut self.rng);
+        let points = match (&mut self.method, slope) {
+            (Method::HillClimbing(climb), _) => vec![climb.ask(&mut self.rng)],
+            (Method::CmaEs(es), _) => es.ask(&mut self.rng),
+            (Method::Adam(_) | Method::Lbfgs(_), None) => Vec::new(),
+            (Method::Adam(adam), Some(Slope { data, token })) => {
+                let reverse = Reverse::new(&self.best.genotype, with_biases(p));
+                let steps = (p.tuning_rate, p.tuning_batch as usize);
+                vec![adam.pass(&reverse, data, steps, &mut self.rng, token)]
+            }
+            (Method::Lbfgs(lbfgs), Some(Slope { data, .. })) => {
+                let reverse = Reverse::new(&self.best.genotype, with_biases(p));
+                lbfgs.step(&reverse, data).into_iter().collect()
+            }
+        };
+        if points.is_empty() {
+            return;
+        }
         if self.spent + points.len() <= p.tuning_budget as usize {
             let genotype = &self.best.genotype;
             self.asked =
@@ -328,13 +398,8 @@ impl Method {
                 Some(Method::CmaEs(CmaEs::new(&point, p.tuning_step, separable)))
             }
             Tuner::SepCmaEs => Some(Method::CmaEs(CmaEs::new(&point, p.tuning_step, true))),
-        }
-    }
-
-    fn ask(&mut self, rng: &mut Stream) -> Vec<Vec<f32>> {
-        match self {
-            Method::HillClimbing(climb) => vec![climb.ask(rng)],
-            Method::CmaEs(es) => es.ask(rng),
+            Tuner::Adam => Some(Method::Adam(Adam::new(point, p.weight_limit))),
+            Tuner::Lbfgs => Some(Method::Lbfgs(Lbfgs::new(point, p.weight_limit))),
         }
     }
 
@@ -342,6 +407,8 @@ impl Method {
         match self {
             Method::HillClimbing(climb) => climb.tell(fitness[0]),
             Method::CmaEs(es) => es.tell(fitness),
+            // they follow the gradient, whatever the score
+            Method::Adam(_) | Method::Lbfgs(_) => {}
         }
     }
 }

@@ -9,6 +9,7 @@ mod codec;
 mod envelopes;
 mod evolution;
 mod genotypes;
+mod gradients;
 mod json;
 mod map_elites;
 mod networks;

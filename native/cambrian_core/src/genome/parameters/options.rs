@@ -179,6 +179,10 @@ choices! {
         CmaEs = "cma_es",
         /// [`CmaEs`](Tuner::CmaEs) with only the diagonal, for hundreds of weights and more.
         SepCmaEs = "sep_cma_es",
+        /// Gradient steps by Adam, for tasks that are datasets.
+        Adam = "adam",
+        /// Gradient steps by L-BFGS, over all rows, for tasks that are datasets.
+        Lbfgs = "lbfgs",
     }
 }
 
@@ -215,5 +219,12 @@ choices! {
         All = "all",
         /// Each node with probability 1/√(their number).
         AllRandom = "all_random",
+    }
+}
+
+impl Tuner {
+    /// Whether it needs a task with gradients.
+    pub fn is_by_gradient(self) -> bool {
+        matches!(self, Tuner::Adam | Tuner::Lbfgs)
     }
 }

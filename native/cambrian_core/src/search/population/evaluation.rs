@@ -13,7 +13,7 @@ use crate::search::pareto::{self, Standing};
 use crate::search::selection::Ranking;
 use crate::search::{map_elites, novelty};
 use crate::task::{Outcome, Score, Task};
-use crate::variation::tuning::{Newcomer, Tally, Tuning};
+use crate::variation::tuning::{Newcomer, Slope, Tally, Tuning};
 use rayon::prelude::*;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -82,6 +82,8 @@ impl Population {
         token: &dyn CancelToken,
     ) -> Result<Evaluated, EvaluationError> {
         let (mut tuning, work) = (self.tuning(), AtomicU64::new(0));
+        let until = limits.until(token, false);
+        let slope = task.differentiable().map(|data| Slope { data, token: &until });
         let settle = |population: Population, tuning, solved| {
             let evaluated = population.settle_or_fail(tuning, solved, token)?;
             Ok(evaluated.with_work(work.load(Ordering::Relaxed)))
@@ -93,7 +95,7 @@ impl Population {
             }
             let before = self.tally.evaluations + tuning.tally().evaluations;
             let outcomes = self.evaluate_round(&candidates, before, limits, task, token, &work);
-            tuning.tell(outcomes.ok_or(EvaluationError::Cancelled)?);
+            tuning.tell_with(outcomes.ok_or(EvaluationError::Cancelled)?, slope);
             if tuning.is_incomplete() {
                 break;
             }
