@@ -17,5 +17,6 @@ mod pareto;
 mod population;
 mod purge;
 mod stopping;
+mod strategies;
 mod substrates;
 mod tuning;
