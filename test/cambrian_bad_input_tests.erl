@@ -240,7 +240,8 @@ a_bad_parameter_on_the_command_line_is_refused_with_one_line_test_() ->
          [{"xor", "--param", "objectives=[fitness,fitness]", ["--search", "pareto"],
            "a list with fitness once"},
           {"xor", "--search", "novel", [],
-           "one of neat, novelty, dominated_novelty, local_competition, map_elites, pareto"}]].
+           "one of neat, novelty, dominated_novelty, local_competition, map_elites, pareto, "
+           "evolution_strategy"}]].
 
 %%% ---- what they have in common -----------------------------------------------------------
 

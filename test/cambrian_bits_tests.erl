@@ -236,7 +236,13 @@ searches() ->
             ++
          [{["map_elites ", atom_to_list(Emitter)], linear_projection,
            Elites(#{emitters => [Emitter]})}
-          || Emitter <- Emitters]].
+          || Emitter <- Emitters]
+            ++
+         [{["evolution_strategy ", atom_to_list(Strategy)], 'xor',
+           #{search => evolution_strategy, strategy => Strategy, hidden => [3],
+             params => #{strategy_budget => 300}}}
+          || Strategy <- [cma_es, sep_cma_es, open_ai_es, differential_evolution, l_shade,
+                          particle_swarm]]].
 
 %% A behaviour of 60 numbers, by operations that every machine rounds alike.
 bent(Network) ->

@@ -25,7 +25,16 @@ a_killed_run_ends_with_the_same_result_test_() ->
                     #{task => maze_medium, search => map_elites,
                       params => #{emitters => [neat, cma_mae], emitter_batch => 10}},
                     #{task => zdt1, search => pareto},
-                    #{task => dtlz2, search => pareto, params => #{pareto => nsga3}}]].
+                    #{task => dtlz2, search => pareto, params => #{pareto => nsga3}}]
+                       ++
+                   [#{task => maze_medium, search => evolution_strategy, strategy => Strategy,
+                      hidden => [4], params => #{strategy_budget => 300}}
+                    || Strategy <- strategies()]].
+
+strategies() ->
+    [#{expected := <<"one of ", Names/binary>>}] =
+        [Row || #{name := strategy} = Row <- cambrian:parameters()],
+    [binary_to_atom(Name) || Name <- binary:split(Names, <<", ">>, [global])].
 
 goes_on_after_a_crash(Given) ->
     Options = Given#{seed => 7, population => 40},

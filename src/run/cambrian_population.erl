@@ -25,7 +25,9 @@
                      substrate => cambrian_substrate:substrate(), name => atom() | reference(),
                      seed => cambrian_genotype:seed(), population => pos_integer(), params => map(),
                      search => neat | novelty | dominated_novelty | local_competition |
-                               map_elites | pareto,
+                               map_elites | pareto | evolution_strategy,
+                     strategy => cma_es | sep_cma_es | open_ai_es | differential_evolution |
+                                 l_shade | particle_swarm, hidden => [pos_integer()],
                      from => cambrian_genotype:genotype() | [cambrian_genotype:genotype(), ...],
                      run => boolean(), resume => boolean(),
                      checkpoint_interval => non_neg_integer(), checkpoints => pos_integer(),
@@ -36,18 +38,18 @@
 %% Every other task has its own size, which these options must not contradict. The same `seed' gives
 %% the same champion. Without a seed, a random one is drawn, and the result names it.
 %%
-%% With a `substrate' the genotypes, and so the champion, are its CPPNs, and a fun needs no `inputs'
-%% and `outputs'. A population that continues from a checkpoint keeps the checkpoint's substrate.
+%% With a `substrate' the genotypes, and so the champion, are its CPPNs, and a fun needs no size.
 %%
-%% `name' is registered and names the checkpoints. With `resume => false' the population drops the
-%% checkpoints of that name. `params' are parameters of {@link cambrian:parameters/0}. `population'
-%% (150, or what suits the task; 2 to 1,000,000) is short for the parameter of that name, and must
-%% fit into the memory that the application's `memory_limit' allows. `search' (`neat', or what suits
-%% the task) is what selection compares. `neat': fitness. `novelty': the distance of a behaviour to
-%% all others. `dominated_novelty': its distance to the behaviours of fitter genotypes.
-%% `local_competition': its distance to all others, and how many of the nearest are less fit.
-%% `map_elites' keeps the fittest genotype of each cell of behaviours. `pareto' compares several
-%% objectives. The options of {@link goal()} are options here too.
+%% `name' is registered and names the checkpoints, which `resume => false' drops. `params' are
+%% parameters of {@link cambrian:parameters/0}. `population' (150, or what suits the task; 2 to
+%% 1,000,000) is short for the parameter of that name, and must fit into `memory_limit' of the
+%% application. `search' (`neat', or what suits the task) is what selection compares. `neat':
+%% fitness. `novelty': the distance of a behaviour to all others. `dominated_novelty': its distance
+%% to the behaviours of fitter genotypes. `local_competition': its distance to all others, and how
+%% many of the nearest are less fit. `map_elites' keeps the fittest genotype of each cell of
+%% behaviours. `pareto' compares several objectives. `evolution_strategy' finds the weights and
+%% biases of networks of one topology by a `strategy' (`cma_es'). First genotypes have `hidden'
+%% layers of these sizes (none). The options of {@link goal()} are options here too.
 %%
 %% The first generation descends from the genotypes `from', if you give any: it has each of them
 %% unchanged, and mutated copies of them in turn until the population is full. With `run => true'
@@ -66,21 +68,19 @@
 %% One call of a fun or a module may take `evaluation_timeout' ms (5000), and `evaluation_memory'
 %% bytes (256 MiB) more than the task's own data. Binaries off the heap count from Erlang/OTP 28 on.
 %% A call that takes more, crashes or gives no number has failed: its genotype has no fitness and no
-%% offspring, and is never a champion. `failures' counts them in stats, history and result. Cambrian
-%% removes the remains of a failed evaluation, such as linked processes and messages. If the whole
-%% first generation fails, the run ends with `{error, {evaluations_failed, #{count, first}}}', where
-%% `first' is the first fault: see {@link evaluations_failed()}.
+%% offspring, and is never a champion. `failures' counts them. Cambrian removes what is left of one,
+%% such as linked processes and messages. If the whole first generation fails, the run ends with
+%% `{error, {evaluations_failed, #{count, first}}}': see {@link evaluations_failed()}.
 %%
-%% One evaluation of a genotype from the mesh may take `newcomer_timeout' ms, independent of
-%% `evaluation_timeout'. The default is a second, doubled until it is at least twice as long as the
-%% last generations took.
+%% One evaluation of a genotype from the mesh may take `newcomer_timeout' ms. The default is a
+%% second, doubled until it is at least twice as long as the last generations took.
 %%
 %% `nodes', or all `connected' nodes, share in the evaluations with this node. The champion is the
 %% same to the bit with any nodes. They need Cambrian and the task's modules in the same versions,
 %% and a fun should hold nothing local, such as a table or a network. A node that cannot evaluate
 %% is left out, and the log says so once; it is tried again when it connects anew or after 50
-%% rounds. Other nodes pay if an evaluation takes longer than sending its genotype. With
-%% `federation' the connected nodes that start it evolve it together: {@link cambrian_federation}.
+%% rounds. They pay if an evaluation takes longer than sending its genotype. With `federation' the
+%% connected nodes that start it evolve it together: {@link cambrian_federation}.
 
 -type goal() :: #{target => number(), until => fun((stats()) -> boolean()),
                   generations => pos_integer(), evaluations => pos_integer(),

@@ -32,11 +32,27 @@ common() ->
        %% checked as a parameter
        check => fun(_) -> true end,
        expected => <<"one of neat, novelty, dominated_novelty, local_competition, map_elites, "
-                     "pareto">>,
+                     "pareto, evolution_strategy">>,
        default => {words, <<"neat, or what suits the task">>},
        text => <<"what selection compares">>,
        more => <<"It is short for the parameter of that name">>,
        see => {"all searches", "searches.md"}},
+     #{name => strategy, flag => {strategy, word, "NAME"},
+       %% checked as a parameter
+       check => fun(_) -> true end,
+       expected => <<"one of cma_es, sep_cma_es, open_ai_es, differential_evolution, l_shade, "
+                     "particle_swarm">>,
+       default => {words, <<"cma_es">>},
+       text => <<"how the search `evolution_strategy` finds weights and biases">>,
+       more => <<"It is short for the parameter of that name">>,
+       see => {"evolution strategies", "searches.md#evolution-strategies"}},
+     #{name => hidden,
+       %% checked as a parameter
+       check => fun(_) -> true end,
+       expected => <<"a list of at most 16 integers from 1 to 10000">>,
+       default => {words, <<"none">>},
+       text => <<"sizes of the hidden layers of a first genotype, from the inputs to the outputs">>,
+       more => <<"It is short for the parameter of that name">>},
      #{name => seed, flag => {seed, integer, "N"}, check => fun is_seed/1,
        expected => <<"an integer from 0 to 2^64 - 1">>,
        default => {drawn, fun random_seed/0, <<"random">>},

@@ -11,7 +11,7 @@
 %% The longest text of a task that a checkpoint keeps, in bytes.
 -define(MAX_TEXT, 4096).
 %% Parameters that are also options.
--define(SHORT_PARAMETERS, [population, search]).
+-define(SHORT_PARAMETERS, [population, search, strategy, hidden]).
 
 %% @doc Prepares a start in the process of the caller, so that a mistake is an error and not a
 %% crash. `given' has the options that a checkpoint may contradict.
@@ -183,6 +183,8 @@ check_parameters(#{task := Task, nodes := Nodes} = Options, Given) ->
         {Error, _} -> Error
     end.
 
+check_search(#{search := Search}, #{strategy := Strategy}) when Search =/= evolution_strategy ->
+    bad(strategy, Strategy, "left out with another search than evolution_strategy");
 check_search(#{search := pareto, objectives := Objectives}, _) ->
     case Objectives -- lists:usort(Objectives) of
         [] -> ok;
@@ -217,7 +219,7 @@ bad_bounds(Bounds, Format, Arguments) ->
 
 check_founders(#{from := From, task := Task} = Options, _) ->
     Founders = listed(From),
-    {ok, #{population := Most}} = effective(Options),
+    {ok, #{population := Most, search := Search}} = effective(Options),
     Wanted = case Options of
                  #{substrate := Substrate} -> cambrian_substrate:shape(Substrate);
                  _ -> Task
@@ -226,6 +228,8 @@ check_founders(#{from := From, task := Task} = Options, _) ->
         ok when length(Founders) > Most ->
             Expected = io_lib:format("at most ~b genotypes, as many as the population has", [Most]),
             bad(from, From, Expected);
+        ok when length(Founders) > 1, Search =:= evolution_strategy ->
+            bad(from, From, "one genotype, around which the strategy begins");
         Answer -> Answer
     end;
 check_founders(_, _) -> ok.

@@ -7,6 +7,7 @@ pub mod lineage;
 pub mod archive;
 pub mod breeding;
 pub mod map_elites;
+pub mod strategy;
 pub mod novelty;
 pub mod fronts;
 pub mod pareto;

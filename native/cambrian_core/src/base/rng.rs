@@ -23,6 +23,7 @@ pub enum Purpose {
     Projection = 13,
     Emitter = 14,
     Niches = 15,
+    Strategy = 16,
 }
 
 /// ChaCha8 with the key (seed, purpose, generation, index), one word each.

@@ -5,7 +5,7 @@ use crate::base::rng::Stream;
 use crate::genome::innovation::{self, BOTTOM, ConnectionId, Layer, NodeId, TOP};
 use crate::genome::neuron::{Neuron, within_limit};
 use crate::genome::parameters::Parameters;
-use crate::genome::topology::{Ends, NodeIndex, Place, Topology};
+use crate::genome::topology::{Ends, NodeIndex, Place, Topology, layers};
 use std::sync::Arc;
 use thiserror::Error;
 
@@ -109,7 +109,8 @@ impl Genotype {
             + connections * of_connection
     }
 
-    /// A first genotype: inputs joined to outputs directly, with random weights and no hidden node.
+    /// A first genotype: inputs joined to outputs directly, or each layer to the next one if the
+    /// parameters have `hidden` layers, with random weights.
     ///
     /// # Errors
     /// [`GenotypeError::Ends`] and [`GenotypeError::TooLarge`].
@@ -120,27 +121,34 @@ impl Genotype {
         rng: &mut Stream,
     ) -> Result<Genotype, GenotypeError> {
         check_ends(inputs, outputs)?;
-        let pairs = inputs as usize * outputs as usize;
-        if pairs > MAX_CONNECTIONS {
-            let nodes = inputs as usize + outputs as usize;
-            return Err(GenotypeError::TooLarge { nodes, connections: pairs });
-        }
-        let mut topology = Topology::unconnected(inputs, outputs);
-        let pairs = (0..inputs).flat_map(|i| (0..outputs).map(move |j| (i, j)));
+        let hidden = &parameters.hidden.0;
+        let sizes: Vec<usize> = (std::iter::once(&inputs).chain(hidden).chain([&outputs]))
+            .map(|size| *size as usize)
+            .collect();
+        let pairs = sizes.windows(2).map(|pair| pair[0] * pair[1]).sum();
+        check_size(inputs, outputs, sizes.iter().sum(), pairs)?;
+        let layers = layers(inputs, hidden, outputs);
+        let mut topology = Topology::layered(&layers);
         let mut genes: Vec<(ConnectionId, Ends, f32)> = Vec::new();
         let index = topology.index();
-        let at = |id| index.position(id).ok_or(GenotypeError::MissingEnd(id));
-        for (i, j) in pairs {
-            if rng.chance(parameters.initial_connections) {
-                let weight = parameters.clamp(rng.normal() * parameters.initial_weight);
-                let ends = Ends { from: at(innovation::input(i))?, to: at(innovation::output(j))? };
-                genes.push((topology.connection_id(ends), ends, weight));
+        let at =
+            |place: &Place| index.position(place.id).ok_or(GenotypeError::MissingEnd(place.id));
+        for pair in layers.windows(2) {
+            let pairs = pair[0].iter().flat_map(|from| pair[1].iter().map(move |to| (from, to)));
+            for (from, to) in pairs {
+                if rng.chance(parameters.initial_connections) {
+                    let weight = parameters.clamp(rng.normal() * parameters.initial_weight);
+                    let ends = Ends { from: at(from)?, to: at(to)? };
+                    genes.push((topology.connection_id(ends), ends, weight));
+                }
             }
         }
         genes.sort_unstable_by_key(|gene| gene.0);
         topology.ids = genes.iter().map(|gene| gene.0).collect();
         topology.ends = genes.iter().map(|gene| gene.1).collect();
-        let neurons = vec![Neuron::new(parameters.output_activation); outputs as usize];
+        let mut neurons = vec![Neuron::new(parameters.activation); topology.hidden().len()];
+        let last = Neuron::new(parameters.output_activation);
+        neurons.resize(neurons.len() + outputs as usize, last);
         let weights: Vec<f32> = genes.iter().map(|gene| gene.2).collect();
         let enabled = vec![true; weights.len()];
         Ok(Genotype { topology: Arc::new(topology), neurons: Arc::new(neurons), weights, enabled })

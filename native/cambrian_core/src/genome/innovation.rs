@@ -34,7 +34,7 @@ pub fn split(connection: ConnectionId, nth: u32) -> NodeId {
     hash([SPLIT, connection, u64::from(nth)])
 }
 
-/// The id of the hidden node of a substrate at a place on a layer.
+/// The id of the hidden node at a place on a layer, of a substrate or of a first genotype.
 pub fn substrate(layer: Layer, place: u64) -> NodeId {
     hash([SUBSTRATE, layer, place])
 }

@@ -2,13 +2,15 @@
 //! and the documentation.
 
 mod bounds;
+mod layers;
 mod options;
 mod weights;
 
 pub use bounds::Bounds;
+pub use layers::Layers;
 pub use options::{
     Admission, Distance, Emitter, EmitterChoice, Inheritance, Objective, Pareto, Partition,
-    Perturbation, Projection, Search, Selection, Tuner, TuningSelection,
+    Perturbation, Projection, Search, Selection, Strategy, Tuner, TuningSelection,
 };
 pub use weights::Weights;
 
@@ -205,6 +207,18 @@ parameters! {
     search: Search = Search::Neat, (),
         "what selection compares: fitness, the novelty of behaviours, their novelty among fitter \
          genotypes, their novelty and fitness among the nearest, or several objectives";
+    strategy: Strategy = Strategy::CmaEs, (),
+        "evolution_strategy: how weights and biases are found";
+    strategy_step: f32 = 0.5, (1.0e-6, 100.0),
+        "evolution_strategy: standard deviation of each weight and bias around those of the first \
+         genotype, at first; open_ai_es keeps it";
+    strategy_rate: f32 = 0.05, (0.0, 100.0), "open_ai_es: the step size of Adam";
+    strategy_budget: u32 = 100_000, (1, 1_000_000_000),
+        "l_shade: the evaluations in which the population shrinks to four";
+    differential_weight: f32 = 0.5, (0.0, 2.0),
+        "differential_evolution: the factor of a difference, F";
+    differential_crossover: f32 = 0.9, (0.0, 1.0),
+        "differential_evolution: share of the numbers that get one, CR";
     objectives: Vec<Objective> = vec![Objective::Task], (), "pareto: the objectives";
     objective_weights: Weights = Weights::default(), (),
         "pareto: the weight of each objective, in their order; the champion is then the genotype \
@@ -253,8 +267,11 @@ parameters! {
     threshold_start: f32 = 0.0, (-1.0e9, 1.0e9),
         "cma_mae: the first threshold of every cell; a lower fitness does not count";
 
+    hidden: Layers = Layers::default(), (),
+        "sizes of the hidden layers of a first genotype, from the inputs to the outputs";
     initial_connections: f32 = 1.0, (0.0, 1.0),
-        "share of the input-output pairs that a first genotype connects";
+        "share of the pairs of an input and an output, or of nodes of neighbouring layers, that a \
+         first genotype connects";
     initial_weight: f32 = 1.0, (0.0, 100.0), "standard deviation of a new connection's weight";
     activation: Activation = Activation::Tanh, (), "activation of a new hidden node";
     output_activation: Activation = Activation::Sigmoid, (), "activation of the output nodes";

@@ -31,6 +31,21 @@ pub struct Topology {
     pub(crate) ends: Vec<Ends>,
 }
 
+/// Inputs, hidden layers of these sizes, and outputs. Hidden layers lie evenly between, as those of
+/// a substrate.
+pub(crate) fn layers(inputs: u32, hidden: &[u32], outputs: u32) -> Vec<Vec<Place>> {
+    let apart = TOP / (hidden.len() as Layer + 1);
+    let low = (0..inputs).map(|i| Place { layer: BOTTOM, id: innovation::input(i) });
+    let high = (0..outputs).map(|j| Place { layer: TOP, id: innovation::output(j) });
+    let middle = |(nth, size): (Layer, &u32)| {
+        let layer = nth * apart;
+        let place = |at| Place { layer, id: innovation::substrate(layer, u64::from(at)) };
+        (0..*size).map(place).collect()
+    };
+    let middle = (1..).zip(hidden).map(middle);
+    std::iter::once(low.collect()).chain(middle).chain(std::iter::once(high.collect())).collect()
+}
+
 impl Topology {
     /// Makes a topology from places and ends. The ids of connections follow from their ends.
     pub(crate) fn new(inputs: u32, outputs: u32, places: Vec<Place>, ends: Vec<Ends>) -> Topology {
@@ -42,9 +57,14 @@ impl Topology {
 
     /// Inputs and outputs, unconnected.
     pub(crate) fn unconnected(inputs: u32, outputs: u32) -> Topology {
-        let low = (0..inputs).map(|i| Place { layer: BOTTOM, id: innovation::input(i) });
-        let high = (0..outputs).map(|j| Place { layer: TOP, id: innovation::output(j) });
-        let mut places: Vec<Place> = low.chain(high).collect();
+        Topology::layered(&layers(inputs, &[], outputs))
+    }
+
+    /// The nodes of [`layers`], unconnected.
+    pub(crate) fn layered(layers: &[Vec<Place>]) -> Topology {
+        let size = |layer: Option<&Vec<Place>>| layer.map_or(0, |layer| layer.len() as u32);
+        let (inputs, outputs) = (size(layers.first()), size(layers.last()));
+        let mut places: Vec<Place> = layers.iter().flatten().copied().collect();
         places.sort_unstable();
         Topology { inputs, outputs, places, ids: Vec::new(), ends: Vec::new() }
     }

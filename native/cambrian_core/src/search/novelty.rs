@@ -38,7 +38,9 @@ pub fn keeps_archive(p: &Parameters) -> bool {
     match p.search {
         Search::Novelty | Search::LocalCompetition => true,
         Search::Pareto => p.objectives.contains(&Objective::Novelty),
-        Search::Neat | Search::DominatedNovelty | Search::MapElites => false,
+        Search::Neat | Search::DominatedNovelty | Search::MapElites | Search::EvolutionStrategy => {
+            false
+        }
     }
 }
 

@@ -15,10 +15,11 @@ mod reproduction;
 
 pub use evaluation::{BadFitness, EvaluationError, GRACE, Limits};
 
+use crate::base::cancel::NeverCancelled;
 use crate::base::memory;
 use crate::base::rng::{Purpose, Stream};
 use crate::genome::genotype::{Genotype, GenotypeError, Shape};
-use crate::genome::parameters::{ParameterError, Parameters};
+use crate::genome::parameters::{ParameterError, Parameters, Search};
 use crate::phenotype::encoding::Encoding;
 use crate::search::ancestry::{Ancestry, Mark, Source};
 use crate::search::lineage::Birth;
@@ -27,6 +28,7 @@ use crate::search::novelty::{self, Archive};
 use crate::search::pareto::{self, Standing};
 use crate::search::selection::Ranking;
 use crate::search::speciation::{self, GRAIN, Species, speciate};
+use crate::search::strategy::{self, Draws, EvolutionStrategy};
 use crate::task::{Outcome, Score};
 use crate::variation::mutation::{Operators, mutate};
 use crate::variation::tuning::{self, Ages, Tally};
@@ -75,6 +77,8 @@ pub struct Population {
     archive: Archive,
     /// Of MAP-Elites; with those of the last generation that was evaluated.
     elites: Option<Arc<Elites>>,
+    /// Of a fixed topology; it knows the last generation that was evaluated.
+    strategy: Option<Arc<EvolutionStrategy>>,
     champion: Option<Champion>,
     /// Genotypes here that were contenders. Without this the elite would contend in every
     /// generation.
@@ -145,8 +149,8 @@ impl Population {
     /// The first generation.
     ///
     /// # Errors
-    /// A shape that no genotype can have is an invalid parameter `inputs`; and those of
-    /// [`Population::check_memory`].
+    /// A shape that no genotype can have is an invalid parameter `inputs`, or `hidden`; and those
+    /// of [`Population::check_memory`].
     pub fn new(
         parameters: Parameters,
         encoding: impl Into<Encoding>,
@@ -158,12 +162,19 @@ impl Population {
             let mut rng = Stream::new(seed, Purpose::Birth, 0, u64::from(index));
             Genotype::new(shape.inputs, shape.outputs, &parameters, &mut rng)
         };
-        let invalid = |error: GenotypeError| ParameterError::Invalid {
-            name: "inputs",
-            expected: error.to_string(),
-        };
+        let name = if parameters.hidden.0.is_empty() { "inputs" } else { "hidden" };
+        let invalid =
+            |error: GenotypeError| ParameterError::Invalid { name, expected: error.to_string() };
         let first = create(0).map_err(invalid)?;
         Population::check_memory(&parameters, &first)?;
+        if parameters.search == Search::EvolutionStrategy {
+            return Ok(Population::with_genotypes(
+                parameters,
+                encoding,
+                seed,
+                vec![Arc::new(first)],
+            ));
+        }
         // most have the same topology
         let create = |index| create(index).map(|genotype| Arc::new(genotype.sharing(&first)));
         let genotypes: Result<Vec<_>, _> =
@@ -197,7 +208,14 @@ impl Population {
         // parents and children in one generation, and children in the next
         let generations = if by_fronts { 3 } else { 2 };
         let each = generations * (like.bytes() + OVERHEAD) + tuning::bytes(parameters, like);
-        let all = memory::product(&[parameters.population as usize, each]).saturating_add(elites);
+        let learnt = if parameters.search == Search::EvolutionStrategy {
+            let numbers = tuning::weights(like, parameters).len();
+            strategy::check(numbers, parameters)?;
+            strategy::bytes(numbers, parameters)
+        } else {
+            elites
+        };
+        let all = memory::product(&[parameters.population as usize, each]).saturating_add(learnt);
         memory::check(all).map_err(|error| {
             let (nodes, connections) = (like.nodes().len(), like.connections().len());
             let like = format!("networks of {nodes} nodes and {connections} connections");
@@ -210,6 +228,7 @@ impl Population {
 
     /// A first generation that descends from given genotypes: each of them as it is, then mutated
     /// copies of them in turn until the population is full. Founders beyond its size are left out.
+    /// An evolution strategy begins around the first one.
     ///
     /// # Errors
     /// [`Refused::Shape`] if there is no founder, or one has another shape than the encoding's
@@ -226,6 +245,10 @@ impl Population {
             |founder: &Arc<Genotype>| (founder.inputs(), founder.outputs()) == (inputs, outputs);
         if founders.is_empty() || !founders.iter().all(fits) {
             return Err(Refused::Shape);
+        }
+        if parameters.search == Search::EvolutionStrategy {
+            let first = vec![Arc::clone(&founders[0])];
+            return Ok(Population::with_genotypes(parameters, encoding, seed, first));
         }
         let elsewhere = Birth { operators: Operators::INJECTION, ..Birth::first(0) };
         let known: Vec<Birth> = (founders.par_iter().with_min_len(GRAIN))
@@ -256,15 +279,31 @@ impl Population {
         })
     }
 
-    /// A first generation of these genotypes, all of the encoding's shape. The parameters must be
-    /// some that [`Population::check_memory`] has passed.
+    /// A first generation of these genotypes, all of the encoding's shape; of an evolution strategy
+    /// that begins around the first one. The parameters must be some that
+    /// [`Population::check_memory`] has passed.
     pub fn with_genotypes(
         parameters: Parameters,
         encoding: impl Into<Encoding>,
         seed: u64,
         genotypes: Vec<Arc<Genotype>>,
     ) -> Population {
-        let encoding = encoding.into();
+        Population::begun(parameters, encoding.into(), Draws { seed, generation: 0 }, genotypes)
+    }
+
+    /// The same in any generation, which it does not yet have.
+    fn begun(
+        parameters: Parameters,
+        encoding: Encoding,
+        draws: Draws,
+        mut genotypes: Vec<Arc<Genotype>>,
+    ) -> Population {
+        let strategy = EvolutionStrategy::new(&genotypes[0], &parameters, draws);
+        let strategy = strategy.expect("parameters that were checked");
+        if let Some(strategy) = &strategy {
+            let asked = strategy.genotypes(&parameters, draws, &NeverCancelled);
+            genotypes = asked.expect("nobody cancels it");
+        }
         let outputs = encoding.network_shape().outputs;
         let elites = Elites::new(&parameters, outputs).expect("parameters that were checked");
         let threshold = speciation::threshold(&parameters);
@@ -274,7 +313,7 @@ impl Population {
         Population {
             parameters: Arc::new(parameters),
             encoding,
-            seed,
+            seed: draws.seed,
             generation: 0,
             tally: Tally::default(),
             outcomes: vec![None; genotypes.len()],
@@ -290,6 +329,7 @@ impl Population {
             threshold,
             archive: Archive::default(),
             elites,
+            strategy,
             champion: None,
             tried: Vec::new(),
         }

@@ -25,7 +25,8 @@ pub struct Species {
 
 /// Whether all genotypes are of one species, in searches that let any breed with any.
 pub(crate) fn is_undivided(p: &Parameters) -> bool {
-    matches!(p.search, Search::Pareto | Search::LocalCompetition | Search::MapElites)
+    use Search::{EvolutionStrategy, LocalCompetition, MapElites, Pareto};
+    matches!(p.search, Pareto | LocalCompetition | MapElites | EvolutionStrategy)
 }
 
 /// The distance within which genotypes are of one species at first.

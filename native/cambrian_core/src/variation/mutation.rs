@@ -64,7 +64,8 @@ impl Operator {
 }
 
 /// The operators that made a genotype from its parents, with crossover and tuning among them. A
-/// genotype without parents came with the first generation, or was injected.
+/// genotype without parents came with the first generation, was injected, or is a point of an
+/// evolution strategy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Operators(pub(crate) u64);
 

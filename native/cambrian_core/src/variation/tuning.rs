@@ -134,7 +134,7 @@ pub fn check(p: &Parameters, has_gradients: bool) -> Result<(), ParameterError> 
 
 /// The most weights for CMA-ES with a full covariance. The covariance of 500 weights takes 4 MB,
 /// and half a second to decompose; the covariance of a million weights would take 16 TB.
-const MAX_FULL_DIMENSION: usize = 500;
+pub(crate) const MAX_FULL_DIMENSION: usize = 500;
 
 /// Estimates the bytes that tuning takes for each genotype of a generation, if all are similar to
 /// `like`.
@@ -419,7 +419,7 @@ fn with_biases(p: &Parameters) -> bool {
 }
 
 /// The weights of the enabled connections, in their order, then the biases, if they are tuned.
-fn weights(g: &Genotype, p: &Parameters) -> Vec<f32> {
+pub(crate) fn weights(g: &Genotype, p: &Parameters) -> Vec<f32> {
     let links = g
         .weights
         .iter()
@@ -431,13 +431,15 @@ fn weights(g: &Genotype, p: &Parameters) -> Vec<f32> {
 }
 
 /// The genotype with these weights, each limited to `weight_limit`.
-fn with_weights(g: &Genotype, point: &[f32], p: &Parameters) -> Genotype {
+pub(crate) fn with_weights(g: &Genotype, point: &[f32], p: &Parameters) -> Genotype {
     let mut tuned = g.clone();
+    let mut point = point.iter();
     let links = tuned.weights.iter_mut().zip(&tuned.enabled).filter(|(_, enabled)| **enabled);
-    let genes = links
-        .map(|(weight, _)| weight)
-        .chain(Arc::make_mut(&mut tuned.neurons).iter_mut().map(|neuron| &mut neuron.bias));
-    genes.zip(point).for_each(|(gene, &value)| *gene = p.clamp(value));
+    links.zip(&mut point).for_each(|((weight, _), value)| *weight = p.clamp(*value));
+    if point.len() > 0 {
+        let neurons = Arc::make_mut(&mut tuned.neurons).iter_mut();
+        neurons.zip(point).for_each(|(neuron, value)| neuron.bias = p.clamp(*value));
+    }
     tuned
 }
 

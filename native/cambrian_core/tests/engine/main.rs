@@ -18,5 +18,6 @@ mod pareto;
 mod population;
 mod purge;
 mod stopping;
+mod strategies;
 mod substrates;
 mod tuning;

@@ -22,6 +22,33 @@ choices! {
         /// Several objectives at the same time: genotypes that no other genotype dominates come
         /// first.
         Pareto = "pareto",
+        /// Fitness of networks of one topology, whose weights and biases are a vector of numbers:
+        /// see [`Strategy`].
+        EvolutionStrategy = "evolution_strategy",
+    }
+}
+
+choices! {
+    /// How an evolution strategy finds better vectors.
+    pub enum Strategy {
+        /// A normal distribution that learns its covariances (Hansen 2016, *The CMA Evolution
+        /// Strategy: A Tutorial*), for up to 500 numbers.
+        CmaEs = "cma_es",
+        /// A normal distribution that learns its variances alone (Ros & Hansen 2008), for any
+        /// number.
+        SepCmaEs = "sep_cma_es",
+        /// A normal distribution of constant width, whose mean follows the gradient of the ranks
+        /// (Salimans and others 2017).
+        OpenAiEs = "open_ai_es",
+        /// Differences of random vectors are added to a third one: DE/rand/1/bin (Storn & Price
+        /// 1997).
+        DifferentialEvolution = "differential_evolution",
+        /// Differential evolution that remembers which settings succeed, with ever fewer vectors
+        /// (Tanabe & Fukunaga 2014).
+        LShade = "l_shade",
+        /// Vectors that fly towards the best places that they and their neighbours have been at
+        /// (Kennedy & Eberhart 1995; Clerc & Kennedy 2002).
+        ParticleSwarm = "particle_swarm",
     }
 }
 

@@ -4,7 +4,7 @@ mod births;
 mod newcomers;
 
 use crate::genome::genotype::{Genotype, Shape};
-use crate::genome::parameters::{Parameters, Search};
+use crate::genome::parameters::{Parameters, Search, Strategy};
 use crate::phenotype::encoding::Encoding;
 use crate::phenotype::substrate::{Plan, Substrate};
 use crate::search::archive::Elite;
@@ -13,6 +13,7 @@ use crate::search::novelty::{self, Archive, Place, Threshold};
 use crate::search::pareto;
 use crate::search::population::{Champion, Population};
 use crate::search::speciation::{self, Species};
+use crate::search::strategy::{EvolutionStrategy, Method};
 use crate::task::{Outcome, Score};
 use crate::variation::tuning::{Ages, Tally};
 use crate::wire::codec;
@@ -84,6 +85,9 @@ struct Saved {
     elites: Vec<(ByteBuf, f64, Vec<f64>)>,
     #[serde(default, skip_serializing_if = "Learnt::is_empty")]
     learnt: Learnt,
+    /// Of an evolution strategy: the network that it began with, and what it knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    strategy: Option<(ByteBuf, Method)>,
     champion: Option<(ByteBuf, f64, u64)>,
     tried: Vec<ByteBuf>,
     #[serde(default)]
@@ -156,6 +160,8 @@ pub fn encode(population: &Population) -> Vec<u8> {
             })
             .collect(),
         learnt: population.elites.as_ref().map_or(Learnt::default(), |elites| elites.learnt()),
+        strategy: (population.strategy.as_ref())
+            .map(|one| (genes(one.template()), one.method().clone())),
         champion: champion.map(|c| (genes(&c.genotype), c.fitness, c.generation)),
         tried: population.tried.iter().map(|g| genes(g)).collect(),
         births: Births::of(population),
@@ -259,6 +265,14 @@ impl Saved {
             elites.collect(),
             self.learnt,
         )?;
+        let strategy = match self.strategy {
+            Some((bytes, method)) => {
+                let template = genotype(&bytes)?;
+                Some(EvolutionStrategy::restored(template, method, &self.parameters)?)
+            }
+            None if self.parameters.search == Search::EvolutionStrategy => return None,
+            None => None,
+        };
         let places = places(self.archive, self.archive_merit, &self.parameters)?;
         let moment = (self.generation, self.evaluations);
         let archive = Archive::of(places, self.novelty_threshold, &self.parameters, moment)?;
@@ -362,6 +376,7 @@ impl Saved {
             threshold: self.threshold,
             archive,
             elites,
+            strategy,
             champion,
             tried: self.tried.iter().map(genotype).collect::<Option<_>>()?,
         })
@@ -433,9 +448,12 @@ fn are_objectives(
 }
 
 /// Whether a generation may have so many genotypes. In a search with fronts it has parents and
-/// children.
+/// children; that of L-SHADE shrinks.
 fn is_size(genotypes: usize, p: &Parameters) -> bool {
     let size = p.population as usize;
+    if p.search == Search::EvolutionStrategy && p.strategy == Strategy::LShade {
+        return (4..=size).contains(&genotypes);
+    }
     let most = if pareto::has_fronts(p) { 2 * size } else { size };
     (size..=most).contains(&genotypes)
 }

@@ -375,6 +375,9 @@ impl Evaluated {
         };
         evaluated.rank(token)?;
         evaluated.illuminate(!waiting.is_empty());
+        if !waiting.is_empty() {
+            evaluated.instruct();
+        }
         Ok(Some(evaluated))
     }
 }

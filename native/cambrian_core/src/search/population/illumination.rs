@@ -1,8 +1,10 @@
-//! How an evaluated generation enters the archive of elites.
+//! What a search learns of an evaluated generation beyond its ranks: it enters the archive of
+//! elites, or an evolution strategy is told of it.
 
 use super::{Evaluated, Population};
 use crate::search::archive::Elite;
 use crate::search::map_elites::{Elites, Member};
+use crate::search::strategy::Draws;
 use std::sync::Arc;
 
 impl Evaluated {
@@ -49,7 +51,16 @@ impl Evaluated {
         self.population.elites = Some(elites);
     }
 
-    /// Puts the genotype at one place into it.
+    /// Tells the evolution strategy, if there is one, of a generation that it has asked for.
+    pub(crate) fn instruct(&mut self) {
+        let Some(mut strategy) = self.population.strategy.take() else { return };
+        let Population { genotypes, parameters, seed, generation, .. } = &self.population;
+        let draws = Draws { seed: *seed, generation: *generation };
+        Arc::make_mut(&mut strategy).tell(genotypes, &self.fitness, parameters, draws);
+        self.population.strategy = Some(strategy);
+    }
+
+    /// Puts the genotype at one place into the archive of elites.
     pub(crate) fn enter(&mut self, at: u32) {
         let member = self.member(at);
         if let (Some(elites), Some(member)) = (&mut self.population.elites, member) {

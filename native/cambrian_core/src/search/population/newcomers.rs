@@ -87,7 +87,8 @@ impl Evaluated {
     /// Takes in a genotype from elsewhere, with the score that was measured here and the keys of
     /// those who bred and sent it, in place of the worst of its species; one that is unlike all
     /// others founds a species in place of the worst of all. With an archive of elites it must
-    /// enter its cell.
+    /// enter its cell. With an evolution strategy, which never learns of it, it must be fitter than
+    /// the champion, in whose place it is.
     ///
     /// # Errors
     /// [`Refused`]; nothing changes then.
@@ -120,6 +121,10 @@ impl Evaluated {
             let elite = Elite::new(Arc::clone(&newcomer), score.fitness, score.behaviour.clone());
             let enters = elites.admits(&elite);
             (self.worst().filter(|_| enters).ok_or(Refused::NotBetter)?, score)
+        } else if population.strategy.is_some() {
+            let champion = population.champion.as_ref();
+            let is_best = champion.is_none_or(|champion| score.fitness > champion.fitness);
+            (self.worst().filter(|_| is_best).ok_or(Refused::NotBetter)?, score)
         } else {
             let place = match home {
                 Some(home) => population.species[home].members.last().copied(),
@@ -130,7 +135,7 @@ impl Evaluated {
             (place, self.with_behaviour(&newcomer, score)?)
         };
         let population = &mut self.population;
-        if home.is_none() && population.elites.is_none() {
+        if home.is_none() && population.elites.is_none() && population.strategy.is_none() {
             let mut founded =
                 found_species(population.next_species, &newcomer, place, population.generation);
             founded.best = score.fitness;

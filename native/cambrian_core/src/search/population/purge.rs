@@ -9,6 +9,7 @@ use crate::search::lineage::Birth;
 use crate::search::map_elites::{Elites, Member};
 use crate::search::population::{Champion, Evaluated, Population};
 use crate::search::speciation::GRAIN;
+use crate::search::strategy::Draws;
 use crate::task::Outcome;
 use crate::variation::mutation::Operators;
 use crate::wire::codec::{self, GenotypeId};
@@ -217,7 +218,8 @@ impl Population {
         let genotypes =
             (0..parameters.population).into_par_iter().with_min_len(GRAIN).map(create).collect();
         let parameters = Parameters::clone(parameters);
-        let first = Population::with_genotypes(parameters, encoding.clone(), *seed, genotypes);
+        let draws = Draws { seed: *seed, generation: *generation };
+        let first = Population::begun(parameters, encoding.clone(), draws, genotypes);
         let births = vec![Birth::first(*generation); first.genotypes.len()];
         let mut species = first.species;
         species

@@ -51,7 +51,7 @@ impl Evaluated {
         let (archive, p) = (&self.population.archive, &*self.population.parameters);
         let generation = Generation { merit: &merit, behaviours: &self.behaviours };
         match p.search {
-            Search::Neat | Search::MapElites => Some(merit),
+            Search::Neat | Search::MapElites | Search::EvolutionStrategy => Some(merit),
             Search::DominatedNovelty => novelty::dominated_novelty(&generation, p, token),
             Search::Novelty => {
                 self.novelty = novelty::novelty(&generation, archive, p, token)?;

@@ -17,6 +17,7 @@ use crate::search::selection::{
     Allotment, ParentSelector, allot_births, allot_offspring, replaced,
 };
 use crate::search::speciation::{GRAIN, Species, is_undivided, speciate};
+use crate::search::strategy::{Draws, EvolutionStrategy};
 use crate::variation::mutation::Operators;
 use crate::variation::tuning::{Ages, ages};
 use rayon::prelude::*;
@@ -54,9 +55,10 @@ impl Evaluated {
 
     /// The next generation; `None` if it was cancelled.
     pub fn next(&self, token: &dyn CancelToken) -> Option<Population> {
-        match &self.population.elites {
-            Some(elites) => self.next_of_elites(elites, token),
-            None => self.next_of_species(token),
+        match (&self.population.elites, &self.population.strategy) {
+            (Some(elites), _) => self.next_of_elites(elites, token),
+            (_, Some(strategy)) => self.next_of_strategy(strategy, token),
+            _ => self.next_of_species(token),
         }
     }
 
@@ -111,6 +113,30 @@ impl Evaluated {
     fn next_of_elites(&self, elites: &Elites, token: &dyn CancelToken) -> Option<Population> {
         let old = &self.population;
         let offspring = elites.offspring(&old.parameters, old.seed, old.generation, token)?;
+        Some(self.successors_of_one_species(offspring))
+    }
+
+    /// All of the next generation are points that the strategy asks for. They have no parents.
+    fn next_of_strategy(
+        &self,
+        strategy: &EvolutionStrategy,
+        token: &dyn CancelToken,
+    ) -> Option<Population> {
+        let old = &self.population;
+        let generation = old.generation + 1;
+        let draws = Draws { seed: old.seed, generation };
+        let genotypes = strategy.genotypes(&old.parameters, draws, token)?;
+        let birth = Birth { operators: Operators::TUNING, ..Birth::first(generation) };
+        let offspring = genotypes.into_iter().map(|genotype| Offspring {
+            genotype,
+            birth: birth.clone(),
+            ancestry: None,
+        });
+        Some(self.successors_of_one_species(offspring.collect()))
+    }
+
+    fn successors_of_one_species(&self, offspring: Vec<Offspring>) -> Population {
+        let old = &self.population;
         let count = offspring.len();
         let mut next = self.successors();
         for Offspring { genotype, birth, ancestry } in offspring {
@@ -127,7 +153,7 @@ impl Evaluated {
             members: (0..count as u32).collect(),
             ..old.species[0].clone()
         }];
-        Some(next)
+        next
     }
 
     /// The next generation, without genotypes.
@@ -152,6 +178,7 @@ impl Evaluated {
             threshold: old.threshold,
             archive: self.grown_archive(),
             elites: old.elites.clone(),
+            strategy: old.strategy.clone(),
             champion: old.champion.clone(),
             tried: old.tried.clone(),
         }

@@ -1,7 +1,10 @@
 //! The covariance matrix C of a multivariate normal distribution, whole or only its diagonal.
 
+use serde::{Deserialize, Serialize};
+use std::f64::consts::LN_2;
+
 /// C, with the values for sampling.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Covariance {
     /// C = B diag(d²) Bᵀ: C row by row, the columns of B row by row, and d. B and d are `age`
     /// updates old, fewer than `patience`.
@@ -23,6 +26,25 @@ impl Covariance {
     /// The unit matrix.
     pub fn diagonal(n: usize) -> Covariance {
         Covariance::Diagonal(vec![1.0; n])
+    }
+
+    pub fn is_diagonal(&self) -> bool {
+        matches!(self, Covariance::Diagonal(_))
+    }
+
+    /// Whether it is one of so many numbers that a search can have.
+    pub fn is_sound(&self, n: usize) -> bool {
+        let is_variance = |x: &f64| *x > 0.0 && x.is_finite();
+        match self {
+            Covariance::Full { c, basis, scales, age, patience } => {
+                [c.len(), basis.len()] == [n * n; 2]
+                    && scales.len() == n
+                    && c.iter().chain(basis).all(|x| x.is_finite())
+                    && scales.iter().all(is_variance)
+                    && age < patience
+            }
+            Covariance::Diagonal(c) => c.len() == n && c.iter().all(is_variance),
+        }
     }
 
     /// C^½ z. It has this distribution if z has the standard normal distribution.
@@ -49,6 +71,27 @@ impl Covariance {
             }
             Covariance::Diagonal(c) => y.iter().zip(c).map(|(y, c)| y / c.sqrt()).collect(),
         }
+    }
+
+    /// Multiplies each variance c by 2 to the power of Σ `weight` (v² / c − 1), at most by e or
+    /// 1/e, which is what the sum of [`Covariance::update`] is for small weights (the update of
+    /// `sigma_vec` in pycma 4.5; compare Akimoto & Hansen 2020, "Diagonal acceleration for
+    /// covariance matrix adaptation evolution strategies"). Then divides all by the largest, whose
+    /// root it returns. Variances may shrink all the time while σ grows, and neither may leave the
+    /// range of numbers.
+    pub fn multiply<'a>(&mut self, terms: impl Iterator<Item = (f64, &'a [f64])>) -> f64 {
+        let Covariance::Diagonal(c) = self else { return 1.0 };
+        let mut powers = vec![0.0; c.len()];
+        for (weight, v) in terms {
+            let surplus = c.iter().zip(v).map(|(c, v)| v * v / c - 1.0);
+            powers.iter_mut().zip(surplus).for_each(|(sum, surplus)| *sum += weight * surplus);
+        }
+        let grow = |(c, power): (&mut f64, f64)| *c *= libm::exp((LN_2 * power).clamp(-1.0, 1.0));
+        c.iter_mut().zip(powers).for_each(grow);
+        let largest = c.iter().copied().fold(0.0, f64::max);
+        c.iter_mut().for_each(|c| *c /= largest);
+        flatten(c);
+        largest.sqrt()
     }
 
     /// C ← `keep` C + Σ `weight` v vᵀ.
@@ -79,12 +122,16 @@ impl Covariance {
                 for (weight, v) in terms {
                     c.iter_mut().zip(v).for_each(|(c, v)| *c += weight * (v * v));
                 }
-                let floor =
-                    (c.iter().copied().fold(0.0, f64::max) * FLATTEST).max(f64::MIN_POSITIVE);
-                c.iter_mut().for_each(|c| *c = c.max(floor));
+                flatten(c);
             }
         }
     }
+}
+
+/// Raises the variances that are too low.
+fn flatten(c: &mut [f64]) {
+    let floor = (c.iter().copied().fold(0.0, f64::max) * FLATTEST).max(f64::MIN_POSITIVE);
+    c.iter_mut().for_each(|c| *c = c.max(floor));
 }
 
 /// Σ share × column.

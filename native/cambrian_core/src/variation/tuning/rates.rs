@@ -32,4 +32,14 @@ impl Rates {
             chi: d.sqrt() * (1.0 - 1.0 / (4.0 * d) + 1.0 / (21.0 * d * d)),
         }
     }
+
+    /// Of a diagonal in pycma 4.5: they follow from the n numbers that are learnt, where those of
+    /// Ros & Hansen are multiples of the rates for n² / 2 numbers.
+    pub fn separable(n: usize, mu_eff: f64) -> Rates {
+        let (d, share) = (n as f64, mu_eff / n as f64);
+        let c_1 = 1.0 / (d + 2.0 * d.sqrt() + share);
+        let c_mu = (0.25 + mu_eff + 1.0 / mu_eff - 2.0) / (d + 4.0 * d.sqrt() + mu_eff / 2.0);
+        let c_c = (1.0 + 1.0 / d + share) / (d.sqrt() + 1.0 / d + 2.0 * share);
+        Rates { c_c, c_1, c_mu: c_mu.min(1.0 - c_1), ..Rates::new(n, mu_eff, true) }
+    }
 }
