@@ -8,8 +8,8 @@
                     atom() => term()}.
 %% The result of a population, or the result so far if it was interrupted.
 
--define(FIELDS, [solved, interrupted, fitness, validation, generations, evaluations, failures,
-                 seed, elapsed_ms]).
+-define(FIELDS, [solved, interrupted, fitness, validation, normalisation, generations,
+                 evaluations, failures, seed, elapsed_ms]).
 
 -spec text(Task :: unicode:chardata(), result(), cambrian_population:goal()) -> unicode:chardata().
 text(Task, #{champion := Champion, fitness := Fitness, generations := Generations,

@@ -24,7 +24,8 @@
                      env => [{string(), string() | false}], cd => file:name_all(), name => atom(),
                      steps => pos_integer(), episodes => pos_integer(), processes => pos_integer(),
                      timeout => pos_integer(), start_timeout => pos_integer(),
-                     idle => pos_integer()}.
+                     idle => pos_integer(), normalise => boolean(), fresh_episodes => boolean(),
+                     validation => non_neg_integer()}.
 %% <ul>
 %% <li>`command': the program, looked up on the PATH;</li>
 %% <li>`env': added to the environment of the VM;</li>
@@ -36,7 +37,8 @@
 %% <li>`start_timeout' (30,000): ms for the hello of the program;</li>
 %% <li>`timeout' (2,000): ms for every other answer, independent of the `evaluation_timeout' of the
 %% population;</li>
-%% <li>`idle' (30,000): Cambrian stops the program after so many ms without use.</li>
+%% <li>`idle' (30,000): Cambrian stops the program after so many ms without use;</li>
+%% <li>`normalise', `fresh_episodes', `validation': {@link cambrian_environment:settings()}.</li>
 %% </ul>
 
 %% The most bytes of numbers in a step: half of the largest message.
@@ -110,18 +112,19 @@ prepare(Options) ->
     end.
 
 prepared(#{name := Name} = Program, #{inputs := Inputs, outputs := Outputs} = Hello) ->
-    #{episodes := Count} = Complete = maps:merge(maps:merge(#{steps => 1000}, Hello), Program),
-    OnEpisodes = fun(Episodes) ->
-                     Chosen = Complete#{episodes := Episodes},
-                     {together, fun(Networks, Mark) -> together(Chosen, Networks, Mark) end}
-                 end,
-    #{name => Name, inputs => Inputs, outputs => Outputs,
-      evaluate => OnEpisodes(Count), on_episodes => OnEpisodes}.
+    Complete = maps:merge(maps:merge(#{steps => 1000}, Hello), Program),
+    Under = fun(Conditions) ->
+                Chosen = maps:merge(Complete, Conditions),
+                {together, fun(Networks, Mark) -> together(Chosen, Networks, Mark) end}
+            end,
+    (cambrian_environment:varying(Program))#{name => Name, inputs => Inputs, outputs => Outputs,
+                                             evaluate => Under(#{}), under => Under}.
 
 options_table() ->
     Positive = {fun cambrian_options:is_positive/1, <<"a positive integer">>},
     Text = {fun is_text/1, <<"a string or a binary">>},
-    #{command => Text, cd => Text,
+    (cambrian_environment:settings_table())#{
+      command => Text, cd => Text,
       args => {fun(Args) -> is_proper(Args) andalso lists:all(fun is_text/1, Args) end,
                <<"a list of strings or binaries">>, []},
       env => {fun is_env/1, <<"a list of {Name, Value | false}, strings all">>, []},
@@ -223,7 +226,7 @@ answer_or_broken({error, Fault}) -> throw({broken, Fault}).
 %% of the question; if the program breaks, together/3 finds the network to blame.
 run(Process, #{inputs := Inputs, outputs := Outputs, score := Counts},
     #{inputs := Inputs, outputs := Outputs, score := Counts} = Program, Networks, Mark) ->
-    #{steps := Steps, episodes := Episodes, timeout := Timeout} = Program,
+    #{timeout := Timeout} = Program,
     {Indices, WithoutIndex} = lists:unzip(Networks),
     IndexOfSlot = list_to_tuple(Indices),
     Ask = fun([First | _] = Slots, Question) ->
@@ -232,10 +235,10 @@ run(Process, #{inputs := Inputs, outputs := Outputs, score := Counts},
               answer_or_broken(cambrian_program_process:ask(Process, Question#{slots => Slots},
                                                             Timeout, MarkFirst))
           end,
-    World = maps:merge(scored(Counts, Ask), world(Inputs, Ask)),
+    World = maps:merge(maps:with([steps, episodes, normalisation, observe], Program),
+                       maps:merge(scored(Counts, Ask), world(Inputs, Ask))),
     InSlots = lists:zip(lists:seq(0, length(WithoutIndex) - 1), WithoutIndex),
-    Answers = cambrian_environment:evaluate(World#{steps => Steps, episodes => Episodes}, InSlots,
-                                            Mark),
+    Answers = cambrian_environment:evaluate(World, InSlots, Mark),
     {_, Scores} = lists:unzip(Answers),
     {ok, lists:zip(Indices, Scores)};
 run(_Process, Hello, _Program, _Networks, _Mark) ->
