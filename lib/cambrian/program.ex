@@ -36,6 +36,7 @@ defmodule Cambrian.Program do
     * `:timeout`, `:start_timeout` - milliseconds for an answer, 2,000, and for its first message,
       30,000.
     * `:idle` - after how many milliseconds without use the program is ended. Default 30,000.
+    * `:normalise`, `:fresh_episodes`, `:validation` - as in `c:Cambrian.Environment.init/1`.
   """
   @spec new(keyword) :: task
   def new(opts), do: {:program, opts |> map() |> with_env()}
