@@ -56,7 +56,8 @@ at(Population, #conditions{varying = Varying} = Conditions) ->
                   false -> Normalised
               end,
     #{score => Measure#{observe => Observe}, measure => Measure,
-      'try' => Normalised#{episodes => drawn(Seed, {0, 0}, max(1, HeldOut))}}.
+      'try' => Normalised#{is_held_out => true,
+                           episodes => drawn(Seed, {0, 0}, max(1, HeldOut))}}.
 
 drawn(Seed, {Kind, Generation}, Count) ->
     [begin

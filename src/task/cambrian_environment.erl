@@ -120,9 +120,9 @@
 
 -type conditions() :: #{episodes => episodes(),
                         normalisation => cambrian_network:normalisation() | none,
-                        observe => boolean()}.
+                        observe => boolean(), is_held_out => boolean()}.
 %% How a generation is evaluated. With `observe', the answer of a network is `{observed, Statistics,
-%% Answer}'.
+%% Answer}'. Held-out episodes of a program may have arguments of their own.
 
 -type world() :: #{steps := pos_integer(), episodes := episodes(),
                    normalisation => cambrian_network:normalisation() | none, observe => boolean(),
