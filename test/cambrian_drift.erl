@@ -6,6 +6,7 @@
 -behaviour(cambrian_environment).
 -export([init/1, reset/2, step/2]).
 
+init(Args) when is_list(Args) -> init(maps:from_list(Args));
 init(Args) ->
     Settings = [steps, episodes, normalise, fresh_episodes, validation],
     {ok, maps:merge(#{inputs => 2, outputs => 1, steps => 5}, maps:with(Settings, Args)), Args}.
