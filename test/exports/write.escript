@@ -80,11 +80,14 @@ complete(Networks) ->
                             not lists:any(fun(Node) -> maps:get(Gene, Node, none) =:= Choice end,
                                           Nodes)].
 
-%% Half of them normalise their inputs.
+%% Every other one normalises its inputs, with numbers of a stream of their own.
 normalisation(Genotype) ->
     #{inputs := Inputs} = cambrian_genotype:info(Genotype),
-    pick([none, #{means => [rand:normal() || _ <- lists:seq(1, Inputs)],
-                  factors => [rand:uniform() || _ <- lists:seq(1, Inputs)]}]).
+    Hash = erlang:phash2(cambrian_genotype:id(Genotype)),
+    {Numbers, _} = lists:mapfoldl(fun(_, State) -> rand:uniform_s(State) end,
+                                  rand:seed_s(exsss, Hash), lists:seq(1, 2 * Inputs)),
+    {Means, Factors} = lists:split(Inputs, Numbers),
+    case Hash rem 2 of 0 -> none; 1 -> #{means => Means, factors => Factors} end.
 
 write(Path, Genotype, Normalisation) ->
     Compile = fun(G) -> cambrian_network:normalise(cambrian_network:compile(G), Normalisation) end,
