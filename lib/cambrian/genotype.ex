@@ -391,14 +391,9 @@ defmodule Cambrian.Genotype do
 
   With `:normalisation`, that of a result, the text has a line for it, which `from_json/1` ignores.
   """
-  @spec to_json(t, normalisation: Network.normalisation()) ::
+  @spec to_json(t, normalisation: Network.normalisation() | nil) ::
           String.t() | {:error, Error.reason()}
-  def to_json(genotype, opts \\ []) do
-    reference = Boundary.ref(genotype, __MODULE__)
-
-    with {:ok, options} <- Boundary.to_map(:options, opts),
-         do: :cambrian_genotype.to_json(reference, options)
-  end
+  def to_json(genotype, opts \\ []), do: export(genotype, opts, &:cambrian_genotype.to_json/2)
 
   @doc """
   Reads the text of `to_json/1`. It may come from any sender, and has at most 256 MiB.
@@ -464,14 +459,9 @@ defmodule Cambrian.Genotype do
       iex> {:error, {:bad_option, {:name, "*/", _expected}}} =
       ...>   Cambrian.Genotype.to_c(genotype, name: "*/")
   """
-  @spec to_c(t, name: String.t(), normalisation: Network.normalisation()) ::
+  @spec to_c(t, name: String.t(), normalisation: Network.normalisation() | nil) ::
           String.t() | {:error, Error.reason()}
-  def to_c(genotype, opts \\ []) do
-    reference = Boundary.ref(genotype, __MODULE__)
-
-    with {:ok, options} <- Boundary.to_map(:options, opts),
-         do: :cambrian_genotype.to_c(reference, options)
-  end
+  def to_c(genotype, opts \\ []), do: export(genotype, opts, &:cambrian_genotype.to_c/2)
 
   @doc """
   Returns the network as one file of Rust, a module for a program or a device without Cambrian.
@@ -487,14 +477,9 @@ defmodule Cambrian.Genotype do
       iex> {:error, {:bad_option, {:name, "match", _expected}}} =
       ...>   Cambrian.Genotype.to_rust(genotype, name: "match")
   """
-  @spec to_rust(t, name: String.t(), normalisation: Network.normalisation()) ::
+  @spec to_rust(t, name: String.t(), normalisation: Network.normalisation() | nil) ::
           String.t() | {:error, Error.reason()}
-  def to_rust(genotype, opts \\ []) do
-    reference = Boundary.ref(genotype, __MODULE__)
-
-    with {:ok, options} <- Boundary.to_map(:options, opts),
-         do: :cambrian_genotype.to_rust(reference, options)
-  end
+  def to_rust(genotype, opts \\ []), do: export(genotype, opts, &:cambrian_genotype.to_rust/2)
 
   @doc """
   Returns the network as an ONNX model of opset 17, for any runtime that reads it.
@@ -514,14 +499,20 @@ defmodule Cambrian.Genotype do
 
   With `:normalisation`, that of a result, the model normalises its inputs first.
   """
-  @spec to_onnx(t, normalisation: Network.normalisation()) ::
+  @spec to_onnx(t, normalisation: Network.normalisation() | nil) ::
           binary | {:error, Error.reason()}
-  def to_onnx(genotype, opts \\ []) do
+  def to_onnx(genotype, opts \\ []), do: export(genotype, opts, &:cambrian_genotype.to_onnx/2)
+
+  defp export(genotype, opts, write) do
     reference = Boundary.ref(genotype, __MODULE__)
 
     with {:ok, options} <- Boundary.to_map(:options, opts),
-         do: :cambrian_genotype.to_onnx(reference, options)
+         do: write.(reference, without_nil(options))
   end
+
+  # A result has nil where Erlang has no key.
+  defp without_nil(%{normalisation: nil} = options), do: Map.delete(options, :normalisation)
+  defp without_nil(options), do: options
 
   defp seed_and_params(opts) do
     with {:ok, options} <- Boundary.to_map(:options, opts),
