@@ -11,14 +11,22 @@
 %%% ---- defaults -----------------------------------------------------------------------------
 
 %% What differs from general/0. `target' is the fitness in held-out episodes at which evolution
-%% stops.
+%% stops. Limits are evaluations, so that a seed gives the same on any machine, and minutes are only
+%% a bound.
 defaults("CartPole-v1") -> #{options => #{target => 500}};
+defaults("MountainCar-v0") -> #{episodes => 5, options => #{population => 50, evaluations => 1500}};
+defaults("MountainCarContinuous-v0") -> #{options => #{target => 97}};
+defaults("LunarLander" ++ _) ->
+    %% with held-out episodes not quite 20,000
+    #{episodes => 2, options => #{population => 80, evaluations => 7600}};
 defaults(_) -> #{}.
 
-%% For any environment. Outputs are from -1 to 1, as the test in plain Gymnasium takes them.
+%% For any environment. Outputs are from -1 to 1, as the test in plain Gymnasium takes them. Inputs
+%% are normalised, so steps of weights may be small.
 general() ->
-    #{episodes => 3, validation => 50, minutes => 9, kwargs => #{},
-      options => #{population => 100, params => #{output_activation => tanh}}}.
+    #{episodes => 3, validation => 50, minutes => 9, training => #{},
+      options => #{population => 100, evaluations => 5000,
+                   params => #{output_activation => tanh, weight_step => 0.5}}}.
 
 settings(Environment) ->
     Own = defaults(Environment),
@@ -36,7 +44,7 @@ main([Python, Work, Environment | Given]) ->
     {ok, _} = application:ensure_all_started(cambrian),
     #{minutes := Usual, options := Options} = Settings = settings(Environment),
     #{seed := Seed, json := Json} = Chosen,
-    OfTask = maps:with([episodes, validation, kwargs], Settings),
+    OfTask = maps:with([episodes, validation, training], Settings),
     Task = cambrian_program:gymnasium(Environment,
                                       OfTask#{command => Python, processes => 2, scale => false,
                                               range => {-1, 1}, normalise => true,
