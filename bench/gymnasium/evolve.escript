@@ -16,6 +16,13 @@
 defaults("CartPole-v1") -> #{options => #{target => 500}};
 defaults("MountainCar-v0") -> #{episodes => 5, options => #{population => 50, evaluations => 1500}};
 defaults("MountainCarContinuous-v0") -> #{options => #{target => 97}};
+defaults("Acrobot-v1") -> #{options => #{population => 50, evaluations => 1500}};
+%% It takes a product to swing up: how fast it turns, times where it is.
+defaults("Pendulum-v1") ->
+    #{options => #{target => -150,
+                   params => #{add_node => 0.3, add_connection => 0.4, activations => [tanh, sin],
+                               change_activation => 0.2, aggregations => [sum, product],
+                               change_aggregation => 0.1}}};
 defaults("LunarLander" ++ _) ->
     %% with held-out episodes not quite 20,000
     #{episodes => 2, options => #{population => 80, evaluations => 7600}};
@@ -52,16 +59,16 @@ main([Python, Work, Environment | Given]) ->
     Timeout = round(maps:get(minutes, Chosen, Usual) * 60_000),
     case cambrian:evolve(Task, Options#{seed => Seed, timeout => Timeout,
                                         progress => standard_error}) of
-        {ok, #{champion := Champion} = Result} ->
+        {ok, #{champion := Champion, validation := Validation, elapsed_ms := Ms} = Result} ->
             Model = filename:join(Work, lists:flatten([file_name(Environment), "-",
                                                        integer_to_list(Seed), ".onnx"])),
             Exported = cambrian_genotype:to_onnx(Champion, maps:with([normalisation], Result)),
             ok = file:write_file(Model, Exported),
-            #{elapsed_ms := Ms, validation := Validation} = Result,
             report(Json, #{environment => list_to_binary(Environment), seed => Seed,
                            episodes => lived(Result, Settings), seconds => Ms / 1000,
                            validation => Validation, model => unicode:characters_to_binary(Model)},
                    tested(Python, Model, Environment));
+        {ok, _} -> stop("no generation was evaluated in this time; expected more --minutes");
         {error, Reason} -> stop(cambrian_error:format_error(Reason))
     end.
 
