@@ -33,6 +33,20 @@ a_genotype_is_exported_in_every_format_test() ->
                      {"a.onnx", [], cambrian_genotype:to_onnx(Champion)}]]
     end).
 
+a_checkpoint_is_exported_with_its_normalisation_test_() ->
+    {timeout, 30, fun() -> with_champion(fun(Dir, _, _) ->
+        Result = filename:join(Dir, "result"),
+        {0, _, _} =
+            run(["evolve", "cambrian_drift", "--set", "normalise=true", "--generations", "20",
+                 "--population", "20", "--seed", "1", "--quiet",
+                 "--name", "cambrian_cli_drift", "--data-dir", Dir,
+                 "--out", Result]),
+        {0, Json, ""} = run(["export", "cambrian_cli_drift", "--data-dir", Dir, "--to", "json"]),
+        holds("\"normalisation\": {\"means\":[", Json),
+        {ok, Written} = file:read_file(filename:join(Result, "champion.json")),
+        ?assertEqual(unicode:characters_to_binary(Json), Written)
+    end) end}.
+
 every_file_that_holds_a_genotype_can_be_exported_test() ->
     with_champion(fun(Dir, File, Champion) ->
         {0, Expected, ""} = run(["export", File, "--to", "json"]),

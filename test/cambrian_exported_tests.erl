@@ -80,10 +80,30 @@ a_hostile_name_is_refused_in_exported_code_test() ->
     ?assertEqual(cambrian_genotype:to_rust(G),
                  cambrian_genotype:to_rust(G, #{name => <<"cambrian">>})).
 
+a_normalisation_of_another_size_or_form_is_refused_test() ->
+    {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7),
+    Exports = [fun cambrian_genotype:to_json/2, fun cambrian_genotype:to_c/2,
+               fun cambrian_genotype:to_rust/2, fun cambrian_genotype:to_onnx/2],
+    Refused = fun(Normalisation, Error) ->
+                  [?assertMatch({error, Reason} when element(1, Reason) =:= Error,
+                                Export(G, #{normalisation => Normalisation}))
+                   || Export <- Exports]
+              end,
+    Refused(#{means => [1], factors => [1]}, wrong_size),
+    Refused(#{means => [1, 1], factors => [1, 1.0e20]}, out_of_range),
+    [Refused(Bad, bad_option) || Bad <- [[], #{means => [1, 2]}, #{means => a, factors => [1, 2]},
+                                         #{means => [1 | 2], factors => [1, 2]}]].
+
+json_with_a_normalisation_is_read_as_the_same_genotype_test() ->
+    {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7),
+    Options = #{normalisation => #{means => [1, 2], factors => [0.1, 4]}},
+    {ok, Same} = cambrian_genotype:from_json(cambrian_genotype:to_json(G, Options)),
+    ?assertEqual(cambrian_genotype:id(G), cambrian_genotype:id(Same)).
+
 %% A dirty scheduler writes the ten thousand connections.
 a_large_network_is_exported_on_a_dirty_scheduler_test() ->
     {ok, G} = cambrian_genotype:new(#{inputs => 100, outputs => 100}, 7),
-    ?assertEqual(dirty, cambrian_nif:genotype_to_c(G, <<"a">>)),
+    ?assertEqual(dirty, cambrian_nif:genotype_to_c(G, none, <<"a">>)),
     [?assert(byte_size(Export) > 10_000)
      || Export <- [cambrian_genotype:to_c(G), cambrian_genotype:to_rust(G),
                    cambrian_genotype:to_onnx(G)]].

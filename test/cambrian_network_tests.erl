@@ -264,3 +264,24 @@ said(Module, Function, Arguments) ->
             maps:map(fun(_, Text) -> unicode:characters_to_list(Text) end,
                      Explains:format_error(badarg, Stack))
     end.
+
+a_normalised_network_sees_normalised_inputs_in_every_call_test() ->
+    {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7),
+    Plain = cambrian_network:compile(G),
+    Network = cambrian_network:normalise(Plain, #{means => [4, 100], factors => [2, 0.5]}),
+    Rows = [{[5, 98], [2, -1]}, {[4, 100], [0, 0]}, {[1.0e6, -1.0e6], [10, -10]}],
+    {Given, Seen} = lists:unzip(Rows),
+    Expected = [cambrian_network:activate(Plain, Row) || Row <- Seen],
+    ?assertEqual(Expected, [cambrian_network:activate(Network, Row) || Row <- Given]),
+    ?assertEqual(Expected, cambrian_network:activate_batch(Network, Given)),
+    ?assertEqual(Expected, cambrian_network:activate_many([Network, Network, Network], Given)),
+    Rest = cambrian_network:initial_state(Network),
+    ?assertEqual(Expected, [Outputs || {Outputs, _} <- cambrian_network:step_many(
+                                                         [Network, Network, Network],
+                                                         [Rest, Rest, Rest], Given)]),
+    Same = cambrian_network:normalise(Network, none),
+    ?assertEqual(cambrian_network:activate(Plain, [5, 98]),
+                 cambrian_network:activate(Same, [5, 98])),
+    ?assertError(badarg, cambrian_network:normalise(Plain, #{means => [1, 2]})),
+    ?assertEqual({error, {out_of_range, normalisation}},
+                 cambrian_network:normalise(Plain, #{means => [1, 2], factors => [1, 1.0e13]})).

@@ -18,7 +18,7 @@ def unpack(b, i=0):
     if tag < 0x90: return unpack_map(b, i + 1, tag & 15)
     if tag < 0xa0: return unpack_list(b, i + 1, tag & 15)
     if tag < 0xc0: return b[i + 1:i + 1 + (tag & 31)].decode(), i + 1 + (tag & 31)
-    size = {0xc4: 1, 0xc5: 2, 0xc6: 4, 0xcc: 1, 0xcd: 2, 0xdc: 2}[tag]
+    size = {0xc4: 1, 0xc5: 2, 0xc6: 4, 0xcc: 1, 0xcd: 2, 0xce: 4, 0xdc: 2}[tag]
     number, i = int.from_bytes(b[i + 1:i + 1 + size], "big"), i + 1 + size
     if tag < 0xc7: return b[i:i + number], i + number
     return unpack_list(b, i, number) if tag == 0xdc else (number, i)
@@ -65,7 +65,9 @@ def step(slots, outputs, **_):
     for slot, output in zip(slots, says):
         left[slot] -= 1
         said[slot] = output
-    answer = {"observations": struct.pack("<f", 1) * len(slots), "rewards": struct.pack(f"<{len(says)}d", *says),
+    more = 1 if FAULT == "generous" else 0
+    answer = {"observations": struct.pack("<f", 1) * len(slots),
+              "rewards": struct.pack(f"<{len(says)}d", *(said + more for said in says)),
               "done": bytes(left[slot] == 0 for slot in slots)}
     if max(says) > 0.8 and min(left[slot] for slot in slots) < 4:
         misbehave(answer, slots, says)

@@ -17,7 +17,9 @@
          a_program_ends_with_the_application/0, options_of_a_program_are_checked/0,
          a_large_batch_is_evaluated/0, a_single_network_is_evaluated_on_the_episodes_asked_for/0,
          a_program_that_hangs_does_not_delay_the_end_of_a_run/0,
-         a_program_gives_a_score/0, a_program_is_searched_by_behaviours_and_goals/0]).
+         a_program_gives_a_score/0, a_program_is_searched_by_behaviours_and_goals/0,
+         observations_that_are_no_numbers_do_not_count/0,
+         held_out_episodes_have_arguments_of_their_own/0]).
 
 %% Runs a program in Python that needs no packages. Skipped without Python.
 program_test_() ->
@@ -46,7 +48,8 @@ cases() ->
      a_program_ends_with_the_application, options_of_a_program_are_checked,
      a_large_batch_is_evaluated, a_single_network_is_evaluated_on_the_episodes_asked_for,
      a_program_that_hangs_does_not_delay_the_end_of_a_run, a_program_gives_a_score,
-     a_program_is_searched_by_behaviours_and_goals].
+     a_program_is_searched_by_behaviours_and_goals, observations_that_are_no_numbers_do_not_count,
+     held_out_episodes_have_arguments_of_their_own].
 
 %%% ---- helpers
 
@@ -107,6 +110,20 @@ an_environment_of_a_program_evolves() ->
     {ok, #{solved := true, fitness := Fitness, champion := Champion}} =
         cambrian:evolve(task("none", #{name => loud}), #{target => 4.9, seed => 1}),
     ?assertEqual(Fitness, sum(cambrian_network:compile(Champion), 5)).
+
+observations_that_are_no_numbers_do_not_count() ->
+    {ok, #{failures := Failures, normalisation := Normalisation}} =
+        cambrian:evolve(task("blind", #{name => blind, normalise => true}),
+                        #{generations => 3, seed => 1}),
+    ?assert(Failures > 0),
+    ?assertEqual(#{means => [1.0], factors => [1.0]}, Normalisation).
+
+held_out_episodes_have_arguments_of_their_own() ->
+    Task = task("none", #{name => loud, fresh_episodes => true, validation => 2,
+                          validation_args => [script(), "generous"]}),
+    {ok, #{fitness := Fitness, validation := Validation}} =
+        cambrian:evolve(Task, #{generations => 3, seed => 1}),
+    ?assert(abs(Validation - Fitness - 5) < 1.0e-9).
 
 %% Each loud network costs the program's timeout, and its batch several of them.
 a_program_that_hangs_does_not_delay_the_end_of_a_run() ->

@@ -66,7 +66,7 @@ a_wrong_field_of_a_checkpoint_is_an_error_test_() ->
                  [#{genotype => <<1:256>>, keys => [], more => 1}]],
             Odd = [none, -1, 1 bsl 64, 1.5, <<1, 2, 3>>, [a | b], #{}, {1}],
             Mutants =
-                [maps:remove(Key, Good) || Key <- maps:keys(Good), Key =/= from]
+                [maps:remove(Key, Good) || Key <- maps:keys(Good), Key =/= from, Key =/= observed]
                 ++ lists:append([In(Key, Good,
                                     [Value || Value <- Odd, Key =/= goal orelse Value =/= #{},
                                               not lists:member(Key, [task, text]) orelse

@@ -67,6 +67,19 @@ defmodule Cambrian.Environment do
   `episodes` a network lives (1), and the configuration that `reset/2` gets.
 
   The argument is the `args` of `{module, args}`, and `[]` for the module alone.
+
+  Three further settings make the evaluation differ from generation to generation; with one of the
+  first two, each generation measures its survivors again (`reevaluate`):
+
+    * `normalise` - networks see observations of mean 0 and standard deviation 1, by all that
+      networks saw in the generations before; the first generation sees them as they are. The
+      `normalisation` of the result is for `Cambrian.Network.normalise/2` and for exports. Default
+      false.
+    * `fresh_episodes` - each generation has other episodes, drawn from the run's seed and the same
+      for all its networks. Their numbers are from 2^30 on. Default false.
+    * `validation` - in how many held-out episodes, from 2^29 on, the fittest new genotype of each
+      generation is measured. The champion of the result is the best in these, and the goals
+      `:target` and `:patience` count these. Default 30 with `fresh_episodes`, else 0.
   """
   @callback init(args :: term) ::
               {:ok,
@@ -74,7 +87,10 @@ defmodule Cambrian.Environment do
                  required(:inputs) => pos_integer,
                  required(:outputs) => pos_integer,
                  optional(:steps) => pos_integer,
-                 optional(:episodes) => pos_integer
+                 optional(:episodes) => pos_integer,
+                 optional(:normalise) => boolean,
+                 optional(:fresh_episodes) => boolean,
+                 optional(:validation) => non_neg_integer
                }, config :: term}
 
   @doc """

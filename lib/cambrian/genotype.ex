@@ -21,7 +21,7 @@ defmodule Cambrian.Genotype do
   the wrong type raises `ArgumentError`.
   """
 
-  alias Cambrian.{Boundary, Error}
+  alias Cambrian.{Boundary, Error, Network}
 
   @enforce_keys [:ref]
   defstruct [:ref]
@@ -388,9 +388,12 @@ defmodule Cambrian.Genotype do
       iex> json = Cambrian.Genotype.to_json(genotype)
       iex> json =~ ~S|{"id":"0ff428b25743d371","kind":"input","index":1,"layer":"0000000000000000"}|
       true
+
+  With `:normalisation`, that of a result, the text has a line for it, which `from_json/1` ignores.
   """
-  @spec to_json(t) :: String.t()
-  def to_json(genotype), do: :cambrian_genotype.to_json(Boundary.ref(genotype, __MODULE__))
+  @spec to_json(t, normalisation: Network.normalisation() | nil) ::
+          String.t() | {:error, Error.reason()}
+  def to_json(genotype, opts \\ []), do: export(genotype, opts, &:cambrian_genotype.to_json/2)
 
   @doc """
   Reads the text of `to_json/1`. It may come from any sender, and has at most 256 MiB.
@@ -446,7 +449,8 @@ defmodule Cambrian.Genotype do
   For a CPPN this exports the CPPN itself; `Cambrian.Substrate.express/2` makes the network that the
   CPPN describes.
 
-  `:name` is the prefix of the names in the file, by default `"cambrian"`.
+  `:name` is the prefix of the names in the file, by default `"cambrian"`. With `:normalisation`,
+  that of a result, the file normalises its inputs first.
 
       iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
       iex> file = Cambrian.Genotype.to_c(genotype, name: "pole")
@@ -455,20 +459,16 @@ defmodule Cambrian.Genotype do
       iex> {:error, {:bad_option, {:name, "*/", _expected}}} =
       ...>   Cambrian.Genotype.to_c(genotype, name: "*/")
   """
-  @spec to_c(t, name: String.t()) :: String.t() | {:error, Error.reason()}
-  def to_c(genotype, opts \\ []) do
-    reference = Boundary.ref(genotype, __MODULE__)
-
-    with {:ok, options} <- Boundary.to_map(:options, opts),
-         do: :cambrian_genotype.to_c(reference, options)
-  end
+  @spec to_c(t, name: String.t(), normalisation: Network.normalisation() | nil) ::
+          String.t() | {:error, Error.reason()}
+  def to_c(genotype, opts \\ []), do: export(genotype, opts, &:cambrian_genotype.to_c/2)
 
   @doc """
   Returns the network as one file of Rust, a module for a program or a device without Cambrian.
 
   The file uses only `core`, does not allocate and has no unsafe code. Its outputs and memory are
   the same as in the file of `to_c/2`; the top of the file says how to call it. `:name` is the name
-  of the module.
+  of the module, and `:normalisation` as in `to_c/2`.
 
       iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
       iex> file = Cambrian.Genotype.to_rust(genotype, name: "pole")
@@ -477,13 +477,9 @@ defmodule Cambrian.Genotype do
       iex> {:error, {:bad_option, {:name, "match", _expected}}} =
       ...>   Cambrian.Genotype.to_rust(genotype, name: "match")
   """
-  @spec to_rust(t, name: String.t()) :: String.t() | {:error, Error.reason()}
-  def to_rust(genotype, opts \\ []) do
-    reference = Boundary.ref(genotype, __MODULE__)
-
-    with {:ok, options} <- Boundary.to_map(:options, opts),
-         do: :cambrian_genotype.to_rust(reference, options)
-  end
+  @spec to_rust(t, name: String.t(), normalisation: Network.normalisation() | nil) ::
+          String.t() | {:error, Error.reason()}
+  def to_rust(genotype, opts \\ []), do: export(genotype, opts, &:cambrian_genotype.to_rust/2)
 
   @doc """
   Returns the network as an ONNX model of opset 17, for any runtime that reads it.
@@ -500,9 +496,23 @@ defmodule Cambrian.Genotype do
       iex> model = Cambrian.Genotype.to_onnx(genotype)
       iex> for name <- ["inputs", "outputs", "state"], model =~ name, do: name
       ["inputs", "outputs"]
+
+  With `:normalisation`, that of a result, the model normalises its inputs first.
   """
-  @spec to_onnx(t) :: binary
-  def to_onnx(genotype), do: :cambrian_genotype.to_onnx(Boundary.ref(genotype, __MODULE__))
+  @spec to_onnx(t, normalisation: Network.normalisation() | nil) ::
+          binary | {:error, Error.reason()}
+  def to_onnx(genotype, opts \\ []), do: export(genotype, opts, &:cambrian_genotype.to_onnx/2)
+
+  defp export(genotype, opts, write) do
+    reference = Boundary.ref(genotype, __MODULE__)
+
+    with {:ok, options} <- Boundary.to_map(:options, opts),
+         do: write.(reference, without_nil(options))
+  end
+
+  # A result has nil where Erlang has no key.
+  defp without_nil(%{normalisation: nil} = options), do: Map.delete(options, :normalisation)
+  defp without_nil(options), do: options
 
   defp seed_and_params(opts) do
     with {:ok, options} <- Boundary.to_map(:options, opts),

@@ -89,6 +89,11 @@ defmodule Cambrian.Network do
   @typedoc "A memory: 32-bit floats, little-endian, as many as `:memory` of `info/1`."
   @type state :: binary
 
+  @typedoc """
+  For each input, a mean to subtract and then a factor; the product is cut off at 10 and -10.
+  """
+  @type normalisation :: %{means: numbers, factors: numbers}
+
   @typedoc "A number, or the shape of a tensor."
   @type size :: non_neg_integer | tuple
 
@@ -108,6 +113,28 @@ defmodule Cambrian.Network do
   @spec compile(Genotype.t()) :: t
   def compile(genotype),
     do: %__MODULE__{ref: :cambrian_network.compile(Boundary.ref(genotype, Genotype))}
+
+  @doc """
+  Returns the same network for inputs that are not normalised: it normalises them first. With `nil`
+  it normalises none.
+
+      iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
+      iex> plain = Cambrian.Network.compile(genotype)
+      iex> network = Cambrian.Network.normalise(plain, %{means: [4, 100], factors: [2, 0.5]})
+      iex> Cambrian.Network.activate(network, [5, 98]) == Cambrian.Network.activate(plain, [2, -1])
+      true
+      iex> Cambrian.Network.normalise(plain, %{means: [4], factors: [2]})
+      {:error, {:wrong_size, :normalisation, 2, 1}}
+  """
+  @spec normalise(t, normalisation | nil) :: t | {:error, Cambrian.Error.reason()}
+  def normalise(network, normalisation) do
+    reference = Boundary.ref(network, __MODULE__)
+
+    case :cambrian_network.normalise(reference, normalisation || :none) do
+      {:error, reason} -> {:error, reason}
+      normalised -> %__MODULE__{ref: normalised}
+    end
+  end
 
   @doc """
   Returns sizes. `:connections` counts the enabled connections, which are the work of a step.

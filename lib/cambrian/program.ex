@@ -28,6 +28,7 @@ defmodule Cambrian.Program do
     * `:command` - looked for on the `PATH`.
     * `:args`, `:env`, `:cd` - arguments, additions to the environment (`{name, value}`, `false`
       to remove a variable), and the folder.
+    * `:validation_args` - the arguments for held-out episodes. Default `:args`.
     * `:name` - an atom, the task's name in checkpoints and on the mesh. Default `:program`.
     * `:steps` - how many steps an episode lasts at most. Default the program's number, else
       1,000.
@@ -36,6 +37,7 @@ defmodule Cambrian.Program do
     * `:timeout`, `:start_timeout` - milliseconds for an answer, 2,000, and for its first message,
       30,000.
     * `:idle` - after how many milliseconds without use the program is ended. Default 30,000.
+    * `:normalise`, `:fresh_episodes`, `:validation` - as in `c:Cambrian.Environment.init/1`.
   """
   @spec new(keyword) :: task
   def new(opts), do: {:program, opts |> map() |> with_env()}
@@ -56,6 +58,7 @@ defmodule Cambrian.Program do
     * `:scale` - which observations are mapped to -1..1: with `:auto`, the default, those with
       bounds within -10..10, with `true` all with bounds, with `false` none.
     * `:kwargs` - the keyword arguments of `gymnasium.make`.
+    * `:training` - further ones, which held-out episodes do not have.
     * `:score` - what an episode gives besides its rewards: `:observation` gives the last
       observation as the behaviour, as the network sees it; `"module:function"` names a function in
       Python, which `docs/programs.md` describes.
@@ -81,6 +84,9 @@ defmodule Cambrian.Program do
 
   defp with_env(options), do: options
 
-  defp with_kwargs(%{kwargs: kwargs} = options), do: %{options | kwargs: Map.new(kwargs)}
-  defp with_kwargs(options), do: options
+  defp with_kwargs(options) do
+    Map.merge(options, Map.new(Map.take(options, [:kwargs, :training]), &with_map/1))
+  end
+
+  defp with_map({name, arguments}), do: {name, Map.new(arguments)}
 end

@@ -20,6 +20,9 @@ defmodule Cambrian.Result do
     * `validation` - the fitness on held-out data, if the task has some, as a dataset with
       `:validation`. The champion is then the genotype that did best on these data, unless one
       reached the target; otherwise `nil`.
+    * `normalisation` - the means and factors by which the champion's observations are normalised,
+      if the task has the setting `normalise`; otherwise `nil`. `Cambrian.Network.normalise/2` and
+      exports take it.
     * `archive` - with `search: :map_elites`, the `Cambrian.Archive` of the elites; otherwise `nil`.
     * `front` - in the search `:pareto`, what `Cambrian.Population.front/1` returns; otherwise `[]`.
   """
@@ -34,7 +37,8 @@ defmodule Cambrian.Result do
     :seed,
     :elapsed_ms
   ]
-  defstruct @enforce_keys ++ [trial: [], validation: nil, archive: nil, front: []]
+  defstruct @enforce_keys ++
+              [trial: [], validation: nil, normalisation: nil, archive: nil, front: []]
 
   @type t :: %__MODULE__{
           champion: Cambrian.Genotype.t(),
@@ -47,6 +51,7 @@ defmodule Cambrian.Result do
           elapsed_ms: non_neg_integer,
           trial: [{atom, float}],
           validation: float | nil,
+          normalisation: Cambrian.Network.normalisation() | nil,
           archive: Cambrian.Archive.t() | nil,
           front: [compromise]
         }

@@ -30,13 +30,14 @@
          genotype_cost/1, genotype_cost_dirty/1,
          genotype_genes/1, genotype_from_genes/4, genotype_encode/1, genotype_encode_dirty/1,
          genotype_decode/1, genotype_decode_dirty/1,
-         genotype_to_json/1, genotype_to_json_dirty/1,
+         genotype_to_json/2, genotype_to_json_dirty/2,
          genotype_from_json/1, genotype_from_json_dirty/1,
          genotype_from_neat_python/1, genotype_from_neat_python_dirty/1,
          genotype_diff/2, genotype_diff_dirty/2, genotype_patch/2, genotype_patch_dirty/2,
-         genotype_to_c/2, genotype_to_c_dirty/2, genotype_to_rust/2, genotype_to_rust_dirty/2,
-         genotype_to_onnx/1, genotype_to_onnx_dirty/1]).
--export([network_compile/1, network_compile_dirty/1, network_info/1,
+         genotype_to_c/3, genotype_to_c_dirty/3, genotype_to_rust/3, genotype_to_rust_dirty/3,
+         genotype_to_onnx/2, genotype_to_onnx_dirty/2]).
+-export([network_compile/1, network_compile_dirty/1, network_normalise/2,
+         network_info/1,
          network_activate/2, network_activate_dirty/2, network_initial_state/1,
          network_step/3, network_step_dirty/3, network_reward/3, network_reward_dirty/3,
          network_activate_batch/2, network_activate_batch_job/3,
@@ -138,8 +139,8 @@ genotype_encode(_Genotype) -> ?STUB.
 genotype_encode_dirty(_Genotype) -> ?STUB.
 genotype_decode(_Bytes) -> ?STUB.
 genotype_decode_dirty(_Bytes) -> ?STUB.
-genotype_to_json(_Genotype) -> ?STUB.
-genotype_to_json_dirty(_Genotype) -> ?STUB.
+genotype_to_json(_Genotype, _Normalisation) -> ?STUB.
+genotype_to_json_dirty(_Genotype, _Normalisation) -> ?STUB.
 genotype_from_json(_Bytes) -> ?STUB.
 genotype_from_json_dirty(_Bytes) -> ?STUB.
 genotype_from_neat_python(_Bytes) -> ?STUB.
@@ -148,15 +149,16 @@ genotype_diff(_Base, _Target) -> ?STUB.
 genotype_diff_dirty(_Base, _Target) -> ?STUB.
 genotype_patch(_Base, _Bytes) -> ?STUB.
 genotype_patch_dirty(_Base, _Bytes) -> ?STUB.
-genotype_to_c(_Genotype, _Prefix) -> ?STUB.
-genotype_to_c_dirty(_Genotype, _Prefix) -> ?STUB.
-genotype_to_rust(_Genotype, _Prefix) -> ?STUB.
-genotype_to_rust_dirty(_Genotype, _Prefix) -> ?STUB.
-genotype_to_onnx(_Genotype) -> ?STUB.
-genotype_to_onnx_dirty(_Genotype) -> ?STUB.
+genotype_to_c(_Genotype, _Normalisation, _Prefix) -> ?STUB.
+genotype_to_c_dirty(_Genotype, _Normalisation, _Prefix) -> ?STUB.
+genotype_to_rust(_Genotype, _Normalisation, _Prefix) -> ?STUB.
+genotype_to_rust_dirty(_Genotype, _Normalisation, _Prefix) -> ?STUB.
+genotype_to_onnx(_Genotype, _Normalisation) -> ?STUB.
+genotype_to_onnx_dirty(_Genotype, _Normalisation) -> ?STUB.
 
 network_compile(_Genotype) -> ?STUB.
 network_compile_dirty(_Genotype) -> ?STUB.
+network_normalise(_Network, _Normalisation) -> ?STUB.
 network_info(_Network) -> ?STUB.
 network_activate(_Network, _Inputs) -> ?STUB.
 network_activate_dirty(_Network, _Inputs) -> ?STUB.

@@ -18,8 +18,8 @@
 -export([new/2, mutate/2, mutate/3, mutate/4, operators/0, choices/0, resize/2,
          crossover/3, crossover/4, distance/2, distance/3, id/1, info/1, cost/1,
          to_map/1, from_map/1, to_binary/1, from_binary/1,
-         diff/2, patch/2, to_json/1, from_json/1, from_neat_python/1,
-         to_c/1, to_c/2, to_rust/1, to_rust/2, to_onnx/1]).
+         diff/2, patch/2, to_json/1, to_json/2, from_json/1, from_neat_python/1,
+         to_c/1, to_c/2, to_rust/1, to_rust/2, to_onnx/1, to_onnx/2]).
 -export_type([genotype/0, id/0, seed/0, operator/0, genes/0, decode_error/0]).
 
 -opaque genotype() :: reference().
@@ -33,6 +33,8 @@
 -type genes() :: #{schema := 1 | 2, inputs := pos_integer(), outputs := pos_integer(),
                    nodes := [map()], connections := [map()]}.
 
+-type export_options() :: #{name => binary(),  % in C and Rust
+                            normalisation => cambrian_network:normalisation() | none}.
 -type decode_error() :: malformed | not_canonical | {too_large, pos_integer()}
                       | {unsupported_version, non_neg_integer()}
                       | {unknown_gene, Gene :: atom(), byte()} | {invalid_genotype, binary()}.
@@ -121,17 +123,12 @@ mutate(Genotype, Operator, Parameters, Seed) ->
 %% @doc Lists the names of the mutation operators, in the order in which {@link mutate/2} tries
 %% them.
 %%
-%% Each has a rate of the same name among {@link cambrian:parameters/0}, with a description:
+%% Each has a rate of the same name among {@link cambrian:parameters/0}, with a description.
 %%
 %% ```
-%% 1> Operators = cambrian_genotype:operators().
-%% 2> lists:sublist(Operators, 2).
+%% 1> lists:sublist(cambrian_genotype:operators(), 2).
 %% [perturb_weights,reset_weights]
-%% 3> Rates = [Parameter || #{name := Name} = Parameter <- cambrian:parameters(),
-%%                          lists:member(Name, Operators)].
-%% 4> length(Rates) =:= length(Operators).
-%% true
-%% 5> [About || #{name := remove_node, about := About} <- Rates].
+%% 2> [About || #{name := remove_node, about := About} <- cambrian:parameters()].
 %% [<<"rate: a hidden node is removed, and its sources are joined to its targets">>]
 %% '''
 -spec operators() -> [operator()].
@@ -441,9 +438,19 @@ patch(Base, Delta) ->
 %%   "\"layer\":\"0000000000000000\"},">>
 %% '''
 -spec to_json(genotype()) -> binary().
-to_json(Genotype) ->
-    ?NORMAL_OR_DIRTY(cambrian_nif:genotype_to_json(Genotype),
-                     cambrian_nif:genotype_to_json_dirty(Genotype)).
+to_json(Genotype) -> to_json(Genotype, #{}).
+
+%% @doc Writes the same with a line for the normalisation of a result. {@link from_json/1} ignores
+%% that line.
+%%
+%% ```
+%% 1> {ok, G} = cambrian_genotype:new(#{inputs => 1, outputs => 1, initial_connections => 0}, 7).
+%% 2> Json = cambrian_genotype:to_json(G, #{normalisation => #{means => [2], factors => [0.5]}}).
+%% 3> lists:nth(5, binary:split(Json, <<"\n">>, [global])).
+%% <<"\"normalisation\": {\"means\":[2.0],\"factors\":[0.5]},">>
+%% '''
+-spec to_json(genotype(), export_options()) -> binary() | {error, cambrian_export:error()}.
+to_json(Genotype, Options) -> cambrian_export:write(json, Genotype, Options).
 
 %% @doc Reads the JSON of {@link to_json/1}. The text may come from any sender, and has at most 256
 %% MiB.
@@ -461,8 +468,7 @@ to_json(Genotype) ->
 %% {error,{bad_json,<<"outputs: invalid type: string \"one\", expected u32 at line 2 column 17">>}}
 %% '''
 -spec from_json(binary()) ->
-          {ok, genotype()} | {error, {bad_json, binary()}
-                                   | {invalid_genotype, binary()}
+          {ok, genotype()} | {error, {bad_json | invalid_genotype, binary()}
                                    | {too_large, pos_integer()}
                                    | {unsupported_version, non_neg_integer()}}.
 from_json(Text) ->
@@ -521,7 +527,7 @@ from_neat_python(Text) ->
 to_c(Genotype) -> to_c(Genotype, #{}).
 
 %% @doc Writes the same file with another prefix than `cambrian' for its names; constants have the
-%% prefix in capitals.
+%% prefix in capitals. With the `normalisation' of a result, the file normalises its inputs.
 %%
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
@@ -529,24 +535,10 @@ to_c(Genotype) -> to_c(Genotype, #{}).
 %% 3> {match, [Declared]} = re:run(File, "#define POLE_INPUTS.*", [{capture, first, binary}]).
 %% 4> Declared.
 %% <<"#define POLE_INPUTS 2">>
-%% 5> {error, {bad_option, {name, _, Expected}}} = cambrian_genotype:to_c(G, #{name => <<"9; x">>}).
-%% 6> Expected.
-%% <<"a lower-case letter and then up to 31 lower-case letters, digits and underscores, "
-%%   "and no keyword of Rust">>
+%% 5> {error, {bad_option, {name, _, _}}} = cambrian_genotype:to_c(G, #{name => <<"9; x">>}).
 %% '''
--spec to_c(genotype(), #{name => binary()}) -> binary() | {error, cambrian_options:error()}.
-to_c(Genotype, Options) ->
-    with_name(Options, <<"cambrian_genotype:to_c/2">>, fun(Name) ->
-        ?NORMAL_OR_DIRTY(cambrian_nif:genotype_to_c(Genotype, Name),
-                         cambrian_nif:genotype_to_c_dirty(Genotype, Name))
-    end).
-
-with_name(Options, See, Export) ->
-    Table = #{name => {fun is_binary/1, <<"a binary">>, <<"cambrian">>}},
-    case cambrian_options:check(Options, Table, See) of
-        {ok, #{name := Name}} -> Export(Name);
-        Error -> Error
-    end.
+-spec to_c(genotype(), export_options()) -> binary() | {error, cambrian_export:error()}.
+to_c(Genotype, Options) -> cambrian_export:write(c, Genotype, Options).
 
 %% @doc Writes the network as one file of Rust, a module for a program or a device without Cambrian.
 %%
@@ -563,6 +555,7 @@ with_name(Options, See, Export) ->
 to_rust(Genotype) -> to_rust(Genotype, #{}).
 
 %% @doc Writes the same file with another module name than `cambrian', in the example at its top.
+%% With the `normalisation' of a result, the module normalises its inputs.
 %%
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
@@ -570,12 +563,8 @@ to_rust(Genotype) -> to_rust(Genotype, #{}).
 %% 3> re:run(File, "mod pole;", [{capture, first, binary}]).
 %% {match,[<<"mod pole;">>]}
 %% '''
--spec to_rust(genotype(), #{name => binary()}) -> binary() | {error, cambrian_options:error()}.
-to_rust(Genotype, Options) ->
-    with_name(Options, <<"cambrian_genotype:to_rust/2">>, fun(Name) ->
-        ?NORMAL_OR_DIRTY(cambrian_nif:genotype_to_rust(Genotype, Name),
-                         cambrian_nif:genotype_to_rust_dirty(Genotype, Name))
-    end).
+-spec to_rust(genotype(), export_options()) -> binary() | {error, cambrian_export:error()}.
+to_rust(Genotype, Options) -> cambrian_export:write(rust, Genotype, Options).
 
 %% @doc Writes the network as an ONNX model of opset 17, for any runtime that reads it.
 %%
@@ -595,6 +584,15 @@ to_rust(Genotype, Options) ->
 %% [<<"inputs">>,<<"outputs">>]
 %% '''
 -spec to_onnx(genotype()) -> binary().
-to_onnx(Genotype) ->
-    ?NORMAL_OR_DIRTY(cambrian_nif:genotype_to_onnx(Genotype),
-                     cambrian_nif:genotype_to_onnx_dirty(Genotype)).
+to_onnx(Genotype) -> to_onnx(Genotype, #{}).
+
+%% @doc Writes the same model with the normalisation of a result in front.
+%%
+%% ```
+%% 1> {ok, G} = cambrian_genotype:new(#{inputs => 1, outputs => 1}, 7).
+%% 2> Model = cambrian_genotype:to_onnx(G, #{normalisation => #{means => [4], factors => [2]}}).
+%% 3> binary:match(Model, <<"Sub">>) =/= nomatch.
+%% true
+%% '''
+-spec to_onnx(genotype(), export_options()) -> binary() | {error, cambrian_export:error()}.
+to_onnx(Genotype, Options) -> cambrian_export:write(onnx, Genotype, Options).

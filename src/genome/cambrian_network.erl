@@ -39,9 +39,10 @@
 
 -include("cambrian_nif_call.hrl").
 
--export([compile/1, info/1, activate/2, initial_state/1, step/3, reward/3,
+-export([normalisation_term/1, is_normalisation/1]).
+-export([compile/1, normalise/2, info/1, activate/2, initial_state/1, step/3, reward/3,
          activate_batch/2, activate_many/2, step_many/3]).
--export_type([network/0, state/0, numbers/0]).
+-export_type([network/0, state/0, numbers/0, normalisation/0]).
 
 -opaque network() :: reference().
 -type state() :: binary().
@@ -50,9 +51,12 @@
 -type numbers() :: [number()] | binary().
 %% A number for each input, or for each output: a list, or a binary with four bytes for each.
 
--type error() :: {error, {wrong_size, inputs | memory,
+-type normalisation() :: #{means := numbers(), factors := numbers()}.
+%% For each input, a mean to subtract and then a factor; the product is cut off at 10 and -10.
+
+-type error() :: {error, {wrong_size, inputs | memory | normalisation,
                           Expected :: non_neg_integer(), Got :: non_neg_integer()}
-                       | {out_of_range, inputs | memory | reward}
+                       | {out_of_range, inputs | memory | normalisation | reward}
                        | {not_enough_memory, Wanted :: pos_integer(), Allowed :: pos_integer()}}.
 
 %% @doc Compiles a genotype to a network.
@@ -66,6 +70,41 @@
 compile(Genotype) ->
     ?NORMAL_OR_DIRTY(cambrian_nif:network_compile(Genotype),
                      cambrian_nif:network_compile_dirty(Genotype)).
+
+%% @doc Makes the same network for inputs that are not normalised: it normalises them first. With
+%% `none' it normalises none.
+%%
+%% A population whose task has the setting `normalise' gives its champion a normalisation. Numbers
+%% are rounded to 32 bits.
+%%
+%% ```
+%% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
+%% 2> Plain = cambrian_network:compile(G).
+%% 3> Network = cambrian_network:normalise(Plain, #{means => [4, 100], factors => [2, 0.5]}).
+%% 4> cambrian_network:activate(Network, [5, 98]) =:= cambrian_network:activate(Plain, [2, -1]).
+%% true
+%% 5> cambrian_network:normalise(Plain, #{means => [4], factors => [2]}).
+%% {error,{wrong_size,normalisation,2,1}}
+%% '''
+-spec normalise(network(), normalisation() | none) -> network() | error().
+normalise(Network, Normalisation) ->
+    ?EXPLAIN_BADARG(cambrian_nif:network_normalise(Network, normalisation_term(Normalisation))).
+
+%% @private Whether a term has the form of a normalisation. The library checks how many numbers
+%% there are, and how large they are.
+-spec is_normalisation(term()) -> boolean().
+is_normalisation(#{means := Means, factors := Factors} = Normalisation) ->
+    map_size(Normalisation) =:= 2 andalso are_numbers(Means) andalso are_numbers(Factors);
+is_normalisation(_) -> false.
+
+are_numbers(List) when length(List) >= 0 -> lists:all(fun is_number/1, List);
+are_numbers(Numbers) -> is_binary(Numbers) andalso byte_size(Numbers) rem 4 =:= 0.
+
+%% @private In the form that the library takes.
+-spec normalisation_term(term()) -> term().
+normalisation_term(#{means := Means, factors := Factors} = Normalisation)
+  when map_size(Normalisation) =:= 2 -> {Means, Factors};
+normalisation_term(Other) -> Other.
 
 %% @doc Counts inputs, outputs, connections and memory numbers.
 %%

@@ -3,20 +3,24 @@
 %% held-out data, and the contender that undergoes the task's trial.
 -module(cambrian_champions).
 
--export([new/1, saved/1, champion/1, crown/3, contend/2, validate/4, improved/1, winner/2]).
+-export([new/1, saved/1, under/2, champion/1, crown/3, contend/2, validate/4, improved/1,
+         winner/2]).
 -export([is_better/2, is_banned/2, without/2, begin_again/2, sources/3]).
 -export_type([champions/0, validated/0]).
 
 -type champion() :: cambrian_population:champion().
 -type contender() :: {cambrian_genotype:genotype(), Fitness :: float()}.
 -type validated() :: #{value := float(), generation := non_neg_integer(), fitness := float(),
-                       genotype := binary(), sources => [cambrian_purge:source(), ...]}.
+                       genotype := binary(), sources => [cambrian_purge:source(), ...],
+                       normalisation => cambrian_network:normalisation()}.
 %% The genotype is bytes because checkpoints contain this map. The key `sources' is missing if there
 %% are none.
 
 -record(champions, {champion :: undefined | champion(),
                     validated :: undefined | validated(),
-                    contender :: undefined | contender()}).
+                    contender :: undefined | contender(),
+                    %% of the present generation
+                    normalisation = none :: cambrian_network:normalisation() | none}).
 -opaque champions() :: #champions{}.
 
 -spec new(#{champion => undefined | champion(), validated => undefined | validated(),
@@ -31,6 +35,14 @@ new(Saved) ->
 saved(#champions{champion = Champion, validated = Validated}) ->
     #{champion => Champion, validated => Validated}.
 
+%% @doc Says what normalises the observations of this generation.
+-spec under(cambrian_network:normalisation() | none, champions()) -> champions().
+under(Normalisation, Champions) -> Champions#champions{normalisation = Normalisation}.
+
+%% With the normalisation by which a genotype was measured.
+marked(Map, #champions{normalisation = none}) -> Map;
+marked(Map, #champions{normalisation = Normalisation}) -> Map#{normalisation => Normalisation}.
+
 -spec champion(champions()) -> undefined | champion().
 champion(#champions{champion = Champion}) -> Champion.
 
@@ -39,7 +51,7 @@ champion(#champions{champion = Champion}) -> Champion.
 -spec crown(Evaluated :: reference(), IsPareto :: boolean(), champions()) ->
           {new, champion(), champions()} | same.
 crown(Evaluated, IsPareto, #champions{champion = Old} = Champions) ->
-    Champion = cambrian_nif:population_evaluated_champion(Evaluated),
+    Champion = marked(cambrian_nif:population_evaluated_champion(Evaluated), Champions),
     IsNew = case IsPareto andalso Old =/= undefined of
                 true -> is_other(Champion, Old);
                 false -> replaces(Champion, Old)
@@ -78,8 +90,8 @@ validate(#{validation := Value}, Generation, Evaluated, #champions{validated = B
         #{value := Known} when Known >= Value -> Champions;
         _ ->
             {Genotype, Fitness} = Champions#champions.contender,
-            Validated = #{value => Value, generation => Generation, fitness => Fitness,
-                          genotype => cambrian_genotype:to_binary(Genotype)},
+            Validated = marked(#{value => Value, generation => Generation, fitness => Fitness,
+                                 genotype => cambrian_genotype:to_binary(Genotype)}, Champions),
             case sources(Genotype, Evaluated, Champions) of
                 [] -> Champions#champions{validated = Validated};
                 Sources -> Champions#champions{validated = Validated#{sources => Sources}}
@@ -97,13 +109,18 @@ improved(_) -> none.
 %% @doc The champion in a result. The genotype that passed the trial may not be the fittest of all
 %% generations.
 -spec winner(Solved :: boolean() | until, champions()) ->
-          #{champion := cambrian_genotype:genotype(), fitness := float(), validation => float()}.
-winner(true, #champions{contender = {Champion, Fitness}}) ->
-    #{champion => Champion, fitness => Fitness};
-winner(_, #champions{validated = #{value := Value, fitness := Fitness, genotype := Bytes}}) ->
+          #{champion := cambrian_genotype:genotype(), fitness := float(), validation => float(),
+            normalisation => cambrian_network:normalisation()}.
+winner(true, #champions{contender = {Champion, Fitness}, validated = Validated} = Champions) ->
+    Bytes = cambrian_genotype:to_binary(Champion),
+    Values = [{validation, Value} || #{genotype := Same, value := Value} <- [Validated],
+                                     Same =:= Bytes],
+    marked(maps:from_list([{champion, Champion}, {fitness, Fitness} | Values]), Champions);
+winner(_, #champions{validated = #{value := Value, genotype := Bytes} = Validated}) ->
     {ok, Champion} = cambrian_genotype:from_binary(Bytes),
-    #{champion => Champion, fitness => Fitness, validation => Value};
-winner(_, #champions{champion = Champion}) -> maps:with([champion, fitness], Champion).
+    (maps:with([fitness, normalisation], Validated))#{champion => Champion, validation => Value};
+winner(_, #champions{champion = Champion}) ->
+    maps:with([champion, fitness, normalisation], Champion).
 
 %%% ---- bans -------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@
 -module(cambrian_crew).
 -behaviour(gen_server).
 
--export([start_link/1, open/1, requirements/1, meets/1]).
+-export([start_link/1, open/1, change/2, requirements/1, meets/1]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
 -export_type([options/0, requirements/0]).
 
@@ -103,6 +103,10 @@ meets(#{code := Code, version := Version}) ->
         [Reason | _] -> {error, Reason}
     end.
 
+%% @doc Evaluates later rounds in another way of the same kind.
+-spec change(pid(), cambrian_task:evaluation()) -> ok.
+change(Crew, How) -> gen_server:cast(Crew, {change, How}).
+
 %% @doc The requirements for another node: this version of Cambrian, and the same code of the task's
 %% modules, as far as the task's fun names them.
 -spec requirements(cambrian_task:evaluation()) ->
@@ -151,6 +155,8 @@ handle_cast({abandon, Round}, #crew{round = Round, workers = Workers, idle = Idl
     Busy = maps:keys(Workers) -- Idle,
     Empty = Crew#crew{waiting = [], count = 0, results = [], unsent = 0, has_asked = true},
     next(lists:foldl(fun dismiss/2, Empty, Busy));
+handle_cast({change, How}, #crew{idle = Idle} = Crew) ->
+    next(lists:foldl(fun dismiss/2, Crew#crew{how = How}, Idle));
 handle_cast(_, Crew) -> next(Crew).
 
 handle_info({answer, Pid, Ref, Index, Score, State}, #crew{workers = Workers} = Crew) ->

@@ -13,7 +13,7 @@
 -module(cambrian_evaluator).
 -behaviour(gen_server).
 
--export([start_link/1, expect/3, evaluate/6, fitness/1]).
+-export([start_link/1, expect/3, change/2, evaluate/6, fitness/1]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2]).
 -export_type([options/0, outcome/0, fault/0]).
 
@@ -86,7 +86,8 @@ start_link(Options) ->
     {ok, Evaluator}.
 
 %% @doc Starts a round, once the round before has ended. The process that started the evaluator gets
-%% `{Tag, {ok, [Outcome], [{Index, Fault}]}}'.
+%% `{Tag, {ok, [Outcome], [{Index, Fault}]}}'; with the statistics of observations as a fourth
+%% element if the evaluation observes.
 %%
 %% `Network' makes a network from a genotype on this node; other nodes always compile the genotype
 %% itself. A score without a fitness is a fault if the search `NeedsFitness'. After `Ms' the round
@@ -102,6 +103,10 @@ evaluate(Evaluator, Tag, Genotypes, Network, NeedsFitness, Limit) ->
 %% rounds.
 -spec expect(pid(), behaviour | objectives, non_neg_integer()) -> ok.
 expect(Evaluator, What, Length) -> gen_server:cast(Evaluator, {expect, What, Length}).
+
+%% @doc Evaluates later rounds in another way of the same kind, which only works without nodes.
+-spec change(pid(), cambrian_task:evaluation()) -> ok.
+change(Evaluator, How) -> gen_server:cast(Evaluator, {change, How}).
 
 %% @doc The fitness in an outcome, or the reason why there is none.
 -spec fitness(outcome()) -> float() | failed | skipped.
@@ -137,6 +142,9 @@ handle_cast({evaluate, Tag, Genotypes, Network, NeedsFitness, Within},
                         results = [], idle = maps:keys(Crews),
                         crews = Ready},
     go_on(share_out(lists:seq(1, length(Genotypes)), call_nodes(Begun)));
+handle_cast({change, How}, #state{left = 0, local = Local, options = Options} = State) ->
+    ok = cambrian_crew:change(Local, How),
+    {noreply, State#state{options = Options#{how := How}}};
 handle_cast({expect, What, Length}, #state{lengths = Lengths} = State) ->
     {noreply, State#state{lengths = cambrian_score:expect(What, Length, Lengths)}};
 handle_cast({results, Pid, Round, Results, NeedsWork}, #state{round = Round} = State) ->
@@ -365,14 +373,24 @@ reason_to_refuse(Score) ->
 finish(#state{owner = Owner, tag = Tag, genotypes = Genotypes, limit = Limit} = State) ->
     #state{results = Results, needs_fitness = NeedsFitness, lengths = Known} = State,
     _ = [erlang:cancel_timer(Limit) || Limit =/= undefined],
-    InOrder = lists:keysort(1, Results),
+    {InOrder, Observed} = lists:mapfoldl(fun observe/2, none, lists:keysort(1, Results)),
     Fit = case NeedsFitness of true -> cambrian_score:with_fitness(InOrder); false -> InOrder end,
     {Sorted, Lengths} = cambrian_score:same_lengths(Fit, Known),
     Faults = [{Index, Fault} || {Index, {fault, Fault}} <- Sorted],
-    Owner ! {Tag, {ok, outcomes(1, tuple_size(Genotypes), Sorted), Faults}},
+    Outcomes = outcomes(1, tuple_size(Genotypes), Sorted),
+    Owner ! {Tag, case Observed of
+                      none -> {ok, Outcomes, Faults};
+                      _ -> {ok, Outcomes, Faults, Observed}
+                  end},
     log_new(Faults, State#state{lengths = Lengths, tag = undefined, genotypes = {},
                                 network = undefined,
                                 limit = undefined, results = [], idle = []}).
+
+%% Merged in the order of genotypes, so that the bits do not depend on who was ready first.
+observe({Index, {observed, Statistics, Score}}, none) -> {{Index, Score}, Statistics};
+observe({Index, {observed, Statistics, Score}}, Before) ->
+    {{Index, Score}, cambrian_statistics:merge(Before, Statistics)};
+observe(Result, Before) -> {Result, Before}.
 
 outcomes(Index, Count, []) -> lists:duplicate(Count - Index + 1, skipped);
 outcomes(Index, Count, [{Index, Score} | Scores]) ->

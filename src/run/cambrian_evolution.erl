@@ -9,64 +9,13 @@
 %% `trying'; `breed' while `breeding'.
 -module(cambrian_evolution).
 
-%% Event                            What happened
-%% {call, Caller, Request}          a call: {run, Goal}, {step, Count}, pause, await,
-%%                                  {inject, Shape, Newcomer}, {purge, Banned}, draw, or a question
-%%                                  that cambrian_standing answers
-%% {evaluated, Answer}              `evaluate' is done: the evaluated generation, {cut, Generation}
-%%                                  if a limit left genotypes out, or {no_fitness, Failures, IsCut}
-%% {scored, Outcomes, Faults}       `score' is done
-%% {examined, Found, Faults}        `examine' is done
-%% {tried, Trial}                   `try' is done
-%% {bred, Answer}                   `breed' is done: the next generation, or
-%%                                  {not_enough_memory, Wanted, Allowed}
-%% timeout                          the time of the job was up, and the job was dropped
-%% {measured, Found, Faults}        `measure' is done; also {measured, panicked}
-%% {not_saved, Reason}              the checkpoint of a `save' or an `amend' could not be written
-%%
-%% Effect                           What the holder does
-%% {evaluate, Population, Most, Ms} the job: evaluate a generation in Rust, within these limits
-%% {score, Population, Gs, Limit}   the job: evaluators score genotypes, see cambrian_evaluator
-%% {examine, Population, Gs, Ms}    the job: measure injected newcomers
-%% {try, Population, G, Ms}         the job: run the task's own trial
-%% {breed, Evaluated, Ms}           the job: make the next generation
-%% {measure, Population, Gs, Ms}    beside the job: measure newcomers from the mesh, each within Ms
-%% {drop, job | measurement}        end the job, or `measure'; its answer is ignored
-%% {reply, Caller, Answer}          answer a call
-%% postpone                         bring the event again when the phase has changed
-%% {notify, Event}                  tell subscribers, see cambrian_population:event()
-%% {account, Worked}                tell the subscribers that account for the work
-%% {save, Where, Checkpoint}        store a checkpoint: in `memory'; also in a `file'; or in a file
-%%                                  only when one is `due'
-%% {amend, Where, Changes}          change the checkpoint in memory, and write it to a `file'
-%% {remember, Lineage}              store a line of descent
-%% {count, Evaluations}             report evaluations to the governor
-
 -export([new/3, handle/3, phase/1, population/1, answer/2, checkpoint/2, worked/2]).
 -export_type([evolution/0, event/0, effect/0, phase/0]).
 
 -type phase() :: idle | welcoming | evaluating | receiving | trying | breeding.
--type event() :: {call, cambrian_run:caller(), Request :: term()}
-               | {evaluated, reference() | {cut, reference()}
-                           | {no_fitness, non_neg_integer(), IsCut :: boolean()}}
-               | {scored, [cambrian_evaluator:outcome()], faults()}
-               | {examined | measured, [cambrian_mesh_newcomers:measure()], faults()}
-               | {measured, panicked} | {tried, #{solved := boolean(), atom() => term()}}
-               | {bred, reference() | {not_enough_memory, pos_integer(), pos_integer()}}
-               | timeout | {not_saved, Reason :: term()}.
--type effect() :: {evaluate, reference(), Evaluations :: pos_integer() | infinity, timeout()}
-                | {score, reference(), [cambrian_genotype:genotype()],
-                   infinity | {Ms :: non_neg_integer(), nothing | fitness}}
-                | {examine | measure, reference(), [cambrian_genotype:genotype()], timeout()}
-                | {'try', reference(), cambrian_genotype:genotype(), timeout()} | postpone
-                | {breed, reference(), timeout()} | {drop, job | measurement}
-                | {reply, cambrian_run:caller(), Answer :: term()}
-                | {notify, cambrian_population:event()}
-                | {account, cambrian_standing:worked()}
-                | {save, memory | due | file, cambrian_store:checkpoint()}
-                | {amend, memory | file, Changes :: #{atom() => term()}}
-                | {remember, Lineage :: term()} | {count, non_neg_integer()}.
--type faults() :: [{pos_integer(), cambrian_fault:fault()}].
+%% {@link cambrian_effect} has the tables of both.
+-type event() :: cambrian_effect:event().
+-type effect() :: cambrian_effect:effect().
 
 -record(evolution,
         {conf :: cambrian_standing:conf(),
@@ -91,6 +40,7 @@
          history :: cambrian_history:history(),
          champions :: cambrian_champions:champions(),
          newcomers :: cambrian_newcomers:newcomers(),
+         conditions :: cambrian_conditions:conditions(),
          run :: cambrian_run:run(),
          %% whether the population has nothing to do, as the last `account' said
          rests = true :: boolean(),
@@ -109,6 +59,7 @@ new(#{newcomer_timeout := Timeout} = Conf, #{population := Population} = Saved, 
                        history = maps:get(history, Saved, cambrian_history:new()),
                        champions = cambrian_champions:new(Saved),
                        newcomers = cambrian_newcomers:new(Timeout, Saved),
+                       conditions = cambrian_conditions:new(maps:get(varying, Conf, none), Saved),
                        run = cambrian_run:new(Saved)},
     E = start_measuring(Begun),
     done(case cambrian_run:is_running(E#evolution.run) of
@@ -148,6 +99,9 @@ on({evaluated, {cut, Evaluated}}, #evolution{phase = evaluating} = E) ->
     evaluated(Evaluated, E#evolution{is_cut = true});
 on({evaluated, Evaluated}, #evolution{phase = evaluating} = E) ->
     evaluated(Evaluated, E);
+on({scored, Outcomes, Faults, Statistics}, #evolution{conditions = Conditions} = E) ->
+    Observed = cambrian_conditions:observed(Statistics, Conditions),
+    on({scored, Outcomes, Faults}, E#evolution{conditions = Observed});
 on({scored, Outcomes, Faults}, #evolution{phase = evaluating, rounds = Rounds, run = Run} = E) ->
     Target = maps:get(target, cambrian_run:goal(Run), none),
     evaluate_round(cambrian_rounds:scored(Outcomes, Target, Rounds), Faults, report(Faults, E));
@@ -155,13 +109,15 @@ on({examined, Found, Faults}, #evolution{phase = receiving} = E) ->
     judge(admit_injected(Found, report(Faults, E)));
 on({examined, Found, Faults}, #evolution{phase = welcoming} = E) ->
     welcome(admit_injected(Found, report(Faults, E)));
-on({tried, #{solved := Solved} = Trial}, #evolution{phase = trying} = E) ->
-    conclude(Solved, Trial, validate(Trial, E));
+on({tried, Trial}, #evolution{phase = trying, run = Run} = E) ->
+    conclude(is_solved(Trial, cambrian_run:goal(Run)), Trial, validate(Trial, E));
 on({bred, {not_enough_memory, _, _} = Reason}, #evolution{phase = breeding} = E) ->
     give_up(Reason, E);
-on({bred, Population}, #evolution{phase = breeding, evaluated = Evaluated, newcomers = N} = E) ->
+on({bred, Population}, #evolution{phase = breeding, evaluated = Evaluated} = E) ->
+    #evolution{newcomers = Newcomers, conditions = Conditions} = E,
     evaluate(save(due, E#evolution{population = Population, evaluated = undefined, last = Evaluated,
-                                   newcomers = cambrian_newcomers:next_generation(N)}));
+                                   newcomers = cambrian_newcomers:next_generation(Newcomers),
+                                   conditions = cambrian_conditions:next_generation(Conditions)}));
 %% Injected newcomers wait until the population rests or continues.
 on(timeout, #evolution{phase = receiving, newcomers = Newcomers} = E) ->
     Stopped = cambrian_newcomers:stop_injected(Newcomers),
@@ -225,7 +181,17 @@ start(#evolution{run = Run, now = Now} = E) ->
 %%% ---- evaluation -------------------------------------------------------------------------
 
 evaluate(#evolution{now = Now, conf = #{by := By}} = E) ->
-    evaluate(By, E#evolution{phase = evaluating, began = Now, is_cut = false}).
+    evaluate(By, under(E#evolution{phase = evaluating, began = Now, is_cut = false})).
+
+under(#evolution{conditions = Old, population = Population, champions = Champions} = E) ->
+    case cambrian_conditions:is_varying(Old) of
+        true ->
+            New = cambrian_conditions:begin_generation(Old),
+            Under = cambrian_champions:under(cambrian_conditions:normalisation(New), Champions),
+            effect({conditions, cambrian_conditions:at(Population, New)},
+                   E#evolution{conditions = New, champions = Under});
+        false -> E
+    end.
 
 evaluate(rust, #evolution{population = Population, run = Run} = E) ->
     Most = maps:get(evaluations, cambrian_run:goal(Run), infinity),
@@ -284,15 +250,20 @@ on_mesh(Fun, #evolution{newcomers = Newcomers} = E) ->
 
 %%% ---- judgement --------------------------------------------------------------------------
 
-judge(#evolution{evaluated = Evaluated, run = Run, conf = Conf} = E) ->
+judge(#evolution{evaluated = Evaluated, run = Run, conf = Conf, conditions = Conditions} = E) ->
     Judged = remember_the_best(crown(measure(E))),
-    case {cambrian_run:goal(Run), Conf} of
+    case {cambrian_run:goal(Run), Conf#{validates => cambrian_conditions:validates(Conditions)}} of
+        {_, #{validates := true}} -> try_contender(Judged);
         {#{target := Target}, _} ->
             {_, Fitness} = Best = cambrian_nif:population_best(Evaluated),
             conclude(Fitness >= Target, #{}, contend(Best, Judged));
         {_, #{has_trial := true}} -> try_contender(Judged);
         _ -> conclude(false, #{}, Judged)
     end.
+
+%% In held-out episodes the target counts.
+is_solved(#{validation := Value}, #{target := Target}) -> Value >= Target;
+is_solved(#{solved := Solved}, _Goal) -> Solved.
 
 contend(Contender, #evolution{champions = Champions} = E) ->
     E#evolution{champions = cambrian_champions:contend(Contender, Champions)}.
@@ -570,12 +541,12 @@ checkpoint(Now, E) -> snapshot(E#evolution{now = Now}).
 
 snapshot(#evolution{conf = #{task := Task, text := Text, from := From}, now = Now} = E) ->
     #evolution{population = Population, history = History, run = Run, champions = Champions,
-               newcomers = Newcomers} = E,
+               newcomers = Newcomers, conditions = Conditions} = E,
     Kept = #{population => Population, from => From, generation => generation(E),
              history => History, task => atom_to_binary(Task), text => Text},
     lists:foldl(fun maps:merge/2, Kept,
                 [cambrian_champions:saved(Champions), cambrian_run:saved(Now, Run),
-                 cambrian_newcomers:saved(Newcomers)]).
+                 cambrian_newcomers:saved(Newcomers), cambrian_conditions:saved(Conditions)]).
 
 %%% ---- questions --------------------------------------------------------------------------
 

@@ -21,6 +21,8 @@
 -record(labour, {options :: options(),
                  %% for work that does not run in Rust
                  evaluator :: undefined | pid(),
+                 %% what evaluations depend on in this generation
+                 conditions = none :: none | cambrian_conditions:of_jobs(),
                  job = none :: none | #job{},
                  measurement = none :: none | #measurement{},
                  %% the evaluator for measurements, with its deadline for one evaluation
@@ -60,6 +62,7 @@ start_evaluator(How, Timeout, Nodes, #{name := Name, evaluation_memory := Memory
 
 %% @doc Begins the work for one of these effects of {@link cambrian_evolution}.
 -spec start(cambrian_evolution:effect(), labour()) -> labour().
+start({conditions, Conditions}, Labour) -> Labour#labour{conditions = Conditions};
 start({evaluate, Population, Most, Ms}, #labour{options = #{task := Task}} = Labour) ->
     Native = cambrian_preparation:native(Task),
     post(evaluated, infinity, fun(Tag) ->
@@ -76,10 +79,13 @@ start({examine, Population, Genotypes, Ms}, #labour{options = #{task := Task}} =
             end, Labour)
     end;
 start({'try', Population, Genotype, Ms}, #labour{options = #{task := Task}} = Labour) ->
-    Native = cambrian_preparation:native(Task),
-    post(tried, Ms, fun(Tag) ->
-        cambrian_nif:population_trial(Tag, Population, Native, Genotype)
-    end, Labour);
+    case cambrian_preparation:native(Task) of
+        undefined -> ask(tried, Ms, Population, [Genotype], infinity, Labour);
+        Native ->
+            post(tried, Ms, fun(Tag) ->
+                cambrian_nif:population_trial(Tag, Population, Native, Genotype)
+            end, Labour)
+    end;
 start({breed, Evaluated, Ms}, Labour) ->
     post(bred, Ms, fun(Tag) -> cambrian_nif:population_next(Tag, Evaluated) end, Labour);
 start({measure, Population, Genotypes, Ms}, #labour{options = #{task := Task}} = Labour) ->
@@ -87,6 +93,7 @@ start({measure, Population, Genotypes, Ms}, #labour{options = #{task := Task}} =
     case cambrian_preparation:native(Task) of
         undefined ->
             #labour{measurer = {Measurer, _}} = Ready = with_measurer(Ms, Labour),
+            ok = change(measured, Measurer, Labour),
             ok = evaluate(Measurer, Tag, Population, Genotypes, infinity),
             Ready#labour{measurement = #measurement{tag = Tag, work = evaluator}};
         Native ->
@@ -101,8 +108,16 @@ post(Kind, Ms, Post, Labour) ->
 
 ask(Kind, Ms, Population, Genotypes, Limit, #labour{evaluator = Evaluator} = Labour) ->
     Tag = make_ref(),
+    ok = change(Kind, Evaluator, Labour),
     ok = evaluate(Evaluator, Tag, Population, Genotypes, Limit),
     Labour#labour{job = #job{kind = Kind, tag = Tag, work = evaluator, timer = timer(Ms)}}.
+
+%% Lets the evaluator evaluate under the conditions for such a job.
+change(_Kind, _Evaluator, #labour{conditions = none}) -> ok;
+change(Kind, Evaluator, #labour{conditions = Conditions, options = #{task := Task}}) ->
+    #{under := Under} = Task,
+    Job = case Kind of scored -> score; tried -> 'try'; _ -> measure end,
+    cambrian_evaluator:change(Evaluator, Under(maps:get(Job, Conditions))).
 
 evaluate(Evaluator, Tag, Population, Genotypes, Limit) ->
     {Behaviour, Objectives} = cambrian_nif:population_lengths(Population),
@@ -215,7 +230,13 @@ handle_message({'EXIT', Pid, Reason}, #labour{measurer = {Pid, _}}) ->
     {stop, {evaluator_failed, Reason}};
 handle_message(_Message, _Labour) -> ignored.
 
+event(scored, {ok, Outcomes, Faults, Statistics}) -> {scored, Outcomes, Faults, Statistics};
 event(scored, {ok, Outcomes, Faults}) -> {scored, Outcomes, Faults};
+event(tried, {ok, [Outcome], _Faults}) ->
+    case cambrian_evaluator:fitness(Outcome) of
+        Fitness when is_float(Fitness) -> {tried, #{solved => false, validation => Fitness}};
+        _ -> {tried, #{solved => false}}
+    end;
 event(Kind, {ok, Outcomes, Faults}) ->
     {Kind, [{Outcome, unmetered} || Outcome <- Outcomes], Faults};
 event(Kind, {ok, Found}) when Kind =:= examined; Kind =:= measured -> {Kind, Found, []};

@@ -113,10 +113,10 @@
 -type champion() :: #{champion := cambrian_genotype:genotype(), fitness := float(),
                       generation := non_neg_integer(), parents := [cambrian_genotype:id()],
                       operators := [cambrian_genotype:operator() | crossover | injection | tuning],
-                      sources := [cambrian_purge:source()]}.
-%% `generation' is the generation in which it became the best. `parents', the fitter first, and
-%% `operators' say how it was made: see {@link cambrian:lineage/1}. `sources' are the newcomers
-%% whose genes it carries: see {@link purge/2}.
+                      sources := [cambrian_purge:source()],
+                      normalisation => cambrian_network:normalisation()}.
+%% `generation' is the one in which it became the best. `parents', the fitter first, and `operators'
+%% say how it was made: {@link cambrian:lineage/1}. `sources' are newcomers: {@link purge/2}.
 
 -type compromise() :: cambrian_front:compromise().
 %% A genotype of a front, with what it reaches in each objective.
@@ -132,11 +132,12 @@
                     evaluations := pos_integer(), failures := non_neg_integer(),
                     seed := cambrian_genotype:seed(), elapsed_ms := non_neg_integer(),
                     trial => [{atom(), float()}], validation => float(),
+                    normalisation => cambrian_network:normalisation(),
                     archive => cambrian_archive:archive(), front => [compromise()]}.
 %% `elapsed_ms' is the time of the whole run, with its trials. `trial' has the measurements of the
-%% task's own trial for a champion that solves the task. If the task has held-out data, the champion
-%% is the best genotype on that data, and `validation' is its value. With `search => map_elites',
-%% `archive' has the elites; with `search => pareto', `front' is the front of {@link front/1}.
+%% task's own trial for a champion that solves it. If the task has held-out data, the champion is
+%% the best on these, with `validation' as its value. Its inputs go through `normalisation' first,
+%% if it is there. `archive' is of `search => map_elites', `front' of `search => pareto'.
 
 -type event() :: {generation, stats()} | {champion, champion()} | {finished, result()}
                %% a newcomer was judged; `fitness' is missing if the evaluation failed, and
@@ -162,7 +163,6 @@
                | {failed, failure()}.
 
 -type evaluations_failed() :: #{count := pos_integer(), first := cambrian_fault:fault()}.
-%% How many evaluations failed, and the fault of the first, with the top of the stack.
 
 -type failure() :: cambrian_options:error() | {evaluations_failed, evaluations_failed()}
                  | timeout | {not_enough_memory, Wanted :: pos_integer(), Allowed :: pos_integer()}.

@@ -71,7 +71,7 @@ conf(Begin, #{name := Name, task := Prepared, text := Text} = Options) ->
              _ -> rounds
          end,
     #{name => Name, task => Task, task_id => Id, text => Text, from => maps:get(from, Begin, []),
-      by => By, has_trial => Native =/= undefined,
+      by => By, has_trial => Native =/= undefined, varying => maps:get(varying, Prepared, none),
       newcomer_timeout => maps:get(newcomer_timeout, Options, undefined)}.
 
 %%% ---- events -----------------------------------------------------------------------------

@@ -39,8 +39,9 @@ with_task(Ready, #{task := Task} = Checked, Options) ->
 
 %% Drops the funs that the population will not call: they hold the data of the task, and would be
 %% copied from process to process.
-needed(Ready, #{nodes := []}) -> maps:without([on_workers, on_episodes], Ready);
-needed(Ready, _) -> maps:remove(on_episodes, Ready).
+needed(#{varying := _} = Ready, _) -> maps:remove(on_workers, Ready);
+needed(Ready, #{nodes := []}) -> maps:without([on_workers, under], Ready);
+needed(Ready, _) -> maps:remove(under, Ready).
 
 %% The options that shape a population from its first generation on.
 lasting(#{from := From} = Options) ->
@@ -120,6 +121,11 @@ check_given_size(#{task := Task}, Given) ->
 %% A substrate cannot be sent to another node.
 check_nodes(#{nodes := Nodes, substrate := _}, Given) when Nodes =/= [] ->
     not_shared(Given, "a substrate");
+%% Other nodes would need the normalisation and the episodes of each generation.
+check_nodes(#{nodes := Nodes, task := #{varying := Varying}}, Given) when Nodes =/= [] ->
+    [Name | _] = [Name || Name <- [normalise, fresh_episodes, validation],
+                          not lists:member(maps:get(Name, Varying), [false, 0])],
+    not_shared(Given, ["the setting ", atom_to_list(Name), " of an environment"]);
 check_nodes(_, _) -> ok.
 
 %% Of the options that share the evaluations, `Given' has one.
@@ -185,6 +191,10 @@ check_parameters(#{task := Task, nodes := Nodes} = Options, Given) ->
 
 check_search(#{search := Search}, #{strategy := Strategy}) when Search =/= evolution_strategy ->
     bad(strategy, Strategy, "left out with another search than evolution_strategy");
+check_search(#{search := Search}, #{task := #{varying := #{normalise := true}}})
+  when Search =:= map_elites; Search =:= pareto ->
+    Expected = <<"another search, with the setting normalise of an environment">>,
+    {error, {bad_parameter, {search, Search, Expected}}};
 check_search(#{search := pareto, objectives := Objectives}, _) ->
     case Objectives -- lists:usort(Objectives) of
         [] -> ok;
@@ -264,7 +274,12 @@ effective(Name, Options) ->
 %% @doc Parameters that override the task's defaults.
 -spec parameters(map()) -> map().
 parameters(#{params := Params} = Options) ->
-    maps:merge(Params, maps:with(?SHORT_PARAMETERS, Options)).
+    maps:merge(usual(Options), maps:merge(Params, maps:with(?SHORT_PARAMETERS, Options))).
+
+%% A fitness that was measured under other conditions says little.
+usual(#{task := #{varying := #{normalise := Normalise, fresh_episodes := Fresh}}})
+  when Normalise; Fresh -> #{reevaluate => true};
+usual(_) -> #{}.
 
 %% @doc All parameters, in the form that the library takes.
 -spec understood(map()) -> map().

@@ -16,6 +16,7 @@
 %% descends.
 -type conf() :: #{name := term(), task := atom(), task_id := binary(), text := binary(),
                   from := [cambrian_genotype:id()], by := rust | rounds, has_trial := boolean(),
+                  varying => none | cambrian_environment:varying(),
                   newcomer_timeout := undefined | pos_integer()}.
 %% `stats' are the stats of the last generation that this VM evaluated, with the time of the runs.
 -type facts() :: #{conf := conf(), now := integer(), population := reference(),

@@ -356,9 +356,10 @@ decode(Bytes, Path) ->
     case cambrian_file:term(Bytes) of
         {ok, #{population := Encoded} = Saved} when is_binary(Encoded) ->
             case cambrian_nif:population_decode(Encoded) of
-                %% the oldest files have no `from'
+                %% older files have neither `from' nor `observed'
                 {ok, Population} ->
-                    Whole = maps:merge(#{from => []}, Saved#{population := Population}),
+                    Usual = #{from => [], observed => cambrian_statistics:new()},
+                    Whole = maps:merge(Usual, Saved#{population := Population}),
                     decoded(maps:with(maps:keys(fields()), Whole), Path);
                 {error, Reason} -> {error, {Reason, Path}}
             end;
@@ -390,7 +391,8 @@ fields() ->
       task => fun(Task, _) -> is_text(Task) end,
       text => fun(Text, _) -> is_text(Text) end,
       goal => fun(Goal, _) -> is_goal(Goal) end,
-      from => fun(From, _) -> is_ids(From) end}.
+      from => fun(From, _) -> is_ids(From) end,
+      observed => fun(Observed, _) -> cambrian_statistics:is_statistics(Observed) end}.
 
 is_ids(Ids) when length(Ids) >= 0 -> lists:all(fun cambrian_options:is_id/1, Ids);
 is_ids(_) -> false.
@@ -417,8 +419,11 @@ is_validated(#{value := Value, generation := Generation, fitness := Fitness,
         andalso is_genotype(Bytes, Population) andalso are_sources_beside(4, Validated);
 is_validated(_, _Now) -> false.
 
-%% Whether a map has so many keys beside `sources', and valid sources: the oldest files lack that
-%% key.
+%% Whether a map has so many keys beside `sources' and `normalisation', and these are valid: the
+%% oldest files lack the first, and most champions the second.
+are_sources_beside(Others, #{normalisation := Normalisation} = Map) ->
+    cambrian_network:is_normalisation(Normalisation)
+        andalso are_sources_beside(Others, maps:remove(normalisation, Map));
 are_sources_beside(Others, #{sources := Sources} = Map) ->
     map_size(Map) =:= Others + 1 andalso are_sources(Sources);
 are_sources_beside(Others, Map) -> map_size(Map) =:= Others.

@@ -18,7 +18,8 @@
 %% when the worker began to work, and how much rest it owes the governor, in µs.
 -type marks() :: atomics:atomics_ref().
 -type score() :: cambrian_score:score() | {fault, cambrian_fault:fault()}
-               | {unfit, Reason :: term()}.
+               | {unfit, Reason :: term()}
+               | {observed, cambrian_statistics:statistics(), cambrian_score:score()}.
 %% Makes a network from an item: a genotype on the population's node, its bytes on other nodes.
 -type network() :: fun((cambrian_genotype:genotype() | binary()) -> cambrian_network:network()).
 
@@ -193,8 +194,12 @@ scores(Items, Answers) ->
     Known = maps:from_list(Answers),
     [{Index, case maps:get(Index, Known) of
                  {fault, Fault} -> {fault, bounded(Fault)};
+                 {observed, Statistics, Answer} -> observed(Statistics, score(Answer));
                  Answer -> score(Answer)
              end} || {Index, _} <- Items].
+
+observed(_Statistics, {fault, _} = Fault) -> Fault;
+observed(Statistics, Score) -> {observed, Statistics, Score}.
 
 bounded({crashed, {Class, Reason, Stack}}) when is_list(Stack) ->
     cambrian_fault:crashed(Class, Reason, Stack);

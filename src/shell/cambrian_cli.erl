@@ -319,8 +319,10 @@ export(Word, Given, Context) ->
          || not cambrian_cli_convert:is_text(Form), not is_map_key(out, Given)],
     _ = [usage(["--name ", Name, ": expected with --to c or rust, which have names"])
          || #{name := Name} <- [Given], not cambrian_cli_convert:has_names(Form)],
-    Genotype = opened(cambrian_cli_convert:open(inspected(Word, Given))),
-    case cambrian_cli_convert:export(Form, Genotype, Given) of
+    Path = inspected(Word, Given),
+    Genotype = opened(cambrian_cli_convert:open(Path)),
+    Normalisation = cambrian_cli_convert:normalisation(Path),
+    case cambrian_cli_convert:export(Form, Genotype, maps:merge(Given, Normalisation)) of
         {error, {bad_option, {name, _, Expected}}} ->
             usage(["--name ", maps:get(name, Given), ": expected ", Expected]);
         Bytes -> out(Bytes, Given, Context)

@@ -3,7 +3,7 @@
 %% of another program.
 -module(cambrian_cli_convert).
 
--export([forms/0, is_text/1, has_names/1, sources/0, open/1, export/3, import/2]).
+-export([forms/0, is_text/1, has_names/1, sources/0, open/1, normalisation/1, export/3, import/2]).
 
 -type answer(Value) :: {ok, Value} | {error, unicode:chardata()}.
 
@@ -46,18 +46,33 @@ genotype({error, malformed}, Bytes) ->
     end;
 genotype(Answer, _Bytes) -> Answer.
 
+%% @doc The normalisation of the champion of a checkpoint, which only a checkpoint has.
+-spec normalisation(cambrian_file:path()) -> #{normalisation => cambrian_network:normalisation()}.
+normalisation(Path) ->
+    case cambrian_file:read_whole(Path) of
+        {ok, <<"cambrian checkpoint ", _/binary>>} ->
+            {ok, #{champion := Champion}} = cambrian_store:open(Path),
+            maps:with([normalisation], Champion);
+        _ -> #{}
+    end.
+
 %% @doc Writes a genotype in a form.
--spec export(Form :: string(), cambrian_genotype:genotype(), #{name => string()}) ->
-          binary() | {error, cambrian_options:error()}.
-export("json", Genotype, _) -> cambrian_genotype:to_json(Genotype);
+-spec export(Form :: string(), cambrian_genotype:genotype(),
+             #{name => string(), normalisation => cambrian_network:normalisation()}) ->
+          binary() | {error, cambrian_export:error()}.
+export("json", Genotype, Given) ->
+    cambrian_genotype:to_json(Genotype, maps:with([normalisation], Given));
 export("dot", Genotype, _) -> cambrian_picture:dot(Genotype);
 export("svg", Genotype, _) -> cambrian_picture:network(Genotype);
-export("c", Genotype, Given) -> cambrian_genotype:to_c(Genotype, name(Given));
-export("rust", Genotype, Given) -> cambrian_genotype:to_rust(Genotype, name(Given));
-export("onnx", Genotype, _) -> cambrian_genotype:to_onnx(Genotype).
+export("c", Genotype, Given) -> cambrian_genotype:to_c(Genotype, named(Given));
+export("rust", Genotype, Given) -> cambrian_genotype:to_rust(Genotype, named(Given));
+export("onnx", Genotype, Given) ->
+    cambrian_genotype:to_onnx(Genotype, maps:with([normalisation], Given)).
 
-name(#{name := Name}) -> #{name => unicode:characters_to_binary(Name)};
-name(_) -> #{}.
+named(Given) ->
+    maps:map(fun(name, Name) -> unicode:characters_to_binary(Name);
+                (normalisation, Normalisation) -> Normalisation
+             end, maps:with([name, normalisation], Given)).
 
 %% @doc Reads a genotype from a file with JSON of that program.
 -spec import(Source :: string(), cambrian_file:path()) -> answer(cambrian_genotype:genotype()).

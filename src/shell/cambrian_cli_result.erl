@@ -8,8 +8,8 @@
                     atom() => term()}.
 %% The result of a population, or the result so far if it was interrupted.
 
--define(FIELDS, [solved, interrupted, fitness, validation, generations, evaluations, failures,
-                 seed, elapsed_ms]).
+-define(FIELDS, [solved, interrupted, fitness, validation, normalisation, generations,
+                 evaluations, failures, seed, elapsed_ms]).
 
 -spec text(Task :: unicode:chardata(), result(), cambrian_population:goal()) -> unicode:chardata().
 text(Task, #{champion := Champion, fitness := Fitness, generations := Generations,
@@ -89,7 +89,10 @@ files(Task, #{champion := Champion, seed := Seed} = Result, Story) ->
     [{"champion.genotype", Save(fun cambrian_genotype:to_binary/1)},
      {"champion.svg", Save(fun cambrian_picture:network/1)},
      {"report.html", fun(Path) -> cambrian_report:write(Path, Run) end}
-     | lists:append([elites(Title, Archive) || #{archive := Archive} <- [Result]]
+     | [{"champion.json", Save(fun(Genotype) ->
+            cambrian_genotype:to_json(Genotype, maps:with([normalisation], Result))
+        end)} || is_map_key(normalisation, Result)]
+    ++ lists:append([elites(Title, Archive) || #{archive := Archive} <- [Result]]
                     ++ [front(Title, Run) || #{front := [_ | _]} <- [Result]])].
 
 %% Of a report's only population.

@@ -28,8 +28,8 @@
 %% '''
 %%
 %% <ul>
-%% <li>`init/1' returns the size of the networks, the most `steps' of an episode (1,000), and the
-%% number of `episodes' (1).</li>
+%% <li>`init/1' returns the size of the networks, the most `steps' of an episode (1,000), the number
+%% of `episodes' (1), and {@link settings()};</li>
 %% <li>`reset/2' begins an episode; episodes count from 0. Give every network the same start in the
 %% same episode: else runs cannot be repeated, and luck decides. The second argument is the
 %% configuration that `init/1' returned; put what a step needs of it into the state.</li>
@@ -70,14 +70,15 @@
 %% fitness; the others continue.
 -module(cambrian_environment).
 
--export([evaluation/3, evaluate/3]).
--export_type([observation/0, episodes/0, world/0, fault/0]).
+-export([evaluation/3, evaluate/3, settings_table/0, varying/1]).
+-export_type([observation/0, episodes/0, world/0, fault/0, settings/0, varying/0, conditions/0]).
 
 -type observation() :: cambrian_network:numbers().
 
 -callback init(Args :: term()) ->
     {ok, #{inputs := pos_integer(), outputs := pos_integer(),
-           steps => pos_integer(), episodes => pos_integer()},
+           steps => pos_integer(), episodes => pos_integer(), normalise => boolean(),
+           fresh_episodes => boolean(), validation => non_neg_integer()},
      Config :: term()}.
 -callback reset(Episode :: non_neg_integer(), Config :: term()) -> {observation(), State :: term()}.
 -callback step(Outputs :: cambrian_network:numbers(), State :: term()) ->
@@ -91,12 +92,40 @@
 -type mark() :: fun((index() | 0) -> term()).
 %% Called with the index of a network right before its code runs, and with 0 between two steps.
 
+-type answer() :: float() | {measured, cambrian_score:score()}.
 -type fault() :: {crashed, term()} | {bad_return, {module(), atom(), arity()}, term()}
                | {bad_observation, term()} | {bad_reward, term()} | cambrian_score:fault() | term().
 -type episodes() :: (Count :: pos_integer()) | [non_neg_integer(), ...].
 %% The number of episodes, from 0, or a list of episodes.
 
+-type settings() :: #{normalise => boolean(), fresh_episodes => boolean(),
+                      validation => non_neg_integer()}.
+%% Settings that make the evaluation differ from generation to generation, of an environment or of a
+%% program. In a run with one of the first two, each generation measures its survivors again
+%% (`reevaluate').
+%% <ul>
+%% <li>`normalise' (false): networks see observations of mean 0 and standard deviation 1, by all
+%% that networks saw in the generations before. The first generation sees them as they are. The
+%% result has the `normalisation' of the champion, for {@link cambrian_network:normalise/2} and for
+%% exports;</li>
+%% <li>`fresh_episodes' (false): each generation has other episodes, drawn from the run's seed and
+%% the same for all its networks. Their numbers are from 2^30 on;</li>
+%% <li>`validation' (30 with `fresh_episodes', else 0): in how many further episodes, from 2^29 on,
+%% the fittest new genotype of each generation is measured. The champion of the result is the best
+%% in these, and the goals `target' and `patience' count these.</li>
+%% </ul>
+
+-type varying() :: #{episodes := pos_integer(), normalise := boolean(),
+                     fresh_episodes := boolean(), validation := non_neg_integer()}.
+
+-type conditions() :: #{episodes => episodes(),
+                        normalisation => cambrian_network:normalisation() | none,
+                        observe => boolean(), is_held_out => boolean()}.
+%% How a generation is evaluated. With `observe', the answer of a network is `{observed, Statistics,
+%% Answer}'. Held-out episodes of a program may have arguments of their own.
+
 -type world() :: #{steps := pos_integer(), episodes := episodes(),
+                   normalisation => cambrian_network:normalisation() | none, observe => boolean(),
                    reset := fun(([index()], Episode :: non_neg_integer(), mark()) ->
                                 [{observation(), State :: term()} | {fault, fault()}]),
                    step := fun(([{index(), Outputs :: cambrian_network:numbers(), State :: term()}],
@@ -114,31 +143,59 @@
 %% The documentation that an error names.
 -define(SEE, <<"cambrian_environment:init/1">>).
 
+%% How many held-out episodes there are by default.
+-define(VALIDATION, 30).
+
 %% One network: its memory, observation and state in this episode, the sum of the rewards so far,
-%% and what each episode gave besides, the latest first.
--record(life, {index, network, memory, observation, state, total = 0.0, scores = []}).
+%% what each episode gave besides, the latest first, and the statistics of its observations.
+-record(life, {index, network, memory, observation, state, total = 0.0, scores = [],
+               seen = cambrian_statistics:new()}).
 
 -define(IS_COUNT(N), (is_integer(N) andalso N >= 1)).
 
 %%% ---- a module as a world ----------------------------------------------------------------
+
+%% @private The check of each of {@link settings()}, with its default.
+-spec settings_table() -> cambrian_options:table().
+settings_table() ->
+    #{normalise => {fun is_boolean/1, <<"a boolean">>, false},
+      fresh_episodes => {fun is_boolean/1, <<"a boolean">>, false},
+      validation => {fun cambrian_options:is_count/1, <<"an integer from 0">>}}.
+
+%% @private What varies from generation to generation, for a prepared task.
+-spec varying(#{episodes := pos_integer(), normalise := boolean(), fresh_episodes := boolean(),
+                validation => non_neg_integer(), atom() => term()}) -> #{varying => varying()}.
+varying(#{fresh_episodes := Fresh} = Settings) ->
+    Default = case Fresh of true -> ?VALIDATION; false -> 0 end,
+    Varying = maps:with([episodes, normalise, fresh_episodes, validation],
+                        maps:merge(#{validation => Default}, Settings)),
+    case Varying of
+        #{normalise := false, fresh_episodes := false, validation := 0} -> #{};
+        _ -> #{varying => Varying}
+    end.
 
 %% @private Describes the evaluation in a module with this behaviour, whose `init/1' returned a
 %% shape and a configuration.
 -spec evaluation(module(), map(), Config :: term()) ->
           {ok, map()} | {error, cambrian_options:error()} | error.
 evaluation(Module, Shape, Config) ->
-    Known = [inputs, outputs, steps, episodes],
-    Unknown = maps:keys(maps:without(Known, Shape)),
-    case {maps:merge(#{steps => 1000, episodes => 1}, Shape), Unknown} of
-        {_, [Key | _]} ->
+    Sizes = [inputs, outputs, steps, episodes],
+    Table = settings_table(),
+    Unknown = maps:keys(maps:without(Sizes ++ maps:keys(Table), Shape)),
+    Settings = cambrian_options:check(maps:with(maps:keys(Table), Shape), Table, ?SEE),
+    case {maps:merge(#{steps => 1000, episodes => 1}, Shape), Unknown, Settings} of
+        {_, [Key | _], _} ->
+            Known = Sizes ++ maps:keys(Table),
             {error, cambrian_options:unknown(unknown_option, Key, Known, ?SEE)};
-        {#{steps := Steps, episodes := Count}, []} when ?IS_COUNT(Steps), ?IS_COUNT(Count) ->
-            OnEpisodes = fun(Episodes) ->
-                             World = world(Module, Config, Steps, Episodes),
-                             {together,
-                              fun(Networks, Mark) -> evaluate(World, Networks, Mark) end}
-                         end,
-            {ok, #{evaluate => OnEpisodes(Count), on_episodes => OnEpisodes}};
+        {_, [], {error, _} = Error} -> Error;
+        {#{steps := Steps, episodes := Count}, [], {ok, Checked}}
+          when ?IS_COUNT(Steps), ?IS_COUNT(Count) ->
+            Under = fun(Conditions) ->
+                        World = maps:merge(world(Module, Config, Steps, Count), Conditions),
+                        {together,
+                         fun(Networks, Mark) -> evaluate(World, Networks, Mark) end}
+                    end,
+            {ok, (varying(Checked#{episodes => Count}))#{evaluate => Under(#{}), under => Under}};
         _ -> error
     end.
 
@@ -187,16 +244,32 @@ score(Module, State) ->
 %% @private Computes the score of each network. It does not depend on the other networks in the
 %% list.
 -spec evaluate(world(), [{index(), cambrian_network:network()}], mark()) ->
-          [{index(), float() | {measured, cambrian_score:score()} | {fault, fault()}}].
+          [{index(), answer() | {observed, cambrian_statistics:statistics(), answer()}
+                     | {fault, fault()}}].
 evaluate(#{episodes := Episodes} = World, Networks, Mark) ->
     Episode = fun(Number, {Lives, Faulty}) ->
                   {Sound, Failed} = episode(Number, World, Lives, Mark),
                   {Sound, Failed ++ Faulty}
               end,
-    Start = [#life{index = Index, network = Network} || {Index, Network} <- Networks],
+    Start = [#life{index = Index, network = normalised(Network, World)}
+             || {Index, Network} <- Networks],
     {Sound, Faulty} = fold(Episode, {Start, []}, Episodes),
     Count = if is_list(Episodes) -> length(Episodes); true -> Episodes end,
-    lists:keysort(1, [{Life#life.index, total_score(Life, Count)} || Life <- Sound] ++ Faulty).
+    lists:keysort(1, [{Life#life.index, answer(Life, Count, World)} || Life <- Sound] ++ Faulty).
+
+normalised(Network, #{normalisation := #{} = Normalisation}) ->
+    case cambrian_network:normalise(Network, Normalisation) of
+        {error, Reason} -> error(Reason);
+        Normalised -> Normalised
+    end;
+normalised(Network, _World) -> Network.
+
+answer(#life{seen = Seen} = Life, Count, #{observe := true}) ->
+    case total_score(Life, Count) of
+        {fault, _} = Fault -> Fault;
+        Score -> {observed, Seen, Score}
+    end;
+answer(Life, Count, _World) -> total_score(Life, Count).
 
 fold(Episode, State, Numbers) when is_list(Numbers) -> lists:foldl(Episode, State, Numbers);
 fold(Episode, State, Count) -> fold(Episode, State, 0, Count).
@@ -223,8 +296,9 @@ episode(Number, #{reset := Reset, steps := Steps} = World, Lives, Mark) ->
     {Ended, Failed} = run_steps(Steps, World, Begun, {[], Faulty}, Mark),
     scored(World, lists:keysort(#life.index, Ended), Failed, Mark).
 
-run_steps(Left, #{step := Step} = World, [_ | _] = Lives, Over, Mark) when Left > 0 ->
-    Answers = outputs(Lives),
+run_steps(Left, #{step := Step} = World, [_ | _] = Unseen, Over, Mark) when Left > 0 ->
+    Answers = outputs(Unseen),
+    Lives = observe(Unseen, Answers, World),
     Outcomes = case acts(Lives, Answers) of
                    [] -> [];
                    Acts -> Step(Acts, Mark)
@@ -233,6 +307,14 @@ run_steps(Left, #{step := Step} = World, [_ | _] = Lives, Over, Mark) when Left 
     Mark(0),
     run_steps(Left - 1, World, Living, NowOver, Mark);
 run_steps(_, _World, Lives, {Ended, Faulty}, _Mark) -> {Lives ++ Ended, Faulty}.
+
+%% An observation counts if it consists of numbers.
+observe(Lives, Answers, #{observe := true}) ->
+    lists:zipwith(fun(Life, {fault, _}) -> Life;
+                     (#life{observation = Observation, seen = Seen} = Life, _) ->
+                         Life#life{seen = cambrian_statistics:add(Observation, Seen)}
+                  end, Lives, Answers);
+observe(Lives, _Answers, _World) -> Lives.
 
 acts([#life{index = Index, state = State} | Lives], [{Outputs, Memory} | Answers])
   when is_binary(Memory) ->

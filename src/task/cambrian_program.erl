@@ -21,12 +21,16 @@
 
 -type task() :: {program, options()}.
 -type options() :: #{command := file:name_all(), args => [unicode:chardata()],
+                     validation_args => [unicode:chardata()],
                      env => [{string(), string() | false}], cd => file:name_all(), name => atom(),
                      steps => pos_integer(), episodes => pos_integer(), processes => pos_integer(),
                      timeout => pos_integer(), start_timeout => pos_integer(),
-                     idle => pos_integer()}.
+                     idle => pos_integer(), normalise => boolean(), fresh_episodes => boolean(),
+                     validation => non_neg_integer()}.
 %% <ul>
 %% <li>`command': the program, looked up on the PATH;</li>
+%% <li>`validation_args': the arguments for held-out episodes (`args'), so that evolution may have
+%% other settings than its test;</li>
 %% <li>`env': added to the environment of the VM;</li>
 %% <li>`name': the name of the task, in checkpoints and on the mesh;</li>
 %% <li>`steps': the most steps of an episode (what the program says, else 1,000);</li>
@@ -36,7 +40,8 @@
 %% <li>`start_timeout' (30,000): ms for the hello of the program;</li>
 %% <li>`timeout' (2,000): ms for every other answer, independent of the `evaluation_timeout' of the
 %% population;</li>
-%% <li>`idle' (30,000): Cambrian stops the program after so many ms without use.</li>
+%% <li>`idle' (30,000): Cambrian stops the program after so many ms without use;</li>
+%% <li>`normalise', `fresh_episodes', `validation': {@link cambrian_environment:settings()}.</li>
 %% </ul>
 
 %% The most bytes of numbers in a step: half of the largest message.
@@ -56,6 +61,8 @@ gymnasium(Environment) -> gymnasium(Environment, #{}).
 %% <li>`scale' (`auto'): which observations are scaled to -1..1. `auto' scales those with bounds
 %% within -10..10, `true' all with bounds, `false' none;</li>
 %% <li>`kwargs' (#{}): the keyword arguments of `gymnasium.make';</li>
+%% <li>`training' (#{}): further ones, which held-out episodes do not have: a reward that is easier
+%% to learn from;</li>
 %% <li>`score': what an episode gives besides its rewards. `observation' gives the last observation
 %% as the behaviour, as the network sees it; a text as `"module:function"' names a function in
 %% Python, which docs/programs.md describes;</li>
@@ -73,18 +80,23 @@ gymnasium(Environment) -> gymnasium(Environment, #{}).
 -spec gymnasium(unicode:chardata(),
                 #{seed => non_neg_integer(), range => {number(), number()},
                   scale => boolean() | auto, kwargs => #{atom() => term()},
+                  training => #{atom() => term()},
                   score => observation | unicode:chardata(), atom() => term()}) ->
           task().
 gymnasium(Environment, Options) ->
     Id = unicode:characters_to_binary(Environment),
-    Known = [seed, range, scale, kwargs, score],
+    Known = [seed, range, scale, kwargs, training, score],
     {OfGymnasium, OfProgram} = {maps:with(Known, Options), maps:without(Known, Options)},
     {Low, High} = maps:get(range, OfGymnasium, {0, 1}),
     Score = maps:map(fun(score, Name) -> score_name(Name) end, maps:with([score], OfGymnasium)),
     Settings = maps:merge(maps:merge(#{seed => 0, scale => auto, kwargs => #{}}, OfGymnasium),
                           Score#{range => [Low, High]}),
-    Defaults = #{command => "python3", name => binary_to_atom(Id),
-                 args => [python_script(), Id, cambrian_json:encode(Settings)]},
+    {Training, Plain} = {maps:get(training, Settings, #{}), maps:remove(training, Settings)},
+    Args = fun(Kwargs) -> [python_script(), Id, cambrian_json:encode(Plain#{kwargs := Kwargs})] end,
+    Kwargs = maps:get(kwargs, Plain),
+    Validation = maps:from_list([{validation_args, Args(Kwargs)} || Training =/= #{}]),
+    Defaults = Validation#{command => "python3", name => binary_to_atom(Id),
+                           args => Args(maps:merge(Kwargs, Training))},
     {program, maps:merge(Defaults, OfProgram)}.
 
 %% The helper refuses a name without a module.
@@ -100,7 +112,8 @@ python_script() -> filename:join([code:priv_dir(cambrian), "native", "cambrian_g
 prepare(Options) ->
     case cambrian_options:check(Options, options_table(), <<"type cambrian_program:options()">>) of
         {ok, #{command := Command} = Checked} ->
-            Program = Checked#{command := command(Checked)},
+            Program = Checked#{command := command(Checked),
+                               validation_command => validation_command(Checked)},
             case with_process(Program, fun() -> ok end, fun(_Process, Hello) -> {ok, Hello} end) of
                 {ok, Hello} -> {ok, prepared(Program, Hello)};
                 {no_start, Fault} -> {error, {program, Command, Fault}}
@@ -110,20 +123,25 @@ prepare(Options) ->
     end.
 
 prepared(#{name := Name} = Program, #{inputs := Inputs, outputs := Outputs} = Hello) ->
-    #{episodes := Count} = Complete = maps:merge(maps:merge(#{steps => 1000}, Hello), Program),
-    OnEpisodes = fun(Episodes) ->
-                     Chosen = Complete#{episodes := Episodes},
-                     {together, fun(Networks, Mark) -> together(Chosen, Networks, Mark) end}
-                 end,
-    #{name => Name, inputs => Inputs, outputs => Outputs,
-      evaluate => OnEpisodes(Count), on_episodes => OnEpisodes}.
+    Complete = maps:merge(maps:merge(#{steps => 1000}, Hello), Program),
+    Under = fun(Conditions) ->
+                Chosen = chosen(maps:merge(Complete, Conditions)),
+                {together, fun(Networks, Mark) -> together(Chosen, Networks, Mark) end}
+            end,
+    (cambrian_environment:varying(Program))#{name => Name, inputs => Inputs, outputs => Outputs,
+                                             evaluate => Under(#{}), under => Under}.
+
+chosen(#{is_held_out := true, validation_command := Command} = Program) ->
+    Program#{command := Command};
+chosen(Program) -> Program.
 
 options_table() ->
     Positive = {fun cambrian_options:is_positive/1, <<"a positive integer">>},
     Text = {fun is_text/1, <<"a string or a binary">>},
-    #{command => Text, cd => Text,
-      args => {fun(Args) -> is_proper(Args) andalso lists:all(fun is_text/1, Args) end,
-               <<"a list of strings or binaries">>, []},
+    Texts = {fun are_texts/1, <<"a list of strings or binaries">>},
+    (cambrian_environment:settings_table())#{
+      command => Text, cd => Text,
+      args => with_default(Texts, []), validation_args => Texts,
       env => {fun is_env/1, <<"a list of {Name, Value | false}, strings all">>, []},
       name => {fun(Name) -> is_atom(Name) andalso Name =/= undefined end,
                <<"an atom">>, program},
@@ -141,6 +159,8 @@ is_text(Text) ->
     catch error:badarg -> false
     end.
 
+are_texts(List) -> is_proper(List) andalso lists:all(fun is_text/1, List).
+
 is_env(Env) ->
     is_proper(Env) andalso lists:all(fun is_variable/1, Env).
 
@@ -157,6 +177,9 @@ command(#{command := Command, args := Args, env := Env} = Checked) ->
     Cd = maps:map(fun(cd, Dir) -> unicode:characters_to_list(Dir) end, maps:with([cd], Checked)),
     Cd#{command => unicode:characters_to_list(Command),
         args => lists:map(fun unicode:characters_to_list/1, Args), env => Env}.
+
+validation_command(#{validation_args := Args} = Checked) -> command(Checked#{args := Args});
+validation_command(Checked) -> command(Checked).
 
 %%% ---- evaluation -------------------------------------------------------------------------
 
@@ -223,7 +246,7 @@ answer_or_broken({error, Fault}) -> throw({broken, Fault}).
 %% of the question; if the program breaks, together/3 finds the network to blame.
 run(Process, #{inputs := Inputs, outputs := Outputs, score := Counts},
     #{inputs := Inputs, outputs := Outputs, score := Counts} = Program, Networks, Mark) ->
-    #{steps := Steps, episodes := Episodes, timeout := Timeout} = Program,
+    #{timeout := Timeout} = Program,
     {Indices, WithoutIndex} = lists:unzip(Networks),
     IndexOfSlot = list_to_tuple(Indices),
     Ask = fun([First | _] = Slots, Question) ->
@@ -232,10 +255,10 @@ run(Process, #{inputs := Inputs, outputs := Outputs, score := Counts},
               answer_or_broken(cambrian_program_process:ask(Process, Question#{slots => Slots},
                                                             Timeout, MarkFirst))
           end,
-    World = maps:merge(scored(Counts, Ask), world(Inputs, Ask)),
+    World = maps:merge(maps:with([steps, episodes, normalisation, observe], Program),
+                       maps:merge(scored(Counts, Ask), world(Inputs, Ask))),
     InSlots = lists:zip(lists:seq(0, length(WithoutIndex) - 1), WithoutIndex),
-    Answers = cambrian_environment:evaluate(World#{steps => Steps, episodes => Episodes}, InSlots,
-                                            Mark),
+    Answers = cambrian_environment:evaluate(World, InSlots, Mark),
     {_, Scores} = lists:unzip(Answers),
     {ok, lists:zip(Indices, Scores)};
 run(_Process, Hello, _Program, _Networks, _Mark) ->

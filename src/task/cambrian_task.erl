@@ -113,9 +113,11 @@
 -type prepared() :: #{name := atom(), id => binary(),
                       inputs := pos_integer(), outputs := pos_integer(),
                       evaluate := evaluation(), on_workers => evaluation(),
-                      on_episodes => fun((cambrian_environment:episodes()) -> evaluation())}.
-%% `on_workers' is the evaluation of a native task by workers on other nodes. `on_episodes' gives
-%% the evaluation of an environment on given episodes. `id' is that of {@link id/1}, for
+                      under => fun((cambrian_environment:conditions()) -> evaluation()),
+                      varying => cambrian_environment:varying()}.
+%% `on_workers' is the evaluation of a native task by workers on other nodes. `under' gives the
+%% evaluation of an environment under given conditions, and `varying' says what varies from
+%% generation to generation. `id' is that of {@link id/1}, for
 %% populations.
 
 -type evaluation() :: {native, reference()}
@@ -237,8 +239,8 @@ wrong_sizes(Prepared, Shape) ->
         Got <- [maps:get(What, Shape)],
         Got =/= maps:get(What, Prepared)].
 
-evaluation(#{on_episodes := OnEpisodes}, #{episodes := Episodes}) ->
-    OnEpisodes(Episodes);
+evaluation(#{under := Under}, #{episodes := Episodes}) ->
+    Under(#{episodes => Episodes});
 evaluation(_, #{episodes := Episodes}) ->
     Expected = <<"absent, as the task is no environment">>,
     {error, {bad_option, {episodes, Episodes, Expected}}};

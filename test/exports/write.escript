@@ -14,7 +14,8 @@ main([Directory]) ->
     _ = rand:seed(exsss, 1),
     Networks = champions() ++ random(),
     complete(Networks),
-    [write(filename:join(Directory, Name), Genotype) || {Name, Genotype} <- Networks],
+    [write(filename:join(Directory, Name), Genotype, normalisation(Genotype))
+     || {Name, Genotype} <- Networks],
     io:format("~b models~n", [length(Networks)]).
 
 %% What has been evolved: feed-forward, recurrent, plastic.
@@ -79,13 +80,24 @@ complete(Networks) ->
                             not lists:any(fun(Node) -> maps:get(Gene, Node, none) =:= Choice end,
                                           Nodes)].
 
-write(Path, Genotype) ->
-    Network = cambrian_network:compile(Genotype),
-    Twins = [cambrian_network:compile(twin(Genotype)) || _ <- lists:seq(1, 8)],
+%% Every other one normalises its inputs, with numbers of a stream of their own.
+normalisation(Genotype) ->
+    #{inputs := Inputs} = cambrian_genotype:info(Genotype),
+    Hash = erlang:phash2(cambrian_genotype:id(Genotype)),
+    {Numbers, _} = lists:mapfoldl(fun(_, State) -> rand:uniform_s(State) end,
+                                  rand:seed_s(exsss, Hash), lists:seq(1, 2 * Inputs)),
+    {Means, Factors} = lists:split(Inputs, Numbers),
+    case Hash rem 2 of 0 -> none; 1 -> #{means => Means, factors => Factors} end.
+
+write(Path, Genotype, Normalisation) ->
+    Compile = fun(G) -> cambrian_network:normalise(cambrian_network:compile(G), Normalisation) end,
+    Network = Compile(Genotype),
+    Twins = [Compile(twin(Genotype)) || _ <- lists:seq(1, 8)],
     #{inputs := Inputs} = cambrian_network:info(Network),
     Rows = lists:append([live(Network, Twins, Inputs) || _ <- lists:seq(1, ?LIVES)]),
     Columns = ["inputs", "states", "outputs", "next_states", "tender"],
-    ok = file:write_file(Path ++ ".onnx", cambrian_genotype:to_onnx(Genotype)),
+    Model = cambrian_genotype:to_onnx(Genotype, #{normalisation => Normalisation}),
+    ok = file:write_file(Path ++ ".onnx", Model),
     [ok = file:write_file(Path ++ "." ++ Column, [element(Nth, Row) || Row <- Rows])
      || {Nth, Column} <- lists:zip(lists:seq(1, length(Columns)), Columns)].
 

@@ -37,7 +37,7 @@ pub fn decode(bytes: &[u8]) {
 /// library wrote.
 pub fn json(bytes: &[u8]) {
     for genotype in [json::read(bytes), neat_python::read(bytes)].into_iter().flatten() {
-        let again = json::read(&json::write(&genotype)).unwrap();
+        let again = json::read(&json::write(&genotype, None)).unwrap();
         assert_eq!(codec::encode(&again), codec::encode(&genotype));
     }
 }

@@ -3,6 +3,7 @@
 
 pub mod cost;
 pub mod kernel;
+pub mod normalisation;
 pub mod probe;
 pub mod network;
 pub mod substrate;

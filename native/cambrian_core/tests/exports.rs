@@ -14,6 +14,7 @@ use cambrian_core::genome::neuron::Neuron;
 use cambrian_core::genome::parameters::Parameters;
 use cambrian_core::genome::plasticity::Plasticity;
 use cambrian_core::phenotype::network::Network;
+use cambrian_core::phenotype::normalisation::Normalisation;
 use cambrian_core::variation::mutation::Operator;
 use std::fmt::Write as _;
 use std::fs;
@@ -100,6 +101,22 @@ fn alone(neuron: Neuron) -> Genotype {
     connections.push(Connection::new(output, output, 0.3));
     connections.sort_unstable_by_key(|c| c.id);
     Genotype::from_genes(3, 1, nodes, connections).unwrap()
+}
+
+/// Every other network normalises its inputs.
+fn normalisation(nth: usize, genotype: &Genotype) -> Option<Normalisation> {
+    let mut rng = Stream::new(nth as u64, Purpose::Operator, 3, 0);
+    let mut numbers = || (0..genotype.inputs()).map(|_| 3.0 * rng.normal()).collect();
+    (nth % 2 == 1).then(|| Normalisation::new(numbers(), numbers()).unwrap())
+}
+
+fn networks(genotypes: &[Genotype]) -> Vec<Network> {
+    let network = |(nth, g)| Network::new(g).normalised(normalisation(nth, g));
+    genotypes.iter().enumerate().map(network).collect()
+}
+
+fn plan(nth: usize, genotype: &Genotype) -> Plan {
+    Plan::new(genotype).normalised(normalisation(nth, genotype))
 }
 
 fn unconnected() -> Genotype {
@@ -194,13 +211,13 @@ fn is_there(compiler: &str) -> bool {
 #[test]
 fn a_c_file_gives_the_bits_of_the_network_with_every_compiler_and_level() {
     let (dir, genotypes) = (scratch("exports_c"), genotypes());
-    let networks: Vec<Network> = genotypes.iter().map(Network::new).collect();
+    let networks = networks(&genotypes);
     let course = course(&networks);
     let expected = expected(&networks, &course);
     let mut main = format!("#include <stdio.h>\n#include <stdlib.h>\n#define TICKS {TICKS}\n");
     let mut calls = String::new();
     for (nth, genotype) in genotypes.iter().enumerate() {
-        let (name, plan) = (Name::new(&format!("n{nth}")).unwrap(), Plan::new(genotype));
+        let (name, plan) = (Name::new(&format!("n{nth}")).unwrap(), plan(nth, genotype));
         fs::write(dir.join(format!("n{nth}.c")), c::write(&plan, &name)).unwrap();
         let reward = if plan.reward.is_some() {
             format!("n{nth}_reward(&network, now[0]);")
@@ -267,12 +284,12 @@ static void run_{nth}(void) {{
 #[test]
 fn a_rust_file_gives_the_bits_of_the_network_optimised_or_not() {
     let (dir, genotypes) = (scratch("exports_rust"), genotypes());
-    let networks: Vec<Network> = genotypes.iter().map(Network::new).collect();
+    let networks = networks(&genotypes);
     let course = course(&networks);
     let expected = expected(&networks, &course);
     let (mut modules, mut calls) = (String::new(), String::new());
     for (nth, genotype) in genotypes.iter().enumerate() {
-        let (name, plan) = (Name::new(&format!("n{nth}")).unwrap(), Plan::new(genotype));
+        let (name, plan) = (Name::new(&format!("n{nth}")).unwrap(), plan(nth, genotype));
         fs::write(dir.join(format!("n{nth}.rs")), rust::write(&plan, &name)).unwrap();
         let _ = writeln!(modules, "pub mod n{nth};");
         let reward = if plan.reward.is_some() { "network.reward(now[0]);" } else { "" };

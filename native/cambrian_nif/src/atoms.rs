@@ -62,6 +62,7 @@ rustler::atoms! {
     reward,
     wrong_size,
     out_of_range,
+    normalisation,
     // reasons
     not_applicable,
     incompatible,

@@ -1,6 +1,7 @@
 //! cambrian_genotype
 
 use crate::error::Bytes;
+use crate::network::read_normalisation;
 use crate::term::{List, binary};
 use crate::{atoms, either_scheduler, error, parameters};
 use cambrian_core::base::choice::Choice;
@@ -76,7 +77,7 @@ either_scheduler! {
         costs 100 * genes(&genotype);
     fn genotype_decode, genotype_decode_dirty(bytes: Binary<'a>) = decode, costs 20 * bytes.len();
     fn genotype_to_json, genotype_to_json_dirty(
-        genotype: GenotypeArc) = to_json,
+        genotype: GenotypeArc, normalisation: Term<'a>) = to_json,
         costs 1000 * genes(&genotype);
     fn genotype_from_json, genotype_from_json_dirty(
         bytes: Binary<'a>) = from_json,
@@ -88,11 +89,14 @@ either_scheduler! {
         costs 200 * (genes(&base) + genes(&target));
     fn genotype_patch, genotype_patch_dirty(base: GenotypeArc, bytes: Binary<'a>) = patch,
         costs 200 * genes(&base) + 20 * bytes.len();
-    fn genotype_to_c, genotype_to_c_dirty(genotype: GenotypeArc, name: Term<'a>) = to_c,
+    fn genotype_to_c, genotype_to_c_dirty(
+        genotype: GenotypeArc, normalisation: Term<'a>, name: Term<'a>) = to_c,
         costs 10_000 + 1_000 * genes(&genotype);
-    fn genotype_to_rust, genotype_to_rust_dirty(genotype: GenotypeArc, name: Term<'a>) = to_rust,
+    fn genotype_to_rust, genotype_to_rust_dirty(
+        genotype: GenotypeArc, normalisation: Term<'a>, name: Term<'a>) = to_rust,
         costs 10_000 + 1_000 * genes(&genotype);
-    fn genotype_to_onnx, genotype_to_onnx_dirty(genotype: GenotypeArc) = to_onnx,
+    fn genotype_to_onnx, genotype_to_onnx_dirty(
+        genotype: GenotypeArc, normalisation: Term<'a>) = to_onnx,
         costs 10_000 + 1_000 * genes(&genotype);
 }
 
@@ -217,8 +221,13 @@ fn decode<'a>(env: Env<'a>, bytes: Binary<'a>) -> NifResult<Term<'a>> {
     born(env, codec::decode(&bytes).map_err(error::codec)?)
 }
 
-fn to_json<'a>(env: Env<'a>, genotype: GenotypeArc) -> NifResult<Term<'a>> {
-    Ok(binary(env, &json::write(&genotype.0)))
+fn to_json<'a>(
+    env: Env<'a>,
+    genotype: GenotypeArc,
+    normalisation: Term<'a>,
+) -> NifResult<Term<'a>> {
+    let normalisation = read_normalisation(normalisation, genotype.0.inputs() as usize)?;
+    Ok(binary(env, &json::write(&genotype.0, normalisation.as_ref())))
 }
 
 fn from_json<'a>(env: Env<'a>, bytes: Binary<'a>) -> NifResult<Term<'a>> {
@@ -237,14 +246,24 @@ fn patch<'a>(env: Env<'a>, base: GenotypeArc, bytes: Binary<'a>) -> NifResult<Te
     born(env, delta::patch(&base.0, &bytes).map_err(error::delta)?)
 }
 
-fn to_c<'a>(env: Env<'a>, genotype: GenotypeArc, name: Term<'a>) -> NifResult<Term<'a>> {
+fn to_c<'a>(
+    env: Env<'a>,
+    genotype: GenotypeArc,
+    normalisation: Term<'a>,
+    name: Term<'a>,
+) -> NifResult<Term<'a>> {
     let name = read_name(name)?;
-    Ok(binary(env, c::write(&Plan::new(&genotype.0), &name).as_bytes()))
+    Ok(binary(env, c::write(&plan(&genotype, normalisation)?, &name).as_bytes()))
 }
 
-fn to_rust<'a>(env: Env<'a>, genotype: GenotypeArc, name: Term<'a>) -> NifResult<Term<'a>> {
+fn to_rust<'a>(
+    env: Env<'a>,
+    genotype: GenotypeArc,
+    normalisation: Term<'a>,
+    name: Term<'a>,
+) -> NifResult<Term<'a>> {
     let name = read_name(name)?;
-    Ok(binary(env, rust::write(&Plan::new(&genotype.0), &name).as_bytes()))
+    Ok(binary(env, rust::write(&plan(&genotype, normalisation)?, &name).as_bytes()))
 }
 
 fn read_name(term: Term) -> NifResult<Name> {
@@ -256,8 +275,17 @@ fn read_name(term: Term) -> NifResult<Name> {
     })
 }
 
-fn to_onnx<'a>(env: Env<'a>, genotype: GenotypeArc) -> NifResult<Term<'a>> {
-    Ok(binary(env, &onnx::write(&Plan::new(&genotype.0))))
+fn to_onnx<'a>(
+    env: Env<'a>,
+    genotype: GenotypeArc,
+    normalisation: Term<'a>,
+) -> NifResult<Term<'a>> {
+    Ok(binary(env, &onnx::write(&plan(&genotype, normalisation)?)))
+}
+
+fn plan(genotype: &GenotypeArc, normalisation: Term) -> NifResult<Plan> {
+    let normalisation = read_normalisation(normalisation, genotype.0.inputs() as usize)?;
+    Ok(Plan::new(&genotype.0).normalised(normalisation))
 }
 
 /// The possible values of each named gene: `#{activation => [identity, ...], ...}`.

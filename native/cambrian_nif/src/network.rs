@@ -8,6 +8,7 @@ use crate::{atoms, either_scheduler, error};
 use cambrian_core::base::math::LIMIT;
 use cambrian_core::base::memory;
 use cambrian_core::phenotype::network::{Network, Values};
+use cambrian_core::phenotype::normalisation::Normalisation;
 use rustler::types::ListIterator;
 use rustler::{
     Atom, Binary, Encoder, Env, Error, NewBinary, NifResult, Resource, ResourceArc, Term,
@@ -104,6 +105,19 @@ fn check_size(what: Atom, expected: usize, got: usize) -> NifResult<()> {
     }
 }
 
+/// `none`, or `{Means, Factors}` for a network with so many inputs.
+pub fn read_normalisation(term: Term, inputs: usize) -> NifResult<Option<Normalisation>> {
+    let Ok((means, factors)) = term.decode::<(Term, Term)>() else {
+        let is_none = term.decode::<Atom>()? == atoms::none();
+        return if is_none { Ok(None) } else { Err(Error::BadArg) };
+    };
+    let row = |term| {
+        let mut numbers = vec![0.0; inputs];
+        read(atoms::normalisation(), term, &mut numbers).map(|_| numbers)
+    };
+    Ok(Normalisation::new(row(means)?, row(factors)?))
+}
+
 thread_local! {
     /// One per scheduler, so that an activation allocates memory only for its answer.
     static VALUES: RefCell<Values> = RefCell::default();
@@ -169,6 +183,14 @@ fn rows(network: &Network, batch: Term) -> usize {
         Ok(bytes) => bytes.len() / 4 / network.inputs(),
         Err(_) => batch.list_length().unwrap_or(0),
     }
+}
+
+/// `none` gives the network without a normalisation.
+#[rustler::nif(schedule = "DirtyCpu")]
+fn network_normalise(network: NetworkRef, normalisation: Term) -> NifResult<NetworkArc> {
+    let network = network.0.clone();
+    let normalisation = read_normalisation(normalisation, network.inputs())?;
+    Ok(wrap(network.normalised(normalisation)))
 }
 
 fn compile<'a>(env: Env<'a>, genotype: GenotypeArc) -> NifResult<Term<'a>> {

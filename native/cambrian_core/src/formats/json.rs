@@ -11,6 +11,7 @@ use crate::genome::innovation;
 use crate::genome::neuron::Neuron;
 use crate::genome::plasticity::Plasticity;
 use crate::neuron_genes;
+use crate::phenotype::normalisation::Normalisation;
 use serde::de::{self, Deserialize, DeserializeOwned, Deserializer, Visitor};
 use serde::{Serialize, Serializer};
 use std::fmt;
@@ -43,8 +44,8 @@ pub enum JsonError {
     Invalid(GenotypeError),
 }
 
-/// Writes a text with one line per gene.
-pub fn write(genotype: &Genotype) -> Vec<u8> {
+/// Writes a text with one line per gene, and the normalisation that its inputs go through first.
+pub fn write(genotype: &Genotype, normalisation: Option<&Normalisation>) -> Vec<u8> {
     let (inputs, outputs) = (genotype.inputs(), genotype.outputs());
     let index: std::collections::HashMap<u64, (Kind, u32)> = (0..inputs)
         .map(|i| (innovation::input(i), (Kind::Input, i)))
@@ -53,6 +54,12 @@ pub fn write(genotype: &Genotype) -> Vec<u8> {
     let mut text =
         format!("{{\n\"schema\": {SCHEMA},\n\"inputs\": {inputs},\n\"outputs\": {outputs},\n")
             .into_bytes();
+    if let Some(normalisation) = normalisation {
+        let (means, factors) = (normalisation.means(), normalisation.factors());
+        text.extend_from_slice(b"\"normalisation\": ");
+        line(&mut text, &NormalisationLine { means, factors });
+        text.extend_from_slice(b",\n");
+    }
     list(&mut text, "nodes", genotype.nodes(), |text, node| {
         let (kind, index) =
             index.get(&node.id).map_or((Kind::Hidden, None), |(kind, i)| (*kind, Some(*i)));
@@ -169,12 +176,21 @@ struct Head {
     schema: u64,
 }
 
+#[derive(Serialize)]
+struct NormalisationLine<'a> {
+    means: &'a [f32],
+    factors: &'a [f32],
+}
+
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Document {
     schema: u64,
     inputs: u32,
     outputs: u32,
+    /// It belongs to a genotype's use, not to the genotype.
+    #[serde(default, rename = "normalisation")]
+    _normalisation: Option<de::IgnoredAny>,
     nodes: Vec<NodeGenes>,
     connections: Vec<ConnectionGenes>,
 }

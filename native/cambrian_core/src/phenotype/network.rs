@@ -13,6 +13,9 @@ use crate::phenotype::cost;
 use crate::phenotype::kernel::{
     CheckedProgram, Isa, Kind, Link, Program, QUAD, Run, Special, VECTOR,
 };
+use crate::phenotype::normalisation::Normalisation;
+use std::borrow::Cow;
+use std::sync::Arc;
 
 /// A genotype's program, and the instruction set that it runs on.
 #[derive(Clone, Debug)]
@@ -21,6 +24,8 @@ pub struct Network {
     connections: usize,
     cost: u64,
     isa: Isa,
+    /// What the inputs go through first.
+    normalisation: Option<Arc<Normalisation>>,
 }
 
 /// The values of one activation and, between steps, the memory of one network. One `Values` can
@@ -33,13 +38,24 @@ impl Network {
     pub fn new(genotype: &Genotype) -> Network {
         let connections = genotype.enabled.iter().filter(|enabled| **enabled).count();
         let program = Compiler::new(genotype).compile().0;
-        Network { connections, cost: genotype.cost(), program, isa: Isa::fastest() }
+        let (cost, isa) = (genotype.cost(), Isa::fastest());
+        Network { connections, cost, program, isa, normalisation: None }
     }
 
     /// The same network on another instruction set of this machine, with the same bits.
     #[must_use]
     pub fn on(self, isa: Isa) -> Network {
         Network { isa, ..self }
+    }
+
+    /// The same network, which normalises its inputs first, or does not.
+    ///
+    /// # Panics
+    /// If the normalisation is for another number of inputs.
+    #[must_use]
+    pub fn normalised(self, normalisation: Option<Normalisation>) -> Network {
+        assert!(normalisation.iter().all(|n| n.means().len() == self.inputs()));
+        Network { normalisation: normalisation.map(Arc::new), ..self }
     }
 
     pub fn inputs(&self) -> usize {
@@ -96,6 +112,9 @@ impl Network {
     #[inline]
     pub fn tick(&self, values: &mut Values) {
         cost::spend(self.cost);
+        if let Some(normalisation) = &self.normalisation {
+            normalisation.apply(self.inputs_of(values));
+        }
         self.program.step(self.isa, &mut values.0);
     }
 
@@ -148,8 +167,15 @@ impl Network {
         let samples = inputs.len() / self.inputs();
         let mut outputs = vec![0.0; samples * self.outputs()];
         cost::spend(self.cost.saturating_mul(samples as u64));
-        self.program.batch(self.isa, inputs, &mut outputs, meter)?;
+        self.program.batch(self.isa, &self.normalised_rows(inputs), &mut outputs, meter)?;
         Ok(outputs)
+    }
+
+    fn normalised_rows<'a>(&self, inputs: &'a [f32]) -> Cow<'a, [f32]> {
+        let Some(normalisation) = &self.normalisation else { return Cow::Borrowed(inputs) };
+        let mut rows = inputs.to_vec();
+        rows.chunks_exact_mut(self.inputs()).for_each(|row| normalisation.apply(row));
+        Cow::Owned(rows)
     }
 
     /// Runs work that cannot be cancelled.

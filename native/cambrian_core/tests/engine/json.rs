@@ -82,7 +82,7 @@ fn anything() -> impl Strategy<Value = Genotype> {
 }
 
 fn same(g: &Genotype) {
-    let text = json::write(g);
+    let text = json::write(g, None);
     assert_eq!(
         codec::id(&json::read(&text).unwrap()),
         codec::id(g),
@@ -108,7 +108,7 @@ proptest! {
     fn a_changed_text_is_refused_or_is_another_valid_genotype(
         (i, o, seed, ops) in histories(), at in any::<prop::sample::Index>(), byte in any::<u8>()
     ) {
-        let mut text = json::write(&evolved(i, o, seed, &ops));
+        let mut text = json::write(&evolved(i, o, seed, &ops), None);
         let part = json::read(&text[..at.index(text.len() - 2)]);
         prop_assert!(matches!(part, Err(JsonError::Bad(_))));
         let at = at.index(text.len());

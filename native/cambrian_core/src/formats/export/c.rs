@@ -8,6 +8,7 @@ use super::parts::Parts;
 use super::plan::{Plan, Special, Unit};
 use crate::base::choice::Choice;
 use crate::genome::plasticity::Plasticity;
+use crate::phenotype::normalisation::CUT;
 use std::fmt::Write;
 
 /// The source text. Names in it begin with `name` and an underscore.
@@ -168,7 +169,20 @@ fn tables(plan: &Plan) -> String {
     text += "/* Of each node, where in the row its sources are, and how much each weighs. */\n";
     text += &columns(plan, "cambrian_index cambrian_sources", |link| link.source.to_string());
     text += &columns(plan, "float cambrian_weights", |link| float(link.weight));
-    text + &specials(plan)
+    text + &normalisation(plan) + &specials(plan)
+}
+
+fn normalisation(plan: &Plan) -> String {
+    let Some(normalisation) = &plan.normalisation else { return String::new() };
+    let row = |name: &str, numbers: &[f32]| {
+        let numbers: Vec<String> = numbers.iter().copied().map(float).collect();
+        format!("static const float {name}[] = {{{}}};\n", numbers.join(", "))
+    };
+    format!(
+        "/* Each input less its mean, times its factor, is what the nodes see. */\n{}{}\n",
+        row("cambrian_means", normalisation.means()),
+        row("cambrian_factors", normalisation.factors())
+    )
 }
 
 fn columns(
@@ -261,6 +275,16 @@ void cambrian_reward(struct cambrian_network *network, float reward)
 }
 "
     });
+    let input = match &plan.normalisation {
+        Some(_) => {
+            let cut = float(CUT);
+            format!(
+                "cambrian_clip(
+        (inputs[at] - cambrian_means[at]) * cambrian_factors[at], -{cut}, {cut})"
+            )
+        }
+        None => "inputs[at]".to_string(),
+    };
     let carrying = if carried.is_empty() {
         ""
     } else {
@@ -283,7 +307,7 @@ void cambrian_step(struct cambrian_network *network, const float *inputs, float 
     float *row = network->row;
     struct cambrian_links links = {{cambrian_sources, cambrian_weights, 0}};
 {special}    uint32_t at;
-    for (at = 0; at < {inputs}; at++) row[at] = inputs[at];
+    for (at = 0; at < {inputs}; at++) row[at] = {input};
     for (at = 0; at < {units}; at++) {{
         const struct cambrian_unit *unit = &cambrian_units[at];
         links.count = unit->links;

@@ -19,6 +19,7 @@ use crate::base::math::elementary::FARTHEST;
 use crate::base::math::{Activation, Aggregation, LIMIT, MAX_WEIGHT};
 use crate::genome::dynamics::{Dynamics, SOLVER_STEPS};
 use crate::genome::plasticity::Plasticity;
+use crate::phenotype::normalisation::{CUT, Normalisation};
 use graph::{Graph, Setting, Value};
 use std::collections::BTreeMap;
 
@@ -60,6 +61,15 @@ fn side_by_side(plan: &Plan, at: usize) -> usize {
     plan.units[at..].iter().enumerate().take_while(fits).count()
 }
 
+fn normalised(graph: &mut Graph, inputs: &Value, normalisation: &Normalisation) -> Value {
+    let means = graph.numbers(normalisation.means());
+    let factors = graph.numbers(normalisation.factors());
+    graph.about = "inputs of mean 0 and standard deviation 1".to_string();
+    let moved = graph.apply("Sub", &[inputs, &means]);
+    let scaled = graph.apply("Mul", &[&moved, &factors]);
+    graph.within(&scaled, CUT)
+}
+
 struct Writer<'a> {
     plan: &'a Plan,
     graph: Graph,
@@ -77,7 +87,11 @@ struct Writer<'a> {
 impl<'a> Writer<'a> {
     fn new(plan: &'a Plan) -> Writer<'a> {
         let mut graph = Graph::default();
-        let inputs = graph.input("inputs", plan.inputs, "within ±1e12");
+        let given = graph.input("inputs", plan.inputs, "within ±1e12");
+        let inputs = match &plan.normalisation {
+            Some(normalisation) => normalised(&mut graph, &given, normalisation),
+            None => given,
+        };
         let about = if plan.reward.is_some() {
             "0 at rest; the last number is the reward"
         } else {

@@ -10,6 +10,7 @@ use crate::genome::innovation::{self, NodeId};
 use crate::genome::plasticity::{Learning, Plasticity};
 use crate::phenotype::kernel::{Kind, Link, Program, QUAD};
 use crate::phenotype::network;
+use crate::phenotype::normalisation::Normalisation;
 use crate::wire::codec::{self, GenotypeId};
 use std::collections::HashMap;
 use std::fmt;
@@ -18,6 +19,8 @@ use std::fmt;
 pub struct Plan {
     pub id: GenotypeId,
     pub inputs: usize,
+    /// What the inputs go through first.
+    pub normalisation: Option<Normalisation>,
     /// The count of numbers that are carried from step to step.
     pub memory: usize,
     pub units: Vec<Unit>,
@@ -77,12 +80,23 @@ impl Plan {
         Plan {
             id: codec::id(genotype),
             inputs: program.inputs,
+            normalisation: None,
             memory: program.memory,
             units: units(&program, nodes.iter().map(label)),
             carried: program.remembered.clone(),
             outputs: program.outputs.clone(),
             reward: program.reward,
         }
+    }
+
+    /// The same network, which normalises its inputs first, or does not.
+    ///
+    /// # Panics
+    /// If the normalisation is for another number of inputs.
+    #[must_use]
+    pub fn normalised(self, normalisation: Option<Normalisation>) -> Plan {
+        assert!(normalisation.iter().all(|n| n.means().len() == self.inputs));
+        Plan { normalisation, ..self }
     }
 
     /// The position of the first unit in the row.

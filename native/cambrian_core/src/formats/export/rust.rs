@@ -10,6 +10,7 @@ use crate::base::math::Activation;
 use crate::genome::dynamics::Dynamics;
 use crate::genome::plasticity::Plasticity;
 use crate::phenotype::kernel::Link;
+use crate::phenotype::normalisation::CUT;
 use std::fmt::Write;
 
 /// The source text of a module of that name.
@@ -153,7 +154,20 @@ fn tables(plan: &Plan) -> String {
     text += "];\n\n/// Of each node, where in the row its sources are, and how much each weighs.\n";
     text += &columns(plan, "SOURCES", "Index", |link| link.source.to_string());
     text += &columns(plan, "WEIGHTS", "f32", |link| format!("{:?}", link.weight));
-    text + &specials(plan)
+    text + &normalisation(plan) + &specials(plan)
+}
+
+fn normalisation(plan: &Plan) -> String {
+    let Some(normalisation) = &plan.normalisation else { return String::new() };
+    let row = |name: &str, numbers: &[f32]| {
+        let numbers: Vec<String> = numbers.iter().map(|x| format!("{x:?}")).collect();
+        format!("static {name}: [f32; INPUTS] = [{}];\n", numbers.join(", "))
+    };
+    format!(
+        "/// Each input less its mean, times its factor, is what the nodes see.\n{}{}\n",
+        row("MEANS", normalisation.means()),
+        row("FACTORS", normalisation.factors())
+    )
 }
 
 fn columns(plan: &Plan, name: &str, kind: &str, show: impl Fn(&Link) -> String) -> String {
@@ -240,6 +254,14 @@ fn network(plan: &Plan) -> String {
     };
     let outputs: Vec<String> = outputs.iter().map(|at| format!("row[{at}]")).collect();
     let outputs = outputs.join(", ");
+    let input = match &plan.normalisation {
+        Some(_) => format!(
+            "for (at, x) in inputs.iter().enumerate() {{
+            row[at] = ((x - MEANS[at]) * FACTORS[at]).clamp(-{CUT:?}, {CUT:?});
+        }}"
+        ),
+        None => "row[..INPUTS].copy_from_slice(inputs);".to_string(),
+    };
     let has_specials = plan.specials().next().is_some();
     let specials =
         if has_specials { "        let mut specials = SPECIALS.iter().peekable();\n" } else { "" };
@@ -282,7 +304,7 @@ impl Network {{
     /// One tick.
     pub fn step(&mut self, inputs: &[f32; INPUTS]) -> [f32; OUTPUTS] {{
         let row = &mut self.row;
-        row[..INPUTS].copy_from_slice(inputs);
+        {input}
         let (mut sources, mut weights) = (&SOURCES[..], &WEIGHTS[..]);
 {specials}        for (at, unit) in UNITS.iter().enumerate() {{
             let (these, others) = sources.split_at(unit.links as usize);
