@@ -131,6 +131,15 @@ rustler::atoms! {
     kind,
     regression,
     classification,
+    last,
+    loss,
+    squared,
+    absolute,
+    huber,
+    cross_entropy,
+    weights,
+    equal,
+    balanced,
     // governor
     duty,
     // jobs
