@@ -31,7 +31,7 @@
 -module(cambrian_error).
 
 -export([format_error/1, format_error/2]).
--export_type([reason/0, option/0, parameter/0, dataset/0, hint/0, exception/0]).
+-export_type([reason/0, option/0, parameter/0, dataset/0, table/0, hint/0, exception/0]).
 
 -type face() :: erlang | elixir.
 -type hint() :: #{did_you_mean => atom() | string(), is_parameter => true, see := binary()}.
@@ -41,7 +41,7 @@
 
 -type exception() :: {error | exit | throw, term(), Stack :: list()}.
 
--type reason() :: option() | parameter() | task() | dataset() | evaluation() | program()
+-type reason() :: option() | parameter() | task() | dataset() | table() | evaluation() | program()
                 | population() | genotype() | sealed() | mesh() | trust() | file() | application().
 %% Every reason that a function of Cambrian answers.
 
@@ -59,6 +59,13 @@
                                          | {inputs | targets, Row :: pos_integer(),
                                             Column :: pos_integer()},
                                   Got :: term(), Expected :: binary()}}.
+-type table() :: {bad_table, {Where :: file | columns | rows | memory | Column :: binary()
+                                     | (Row :: non_neg_integer())
+                                     | {Row :: non_neg_integer(),
+                                        Column :: binary() | pos_integer()},
+                              Got :: term(), Expected :: binary()}}
+               | {missing_columns | unknown_columns, [Name :: binary()], Known :: [binary()]}
+               | {bad_schema, Why :: binary()}.
 -type evaluation() :: {evaluation_failed, cambrian_fault:fault() | term()}
                     | {evaluations_failed, #{count := pos_integer(),
                                              first := cambrian_fault:fault() | none}}.
@@ -142,8 +149,9 @@ format_error({cambrian, {Reason, {cambrian_app, start, _}}}, Face) ->
 format_error(Reason, Face) -> in_words(Reason, Face).
 
 in_words(Reason, Face) ->
-    Subjects = [fun option/1, fun task/1, fun evaluation/1, fun program/1, fun population/1,
-                fun genotype/1, fun sealed/1, fun mesh/1, fun trust/1, fun charter/1, fun file/1],
+    Subjects = [fun option/1, fun task/1, fun table/1, fun evaluation/1, fun program/1,
+                fun population/1, fun genotype/1, fun sealed/1, fun mesh/1, fun trust/1,
+                fun charter/1, fun file/1],
     try [safe(Part, Face) || Part <- first(Subjects, Reason)]
     catch _:_ -> [safe({term, Reason}, Face)]
     end.
@@ -196,6 +204,28 @@ task({crashed, {_, _, _} = Function, {Class, Reason, Stack}}) ->
 task({no_trial, Name}) ->
     ["the task ", {term, Name}, " has no trial: only you know what solves it"];
 task(_) -> none.
+
+table({bad_table, {Where, Got, Expected}}) ->
+    place(Where) ++ [": expected ", {expected, Expected}, ", got: ", {text, Got}];
+table({missing_columns, Names, Known}) ->
+    ["the table lacks ", {text, listed(Names)}, "; it has ", {text, listed(Known)}];
+table({unknown_columns, Names, Known}) ->
+    ["there is no column ", {text, listed(Names)}, "; the table has ", {text, listed(Known)}];
+table({bad_schema, Why}) -> ["not a schema of a table: ", {text, Why}];
+table(_) -> none.
+
+place(file) -> ["the file"];
+place(Where) when is_atom(Where) -> ["the table's ", {text, Where}];
+place({0, Column}) -> ["the header, column ", {text, Column}];
+place({Row, Column}) -> ["row ", {term, Row}, ", column ", {text, Column}];
+place(0) -> ["the header"];
+place(Row) when is_integer(Row) -> ["row ", {term, Row}];
+place(Column) -> ["column ", {text, Column}].
+
+listed(Names) ->
+    More = [[" and ", integer_to_list(length(Names) - ?MAX_NAMES), " more"]
+            || length(Names) > ?MAX_NAMES],
+    unicode:characters_to_binary([lists:join(", ", lists:sublist(Names, ?MAX_NAMES)), More]).
 
 evaluation({evaluation_failed, timeout}) -> ["the evaluation took too long"];
 evaluation({evaluation_failed, memory}) ->
