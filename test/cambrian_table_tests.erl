@@ -78,7 +78,8 @@ missing_fields_are_those_of_pandas_test() ->
      || Text <- ["none", "no", "-", "0", "Nan!"]].
 
 the_separator_is_that_of_the_header_test() ->
-    [?assertMatch({ok, #{columns := [#{name := <<"a">>}, #{name := <<"b,;">>}, _]}}, info(text(Text)))
+    [?assertMatch({ok, #{columns := [#{name := <<"a">>}, #{name := <<"b,;">>}, _]}},
+                  info(text(Text)))
      || Text <- ["a;\"b,;\";c\n1;2;3\n", "a\t\"b,;\"\tc\n1\t2\t3\n", "a,\"b,;\",c\n1,2,3\n"]],
     ?assertMatch({ok, #{columns := [#{name := <<"a;b">>}]}},
                  info(cambrian_table:from_text(<<"a;b\n1\n">>, #{separator => comma}))).

@@ -13,12 +13,13 @@
 %% Reasons of one kind have one shape:
 %% <ul>
 %% <li>A wrong value is `{bad_Thing, {Where, Got, Expected}}': `bad_option', `bad_parameter',
-%%   `bad_task', `bad_dataset', `bad_charter' and `bad_name'. `Where' is the name of the option, the
-%%   parameter or the field; for a dataset it is `inputs', `{inputs, Row}' or
+%%   `bad_task', `bad_dataset', `bad_table', `bad_charter' and `bad_name'. `Where' is the name of
+%%   the option, the parameter or the field; for a dataset it is `inputs', `{inputs, Row}' or
 %%   `{inputs, Row, Column}', counted from 1, the same with `targets', `rows' for the number of rows
-%%   in both, or `memory'. `Got' is the value, or `missing' if a charter lacks the field. For a
-%%   dataset, `Got' is a number, an atom or the type of the term, because the data may be large or
-%%   secret. `Expected' is a binary.</li>
+%%   in both, or `memory'; for a table, a row (0 is the header), a column, or `{Row, Column}'. `Got'
+%%   is the value, or `missing' if a charter or a table lacks it. For a dataset, `Got' is a number,
+%%   an atom or the type of the term, because the data may be large or secret. `Expected' is a
+%%   binary.</li>
 %% <li>An unknown name is `{unknown_Thing, Name, Hint}': `unknown_option', `unknown_parameter',
 %%   `unknown_operator' and `unknown_task'. See {@link hint()}.</li>
 %% <li>An absent option is `{missing_options, Names}'.</li>
@@ -60,9 +61,8 @@
                                             Column :: pos_integer()},
                                   Got :: term(), Expected :: binary()}}.
 -type table() :: {bad_table, {Where :: file | columns | rows | memory | Column :: binary()
-                                     | (Row :: non_neg_integer())
-                                     | {Row :: non_neg_integer(),
-                                        Column :: binary() | pos_integer()},
+                                     | (Row :: integer())
+                                     | {Row :: integer(), Column :: binary() | integer()},
                               Got :: term(), Expected :: binary()}}
                | {missing_columns | unknown_columns, [Name :: binary()], Known :: [binary()]}
                | {bad_schema, Why :: binary()}.
@@ -488,6 +488,8 @@ elixir_names() ->
       <<"type cambrian_charter:draft()">> => <<"Cambrian.Charter">>,
       <<"type cambrian_chart:opts()">> => <<"Cambrian.Picture.fitness/2">>,
       <<"type cambrian_dashboard:options()">> => <<"Cambrian.Dashboard">>,
+      <<"cambrian_data:prepare/2">> => <<"Cambrian.Data.prepare/2">>,
+      <<"cambrian_table:read/2">> => <<"Cambrian.Table.read/2">>,
       <<"cambrian_environment:init/1">> => <<"Cambrian.Environment">>,
       <<"cambrian_genotype:operators/0">> => <<"Cambrian.Genotype.operators/0">>,
       <<"cambrian_genotype:to_c/2">> => <<"Cambrian.Genotype.to_c/2">>,

@@ -12,8 +12,8 @@
 %% and the highest is the answer.
 -module(cambrian_schema).
 
--export([predict/3, normalisation/1, to_json/1, from_json/1, inputs/1, unused/2]).
--export([new/4, encode/3, answers/2, label_scale/3, targets/3]).
+-export([predict/3, normalisation/1, to_json/1, from_json/1]).
+-export([inputs/1, unused/2, new/4, encode/3, answers/2, label_scale/3, targets/3]).
 -export_type([schema/0, input/0, scale/0, prediction/0]).
 
 -type scale() :: #{offset := float(), factor := float()}.
@@ -68,7 +68,7 @@ predict(#{columns := Columns} = Schema, Network, Table) ->
 answered(Outputs, Schema) when is_binary(Outputs) -> answers(Outputs, Schema);
 answered(Error, _Schema) -> Error.
 
-%% @doc Counts the inputs of a network for this schema.
+%% @private Counts the inputs of a network for this schema.
 -spec inputs(schema()) -> pos_integer().
 inputs(#{columns := Columns}) -> width(Columns).
 
@@ -96,7 +96,7 @@ normalisation(#{columns := Columns}) ->
 scales(#{numbers := #{offset := Offset, factor := Factor}}) -> [{Offset, Factor}];
 scales(#{words := Words}) -> [{0.0, 1.0} || _ <- Words].
 
-%% @doc The columns of a table that the schema uses neither as input nor as label.
+%% @private The columns of a table that the schema uses neither as input nor as label.
 -spec unused(schema(), cambrian_table:table()) -> [binary()].
 unused(#{label := Label, columns := Columns}, Table) ->
     cambrian_table:names(Table) -- [Label | [Name || #{name := Name} <- Columns]].
@@ -292,8 +292,6 @@ bad(Where, Got, Expected) -> throw({?MODULE, {bad_table, {Where, Got, Expected}}
 %% 3> Json = cambrian_schema:to_json(Schema).
 %% 4> cambrian_schema:from_json(Json) =:= {ok, Schema}.
 %% true
-%% 5> cambrian_schema:from_json(<<"[1]">>).
-%% {error,{bad_schema,<<"expected an object with a schema of version 1">>}}
 %% '''
 -spec to_json(schema()) -> binary().
 to_json(#{label := Label, columns := Columns, missing := Missing, answer := Answer}) ->
@@ -311,6 +309,11 @@ input_json(#{name := Name, words := Words}) -> {[{name, Name}, {words, Words}]}.
 scale_json(#{offset := Offset, factor := Factor}) -> {[{offset, Offset}, {factor, Factor}]}.
 
 %% @doc Reads the JSON of {@link to_json/1}. The text may come from anyone.
+%%
+%% ```
+%% 1> cambrian_schema:from_json(<<"[1]">>).
+%% {error,{bad_schema,<<"expected an object with a schema of version 1">>}}
+%% '''
 -spec from_json(binary()) -> {ok, schema()} | {error, {bad_schema, Why :: binary()}}.
 from_json(Text) ->
     try

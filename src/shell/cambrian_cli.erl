@@ -248,7 +248,7 @@ command({_, "[" ++ _, _, _, Do}, {ok, [], Given}, Context) -> Do(none, Given, Co
 command({Name, Shown, _, _, _}, {ok, [], _}, _) ->
     usage([Name, ": ", Shown, " is missing"]);
 command({Name, Shown, _, _, _}, {ok, [_, Surplus | _], _}, _) ->
-    usage([Name, $\s, Surplus, ": expected nothing after ", Shown]);
+    usage([Name, $\s, Surplus, ": expected nothing after ", string:trim(Shown, both, "[]")]);
 command({Name, _, _, _, _}, {error, Line}, #{call := Call}) ->
     usage([Line, "; ", Call, Name, " --help lists the options"]).
 

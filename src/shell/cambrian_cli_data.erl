@@ -100,7 +100,8 @@ text(#{data := #{rows := Rows, schema := Schema}, measures := Measures}) ->
     #{dropped := Dropped} = Rows,
     [[["Classes: ", lists:join(", ", [name(Class) || Class <- Classes]), ".\n"]
       || #{answer := {classes, Classes}} <- [Schema]],
-     [[cambrian_text:counted(Dropped, "row"), " left out, as a field is missing.\n"] || Dropped > 0],
+     [[cambrian_text:counted(Dropped, "row"), " left out, as a field is missing.\n"]
+      || Dropped > 0],
      [[string:pad(atom_to_list(Part), 10), " ", cambrian_text:counted(length(Of), "row"), ": ",
        lists:join(", ", [[words(Name), $\s, figure(Value)]
                          || {Name, Value} <- ordered(maps:get(Part, Measures))]), $\n]
