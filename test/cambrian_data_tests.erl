@@ -176,6 +176,22 @@ the_kind_follows_from_the_label_test() ->
     ?assertMatch({regression, _}, Kind([1.5, 0, 1, 0])),
     ?assertMatch({regression, _}, Kind(lists:seq(1, 21))).
 
+labels_that_nothing_can_be_learnt_of_are_refused_test() ->
+    None = #{validation => 0, test => 0},
+    Prepare = fun(Labels, Options) ->
+        {ok, Table} = cambrian_table:from_columns([{x, lists:seq(1, length(Labels))}, {y, Labels}]),
+        prepare(Table, maps:merge(None, Options))
+    end,
+    ?assertEqual({error, {bad_table, {<<"y">>, 1, <<"two classes or more">>}}},
+                 Prepare([a, a, a], #{})),
+    ?assertEqual({error, {bad_table, {<<"y">>, <<"c">>, <<"classes that have a training row">>}}},
+                 Prepare([a, b, a, c], #{split => last, test => 0.25})),
+    ?assertMatch({error, {bad_table, {{2, <<"y">>}, <<"b">>, _}}},
+                 Prepare([1, b, 2], #{kind => regression})),
+    ?assertMatch({error, {bad_table, {{2, <<"y">>}, <<"b">>, _}}}, Prepare([1, b, 2], #{})),
+    ?assertMatch({ok, _}, Prepare([1, b, 2], #{kind => classification})),
+    ?assertMatch({error, {bad_table, {columns, 0, _}}}, Prepare([1, 2], #{ignore => [<<"x">>]})).
+
 unknown_words_and_columns_are_named_in_a_prediction_test() ->
     {ok, Table} = cambrian_table:from_columns([{x, [1, 2, 3, 4]}, {c, [red, blue, red, blue]},
                                                {y, [a, b, a, b]}]),

@@ -198,8 +198,7 @@ kind(Table, #{label := Label} = Checked) ->
         _ -> {ok, regression}
     end.
 
-too_many_classes(Label) ->
-    {error, {bad_table, {Label, <<"more">>, <<"at most 10000 classes">>}}}.
+too_many_classes(Label) -> bad_label(Label, <<"more">>, <<"at most 10000 classes">>).
 
 is_whole(Text) -> re:run(Text, "^-?[0-9]{1,16}$", [{capture, none}]) =:= match.
 
@@ -220,59 +219,51 @@ labels(classification, Table, Label, Rows) ->
 %% The parts have places in the list of rows.
 data(Table, #{kind := Kind, label := Label} = Options, Labels, Rows, Parts) ->
     At = list_to_tuple(Rows),
-    Of = list_to_tuple(Labels),
-    #{train := Training} = Numbered =
-        maps:map(fun(_, Places) -> [element(Place, At) || Place <- Places] end, Parts),
-    #{train := Learnt, validation := Held} = Parts,
-    Dropped = cambrian_table:size(Table) - length(Rows),
-    Targets = [element(Place, Of) || Place <- Learnt ++ Held],
-    case answer(Kind, Options, Table, Training, {Targets, Labels}) of
-        {ok, Answer, Encode} ->
+    Numbered = maps:map(fun(_, Places) -> [element(Place, At) || Place <- Places] end, Parts),
+    #{train := Training, validation := Held} = Numbered,
+    Learnt = Training ++ Held,
+    case answer(Kind, Label, Table, {Training, labels(Kind, Table, Label, Learnt), Labels}) of
+        {ok, Answer, Targets} ->
             Wanted = (maps:with([label, words], Options))
                      #{missing => map_get(missing, Options) =:= mean,
                        most => map_get(max_words, Options), answer => Answer},
-            Schema = cambrian_schema:new(Table, map_get(inputs, Options), Training, Wanted),
-            Whole = #{kind => Kind, table => Table, rows => Numbered#{dropped => Dropped}},
-            with_task(Schema, Encode, {Table, Training ++ map_get(validation, Numbered)},
-                      length(Held), Options, Whole);
-        {error, Class} ->
-            {error, {bad_table, {Label, Class, <<"a class that has a training row">>}}}
+            Dropped = cambrian_table:size(Table) - length(Rows),
+            Data = #{kind => Kind, table => Table, rows => Numbered#{dropped => Dropped}},
+            case cambrian_schema:new(Table, map_get(inputs, Options), Training, Wanted) of
+                {ok, Schema} -> with_task(Data#{schema => Schema}, Targets, Learnt, Options);
+                Error -> Error
+            end;
+        Error -> Error
     end.
 
-%% What a network answers, and how the targets are made.
-answer(classification, _, _, Training, {Targets, Labels}) ->
+%% What a network answers, and the targets of the rows that it learns or is chosen by.
+answer(classification, Label, _, {Training, Targets, Labels}) ->
     Learnt = lists:usort(lists:sublist(Targets, length(Training))),
-    case lists:usort(Labels) -- Learnt of
-        [] -> {ok, {classes, Learnt}, fun(_) -> {ok, Targets} end};
-        [Class | _] -> {error, Class}
+    case {Learnt, lists:usort(Labels) -- Learnt} of
+        {[_], []} -> bad_label(Label, 1, <<"two classes or more">>);
+        {_, []} -> {ok, {classes, Learnt}, Targets};
+        {_, [Class | _]} -> bad_label(Label, Class, <<"classes that have a training row">>)
     end;
-answer(regression, #{label := Label}, Table, Training, _) ->
+answer(regression, Label, Table, {Training, Targets, _}) ->
     {Scale, Output} = cambrian_schema:label_scale(Label, Table, Training),
-    Encode = fun(Rows) ->
-        case cambrian_schema:targets(Label, Scale, Rows) of
-            {ok, Bytes} -> {ok, {1, Bytes}};
-            Error -> Error
-        end
-    end,
-    {ok, {number, Output}, Encode}.
+    {ok, {number, Output}, {1, cambrian_schema:scaled(Targets, Scale)}}.
 
-with_task({error, _} = Error, _, _, _, _, _) -> Error;
-with_task({ok, Schema}, Encode, {Table, Rows} = Of, Held, #{kind := Kind} = Options, Whole) ->
-    case {cambrian_schema:encode(Schema, Table, Rows), Encode(Of)} of
-        {{ok, Inputs}, {ok, Targets}} ->
+bad_label(Label, Got, Expected) -> {error, {bad_table, {Label, Got, Expected}}}.
+
+with_task(#{table := Table, schema := Schema, rows := #{validation := Held}} = Data, Targets,
+          Learnt, #{kind := Kind} = Options) ->
+    case cambrian_schema:encode(Schema, Table, Learnt) of
+        {ok, Inputs} ->
             Settings = (maps:with([loss, weights], Options))
                        #{kind => Kind, targets => Targets,
                          inputs => {cambrian_schema:inputs(Schema), Inputs}},
-            Task = {dataset, case Held of
-                                 0 -> Settings;
-                                 _ -> Settings#{validation => {last, Held}}
-                             end},
+            Last = maps:from_list([{validation, {last, length(Held)}} || Held =/= []]),
+            Task = {dataset, maps:merge(Settings, Last)},
             case cambrian_task:new(Task) of
-                {ok, _} -> {ok, Whole#{schema => Schema, task => Task}};
+                {ok, _} -> {ok, Data#{task => Task}};
                 Error -> Error
             end;
-        {{error, _} = Error, _} -> Error;
-        {_, Error} -> Error
+        Error -> Error
     end.
 
 %%% ---- measures ---------------------------------------------------------------------------

@@ -5,15 +5,14 @@
 %%
 %% A column of numbers is one input, `(x - offset) * factor' in 32-bit floats, cut off at 10 and
 %% -10: the offset is the mean of the training rows, and the factor one over their standard
-%% deviation. A column of words is an input for each word,
-%% which is 1 for that word and 0 for the others. A missing field is 0 there, and the mean in a
-%% column of numbers, if the schema allows missing fields. A regression has one output, from which
-%% the answer is `(y - offset) * factor' of `output'. A classification has an output for each class,
-%% and the highest is the answer.
+%% deviation. A column of words is an input for each word, which is 1 for that word and 0 for the
+%% others. A missing field is 0 there, and the mean in a column of numbers, if the schema allows
+%% missing fields. A regression has one output, from which the answer is `(y - offset) * factor' of
+%% `output'. A classification has an output for each class, and the highest is the answer.
 -module(cambrian_schema).
 
 -export([predict/3, normalisation/1, to_json/1, from_json/1]).
--export([inputs/1, unused/2, new/4, encode/3, answers/2, label_scale/3, targets/3]).
+-export([inputs/1, unused/2, new/4, encode/3, answers/2, label_scale/3, scaled/2]).
 -export_type([schema/0, input/0, scale/0, prediction/0]).
 
 -type scale() :: #{offset := float(), factor := float()}.
@@ -170,12 +169,10 @@ label_scale(Label, Table, Rows) ->
     #{offset := Offset, factor := Factor} = Scale = scale(values(Numbers, Rows)),
     {Scale, #{offset => rounded(-Offset * Factor), factor => rounded(1 / Factor)}}.
 
-%% @private The scaled label of these rows, and their numbers.
--spec targets(binary(), scale(), {cambrian_table:table(), Rows :: [pos_integer()]}) ->
-          {ok, binary()} | {error, cambrian_error:table()}.
-targets(Label, Scale, {Table, Rows}) ->
-    Target = #{name => Label, numbers => Scale, furthest => ?LIMIT},
-    encode(#{columns => [Target], missing => false}, Table, Rows).
+%% @private The scaled numbers of a label as 32-bit floats.
+-spec scaled([float()], scale()) -> binary().
+scaled(Numbers, Scale) ->
+    << <<(scaled(rounded(Number), Scale, ?LIMIT)):32/float-little>> || Number <- Numbers >>.
 
 %% The nearest 32-bit float. To round a sum, difference or product of two of them once to 64
 %% and once to 32 bits gives the bits of 32-bit arithmetic (Figueroa 1995, "When is double rounding
@@ -187,8 +184,7 @@ rounded(Number) ->
 %%% ---- encode -----------------------------------------------------------------------------
 
 %% @private The inputs for these rows, in their order: scaled 32-bit floats, row after row.
--spec encode(#{columns := [input() | map()], missing := boolean(), atom() => term()},
-             cambrian_table:table(), Rows :: [pos_integer()]) ->
+-spec encode(schema(), cambrian_table:table(), Rows :: [pos_integer()]) ->
           {ok, binary()} | {error, cambrian_error:table()}.
 encode(#{columns := Columns, missing := Missing}, Table, Rows) ->
     case [Name || #{name := Name} <- Columns, cambrian_table:column(Name, Table) =:= error] of
@@ -204,9 +200,7 @@ encode(#{columns := Columns, missing := Missing}, Table, Rows) ->
     end.
 
 %% A function from a row to the bytes of this column.
-encoder(#{name := Name, numbers := #{offset := Offset, factor := Factor}} = Input, Table,
-        Missing) ->
-    Furthest = maps:get(furthest, Input, ?FURTHEST),
+encoder(#{name := Name, numbers := Scale}, Table, Missing) ->
     {ok, #{numbers := Numbers, word := Word}} = cambrian_table:column(Name, Table),
     _ = [bad({Row, Name}, Text, <<"a number within plus and minus 1.0e12">>)
          || {Row, Text} <- [Word]],
@@ -214,7 +208,7 @@ encoder(#{name := Name, numbers := #{offset := Offset, factor := Factor}} = Inpu
         case number(Numbers, Row) of
             missing when Missing -> <<0.0:32/float-little>>;
             missing -> lacks(Row, Name);
-            Number -> <<(scaled(Number, Offset, Factor, Furthest)):32/float-little>>
+            Number -> <<(scaled(Number, Scale, ?FURTHEST)):32/float-little>>
         end
     end;
 encoder(#{name := Name, words := Known}, Table, Missing) ->
@@ -234,7 +228,7 @@ encoder(#{name := Name, words := Known}, Table, Missing) ->
         end
     end.
 
-scaled(Number, Offset, Factor, Furthest) ->
+scaled(Number, #{offset := Offset, factor := Factor}, Furthest) ->
     max(-Furthest, min(Furthest, rounded(rounded(Number - Offset) * Factor))).
 
 one_hot(Text, Known) ->

@@ -66,7 +66,7 @@ table(File, Given) ->
 
 %% What is at fault in the file stands after its name.
 -spec refused(term(), given()) -> no_return().
-refused({Kind, _} = Reason, #{csv := File}) when Kind =:= bad_table ->
+refused({Kind, _} = Reason, #{csv := File}) when Kind =:= bad_table; Kind =:= bad_dataset ->
     failed([File, ": ", cambrian_error:format_error(Reason)]);
 refused({unknown_columns, _, _} = Reason, _) -> usage(cambrian_error:format_error(Reason));
 refused({missing_columns, _, _} = Reason, #{csv := File}) ->
