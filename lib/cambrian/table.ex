@@ -24,6 +24,7 @@ defmodule Cambrian.Table do
   `:separator` is `:comma`, `:semicolon`, `:tab`, or `:auto`, the default: the one that the header
   has most of. A number has a point, as 12.5 or 1e-3, and lies within plus and minus 1.0e12. A field
   is missing if it is empty, or `NA`, `N/A`, `n/a`, `NaN`, `nan`, `NULL`, `null`, `None` or `?`.
+  Blanks around a field do not count.
 
   An error names the row, counted from 1 below the header, and the column.
 

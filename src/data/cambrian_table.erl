@@ -57,6 +57,7 @@ read(Path) -> read(Path, #{}).
 %% `separator' is `comma', `semicolon', `tab', or `auto', the default: the one that the header has
 %% most of. A number has a point, as 12.5 or 1e-3, and lies within plus and minus 1.0e12. A field is
 %% missing if it is empty, or `NA', `N/A', `n/a', `NaN', `nan', `NULL', `null', `None' or `?'.
+%% Blanks around a field do not count.
 %%
 %% An error names the row, counted from 1 below the header, and the column.
 %%
@@ -188,7 +189,10 @@ grown(missing, Row, #building{numbers = Numbers, words = Words, missing = First}
 grown(Number, Row, #building{numbers = Numbers, number = First} = Column) when is_float(Number) ->
     Grown = Column#building{numbers = with_number(Numbers, <<Number/float>>),
                             number = first(First, Row)},
-    indexed(exact(Number), Grown);
+    case Column of
+        #building{words = none} -> Grown;
+        _ -> indexed(exact(Number), Grown)
+    end;
 grown(Word, Row, #building{word = First} = Column) ->
     Shown = {Row, cambrian_text:clip(Word, ?SHOWN)},
     indexed(Word, Column#building{numbers = none, word = first(First, Shown)}).
@@ -245,7 +249,7 @@ finished_column(#building{numbers = Numbers, words = Words, order = Order, missi
 
 %% The value of a field: a float, a word, or `missing'.
 value(Field) ->
-    case string:trim(Field) of
+    case trimmed(Field) of
         <<C, _/binary>> = Text when C >= $0, C =< $9; C =:= $-; C =:= $+; C =:= $. ->
             case number(Text) of
                 {ok, Number} -> Number;
@@ -256,6 +260,16 @@ value(Field) ->
                 true -> missing;
                 false -> Text
             end
+    end.
+
+trimmed(<<C, Rest/binary>>) when C =:= $\s; C =:= $\t -> trimmed(Rest);
+trimmed(Text) -> without_blanks(Text, byte_size(Text)).
+
+without_blanks(<<>>, _) -> <<>>;
+without_blanks(Text, Size) ->
+    case binary:at(Text, Size - 1) of
+        C when C =:= $\s; C =:= $\t -> without_blanks(Text, Size - 1);
+        _ -> binary:part(Text, 0, Size)
     end.
 
 is_missing(Text) when byte_size(Text) > 4 -> false;
