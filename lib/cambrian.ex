@@ -43,8 +43,11 @@ defmodule Cambrian do
       atoms or strings; the outputs are in their sorted order, see `Cambrian.Task.classes/1`) or
       one-hot rows, and the fitness is 1 / (1 + mean cross entropy); `:validation`, a share of the
       rows, the same of each class, that fitness does not see but `Cambrian.Task.trial/2`
-      measures; and the `:seed` that draws them. A dataset has no trial that solves it: give a
-      `:target`, or limits.
+      measures, or `{:last, n}` for the last rows; the `:seed` that draws them; `:loss`, for a
+      regression `:squared`, `:absolute` or `{:huber, delta}` instead of the squared error; and
+      `:weights`, for a classification `:equal`, `:balanced`, or a list with one for each class. A
+      dataset has no trial that solves it: give a `:target`, or limits. `Cambrian.Data` makes one of
+      a table with names, words and missing values.
 
   A fitness is a number, and more is better. For a repeatable run, the same network must always
   get the same fitness.

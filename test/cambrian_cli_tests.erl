@@ -7,10 +7,10 @@ mistakes_are_one_line_and_status_2_test_() ->
     [{Line, ?_assertEqual({2, "", "cambrian: " ++ Said ++ "\n"}, run(Line))}
      || {Line, Said} <-
             [{"evolv",
-              "evolv: there is no such command (did you mean evolve?), expected evolve, resume, "
-              "inspect, export, archive, "
+              "evolv: there is no such command (did you mean evolve?), expected evolve, "
+              "predict, resume, inspect, export, archive, "
               "import, certificates or parameters"},
-             {"evolve", "evolve: TASK is missing"},
+             {"evolve", "evolve: TASK is missing, or --csv"},
              {"evolve xor again", "evolve again: expected nothing after TASK"},
              {"evolve xor --sede 1",
               "--sede: there is no such option (did you mean --seed?); cambrian evolve --help "

@@ -8,8 +8,8 @@
 %% From the bottom. The front door and the application are in `src' itself; the command line uses
 %% them.
 -define(FOLDERS,
-        ["base", "genome", "picture", "task", "archive", "run", "trust", "transport", "mesh",
-         "federation", "watch", "dashboard", "src", "shell"]).
+        ["base", "genome", "picture", "task", "data", "archive", "run", "trust", "transport",
+         "mesh", "federation", "watch", "dashboard", "src", "shell"]).
 
 every_folder_has_a_place_in_the_order_test() ->
     ?assertEqual([], lists:usort(maps:values(folders())) -- ?FOLDERS).

@@ -150,8 +150,10 @@ right('_Settings', World) ->
                   {Width, << <<X:32/float-little>> || X <- [0, 1, 1, 0] >>}]) end,
     Data = #{inputs => Rows(2), targets => pick([Rows(1), Rows(2), [0, 1, 1, 2]])},
     pick([#{}, #{pick([bits, length, delay, steps]) => pick([2, 3.0, any(World)])}, Data,
-          Data#{pick([kind, validation, seed, inputs, targets]) =>
-                    pick([classification, 0.5, 7, any(World)])}]);
+          Data#{pick([kind, validation, seed, inputs, targets, loss, weights]) =>
+                    pick([classification, 0.5, 7, {last, 2}, balanced, [1, 2], {huber, 1.5},
+                          any(World)])}]);
+right('_Count', _) -> pick([0, 1, 5, 1000]);
 right(Kind, World) when Kind =:= '_Parameters'; Kind =:= '_Changes' ->
     maps:from_list([{Name, argument({default, Default}, World)}
                     || {Name, Default} <- some(maps:get(parameter, World))]);

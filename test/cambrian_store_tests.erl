@@ -238,3 +238,13 @@ an_unreadable_directory_is_an_error_test() ->
         ok = file:make_symlink("unreadable", filename:join(Populations, "unreadable")),
         ?assertMatch({error, {eloop, _}}, cambrian_store:get(unreadable))
     end).
+
+%% Packed rows are some four times as long in print as in memory, and a long text is left out.
+a_task_that_is_long_in_print_has_checkpoints_test() ->
+    cambrian_temporary:with_data_dir(fun(Dir) ->
+        Rows = << <<(1 / N):32/float-little>> || N <- lists:seq(1, 800) >>,
+        Task = {dataset, #{inputs => {4, Rows}, targets => lists:seq(1, 200)}},
+        {ok, _} = cambrian:evolve(Task, #{name => packed, seed => 1, generations => 2}),
+        [Last | _] = cambrian_store:files(filename:join([Dir, "populations", "packed"])),
+        ?assertMatch({ok, #{text := <<>>}}, cambrian_store:open(Last))
+    end).

@@ -13,12 +13,13 @@
 %% Reasons of one kind have one shape:
 %% <ul>
 %% <li>A wrong value is `{bad_Thing, {Where, Got, Expected}}': `bad_option', `bad_parameter',
-%%   `bad_task', `bad_dataset', `bad_charter' and `bad_name'. `Where' is the name of the option, the
-%%   parameter or the field; for a dataset it is `inputs', `{inputs, Row}' or
+%%   `bad_task', `bad_dataset', `bad_table', `bad_charter' and `bad_name'. `Where' is the name of
+%%   the option, the parameter or the field; for a dataset it is `inputs', `{inputs, Row}' or
 %%   `{inputs, Row, Column}', counted from 1, the same with `targets', `rows' for the number of rows
-%%   in both, or `memory'. `Got' is the value, or `missing' if a charter lacks the field. For a
-%%   dataset, `Got' is a number, an atom or the type of the term, because the data may be large or
-%%   secret. `Expected' is a binary.</li>
+%%   in both, or `memory'; for a table, a row (0 is the header), a column, or `{Row, Column}'. `Got'
+%%   is the value, or `missing' if a charter or a table lacks it. For a dataset, `Got' is a number,
+%%   an atom or the type of the term, because the data may be large or secret. `Expected' is a
+%%   binary.</li>
 %% <li>An unknown name is `{unknown_Thing, Name, Hint}': `unknown_option', `unknown_parameter',
 %%   `unknown_operator' and `unknown_task'. See {@link hint()}.</li>
 %% <li>An absent option is `{missing_options, Names}'.</li>
@@ -31,7 +32,7 @@
 -module(cambrian_error).
 
 -export([format_error/1, format_error/2]).
--export_type([reason/0, option/0, parameter/0, dataset/0, hint/0, exception/0]).
+-export_type([reason/0, option/0, parameter/0, dataset/0, table/0, hint/0, exception/0]).
 
 -type face() :: erlang | elixir.
 -type hint() :: #{did_you_mean => atom() | string(), is_parameter => true, see := binary()}.
@@ -41,7 +42,7 @@
 
 -type exception() :: {error | exit | throw, term(), Stack :: list()}.
 
--type reason() :: option() | parameter() | task() | dataset() | evaluation() | program()
+-type reason() :: option() | parameter() | task() | dataset() | table() | evaluation() | program()
                 | population() | genotype() | sealed() | mesh() | trust() | file() | application().
 %% Every reason that a function of Cambrian answers.
 
@@ -59,6 +60,12 @@
                                          | {inputs | targets, Row :: pos_integer(),
                                             Column :: pos_integer()},
                                   Got :: term(), Expected :: binary()}}.
+-type table() :: {bad_table, {Where :: file | columns | rows | memory | Column :: binary()
+                                     | (Row :: integer())
+                                     | {Row :: integer(), Column :: binary() | integer()},
+                              Got :: term(), Expected :: binary()}}
+               | {missing_columns | unknown_columns, [Name :: binary()], Known :: [binary()]}
+               | {bad_schema, Why :: binary()}.
 -type evaluation() :: {evaluation_failed, cambrian_fault:fault() | term()}
                     | {evaluations_failed, #{count := pos_integer(),
                                              first := cambrian_fault:fault() | none}}.
@@ -145,8 +152,9 @@ format_error({cambrian, {Reason, {cambrian_app, start, _}}}, Face) ->
 format_error(Reason, Face) -> in_words(Reason, Face).
 
 in_words(Reason, Face) ->
-    Subjects = [fun option/1, fun task/1, fun evaluation/1, fun program/1, fun population/1,
-                fun genotype/1, fun sealed/1, fun mesh/1, fun trust/1, fun charter/1, fun file/1],
+    Subjects = [fun option/1, fun task/1, fun table/1, fun evaluation/1, fun program/1,
+                fun population/1, fun genotype/1, fun sealed/1, fun mesh/1, fun trust/1,
+                fun charter/1, fun file/1],
     try [safe(Part, Face) || Part <- first(Subjects, Reason)]
     catch _:_ -> [safe({term, Reason}, Face)]
     end.
@@ -199,6 +207,28 @@ task({crashed, {_, _, _} = Function, {Class, Reason, Stack}}) ->
 task({no_trial, Name}) ->
     ["the task ", {term, Name}, " has no trial: only you know what solves it"];
 task(_) -> none.
+
+table({bad_table, {Where, Got, Expected}}) ->
+    place(Where) ++ [": expected ", {expected, Expected}, ", got: ", {text, Got}];
+table({missing_columns, Names, Known}) ->
+    ["the table lacks ", {text, listed(Names)}, "; it has ", {text, listed(Known)}];
+table({unknown_columns, Names, Known}) ->
+    ["there is no column ", {text, listed(Names)}, "; the table has ", {text, listed(Known)}];
+table({bad_schema, Why}) -> ["not a schema of a table: ", {text, Why}];
+table(_) -> none.
+
+place(file) -> ["the file"];
+place(Where) when is_atom(Where) -> ["the table's ", {text, Where}];
+place({0, Column}) -> ["the header, column ", {text, Column}];
+place({Row, Column}) -> ["row ", {term, Row}, ", column ", {text, Column}];
+place(0) -> ["the header"];
+place(Row) when is_integer(Row) -> ["row ", {term, Row}];
+place(Column) -> ["column ", {text, Column}].
+
+listed(Names) ->
+    More = [[" and ", integer_to_list(length(Names) - ?MAX_NAMES), " more"]
+            || length(Names) > ?MAX_NAMES],
+    unicode:characters_to_binary([lists:join(", ", lists:sublist(Names, ?MAX_NAMES)), More]).
 
 evaluation({evaluation_failed, timeout}) -> ["the evaluation took too long"];
 evaluation({evaluation_failed, memory}) ->
@@ -469,6 +499,8 @@ elixir_names() ->
       <<"type cambrian_charter:draft()">> => <<"Cambrian.Charter">>,
       <<"type cambrian_chart:opts()">> => <<"Cambrian.Picture.fitness/2">>,
       <<"type cambrian_dashboard:options()">> => <<"Cambrian.Dashboard">>,
+      <<"cambrian_data:prepare/2">> => <<"Cambrian.Data.prepare/2">>,
+      <<"cambrian_table:read/2">> => <<"Cambrian.Table.read/2">>,
       <<"cambrian_environment:init/1">> => <<"Cambrian.Environment">>,
       <<"cambrian_genotype:operators/0">> => <<"Cambrian.Genotype.operators/0">>,
       <<"cambrian_genotype:to_json/2">> => <<"Cambrian.Genotype.to_json/2">>,

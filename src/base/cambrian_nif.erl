@@ -47,7 +47,7 @@
          substrate_express/2, substrate_express_job/3]).
 -export([task_names/0, task_new/2, task_info/1, task_warning/1, task_parameters/2, task_score/3,
          task_trial/3]).
--export([dataset_id/1, dataset_classes/1]).
+-export([dataset_id/1, dataset_classes/1, dataset_order/3]).
 -export([kind_of/1]).
 -export([population_new/5, population_is_on/2, population_network/2, population_network_job/3,
          population_trial/4, population_examine/5, population_evaluate/5, population_next/2,
@@ -191,6 +191,7 @@ task_trial(_Tag, _Task, _Network) -> ?STUB.
 
 dataset_id(_Settings) -> ?STUB.
 dataset_classes(_Settings) -> ?STUB.
+dataset_order(_Count, _Seed, _Group) -> ?STUB.
 
 kind_of(_Term) -> ?STUB.
 

@@ -6,7 +6,7 @@
 %% options against each other.
 -module(cambrian_population_options).
 
--export([table/0, check/1, check/2]).
+-export([table/0, check/1, check/2, random_seed/0]).
 
 -define(MAX_SIZE, 10_000).
 
@@ -221,7 +221,8 @@ is_progress(X) ->
 is_file_name(X) ->
     X =/= <<>> andalso is_binary(X) orelse X =/= [] andalso io_lib:printable_unicode_list(X).
 
-%% Small enough that a user who wants to repeat the run can type it.
+%% @doc Draws a seed, small enough that a user who wants to repeat the run can type it.
+-spec random_seed() -> non_neg_integer().
 random_seed() ->
     <<Seed:32>> = crypto:strong_rand_bytes(4),
     Seed.

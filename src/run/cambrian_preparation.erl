@@ -58,8 +58,9 @@ text(Task) ->
            end,
     case erl_scan:string(Text) of
         {ok, Tokens, _} ->
-            case erl_parse:parse_term(Tokens) of
-                {ok, Task} -> unicode:characters_to_binary(Text);
+            case {erl_parse:parse_term(Tokens), unicode:characters_to_binary(Text)} of
+                %% a packed dataset is some four times as long in print
+                {{ok, Task}, Printed} when byte_size(Printed) =< ?MAX_TEXT -> Printed;
                 _ -> <<>>
             end;
         _ -> <<>>

@@ -1,5 +1,5 @@
-%% @doc Cambrian from a shell: `evolve TASK', `resume NAME', `inspect FILE', `export FILE',
-%% `import FILE', `parameters' and `certificates NODE'.
+%% @doc Cambrian from a shell: `evolve TASK', `predict CHAMPION', `resume NAME', `inspect FILE',
+%% `export FILE', `import FILE', `parameters' and `certificates NODE'.
 %%
 %% `bin/cambrian' in a checkout and the tasks of Mix, as `mix cambrian.evolve', call this module.
 %% The result goes to standard output; progress, the places of files and errors go to standard
@@ -148,9 +148,12 @@ or_usage(Answer) -> Answer.
 %%% ---- commands ---------------------------------------------------------------------------
 
 commands() ->
-    [{"evolve", "TASK",
-      "evolves networks for a task: one that comes with Cambrian, or a module in the code path",
+    [{"evolve", "[TASK]",
+      "evolves networks for a task that comes with Cambrian, for a module in the code path, or for "
+      "data (--csv)",
       evolve_table(), fun cambrian_cli_evolve:evolve/3},
+     {"predict", "CHAMPION", "answers for the rows of a table, by a champion of evolve --csv",
+      cambrian_cli_data:predict_table(), fun cambrian_cli_data:predict/3},
      {"resume", "NAME|FILE", "goes on with a population where its last checkpoint is",
       resume_table(), fun resume/3},
      {"inspect", "FILE|NAME", "shows a checkpoint, a genotype, an envelope", [data_dir()],
@@ -173,7 +176,7 @@ evolve_table() ->
         ++ [{set, setting, "NAME=VALUE", "a setting of the task, as often as wanted"},
             {fresh, flag, "", "drop the checkpoints of this name and begin anew"},
             {federate, positive, "N", "as many VMs on this machine evolve it together"}
-            | resume_table()].
+            | cambrian_cli_data:evolve_table() ++ resume_table()].
 
 resume_table() ->
     cambrian_cli_options:flags(cambrian_goal:rows()) ++
@@ -245,7 +248,7 @@ command({_, "[" ++ _, _, _, Do}, {ok, [], Given}, Context) -> Do(none, Given, Co
 command({Name, Shown, _, _, _}, {ok, [], _}, _) ->
     usage([Name, ": ", Shown, " is missing"]);
 command({Name, Shown, _, _, _}, {ok, [_, Surplus | _], _}, _) ->
-    usage([Name, $\s, Surplus, ": expected nothing after ", Shown]);
+    usage([Name, $\s, Surplus, ": expected nothing after ", string:trim(Shown, both, "[]")]);
 command({Name, _, _, _, _}, {error, Line}, #{call := Call}) ->
     usage([Line, "; ", Call, Name, " --help lists the options"]).
 

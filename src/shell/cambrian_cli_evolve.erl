@@ -11,19 +11,30 @@
 
 %%% ---- evolve -----------------------------------------------------------------------------
 
--spec evolve(Task :: string(), given(), cambrian_cli_output:context()) -> ok | interrupted.
+-spec evolve(Task :: string() | none, given(), cambrian_cli_output:context()) -> ok | interrupted.
+evolve(none, #{csv := File} = Given, Context) ->
+    Seeded = maps:merge(#{seed => cambrian_population_options:random_seed()}, Given),
+    in_data_dir(Seeded, fun() ->
+        #{task := Task} = Data = cambrian_cli_data:task(Seeded),
+        evolve(Task, filename:basename(File), Seeded#{data => Data}, Context)
+    end);
+evolve(none, _Given, _Context) -> usage("evolve: TASK is missing, or --csv");
 evolve(Word, Given, Context) ->
+    _ = [usage([cambrian_cli_arguments:flag(Name), ": expected with --csv, and without a TASK"])
+         || {Name, _, _, _} <- cambrian_cli_data:evolve_table(), is_map_key(Name, Given)],
     _ = [check_writable(Dir) || #{name := _, data_dir := Dir} <- [Given]],
     in_data_dir(Given, fun() ->
-        Task = cambrian_cli_settings:task(Word, maps:get(set, Given, [])),
-        Plain = cambrian_cli_options:plain(cambrian_population_options:table()),
-        Options = maps:with(Plain, Given),
-        Founded = maps:merge(Options, maps:map(fun(from, File) -> founder(File) end,
-                                               maps:with([from], Given))),
-        Named = maps:merge(Founded#{params => cambrian_cli_settings:parameters(Given)},
-                           name(Given, Context)),
-        run(Task, Word, Named, Given, Context)
+        evolve(cambrian_cli_settings:task(Word, maps:get(set, Given, [])), Word, Given, Context)
     end).
+
+evolve(Task, Shown, Given, Context) ->
+    Plain = cambrian_cli_options:plain(cambrian_population_options:table()),
+    Options = maps:with(Plain, Given),
+    Founded = maps:merge(Options, maps:map(fun(from, File) -> founder(File) end,
+                                           maps:with([from], Given))),
+    Named = maps:merge(Founded#{params => cambrian_cli_settings:parameters(Given)},
+                       name(Given, Context)),
+    run(Task, Shown, Named, Given, Context).
 
 founder(File) ->
     case cambrian_cli_convert:open(path(File)) of
@@ -238,6 +249,9 @@ in_use() ->
 %%% ---- the result -------------------------------------------------------------------------
 
 %% The result is shown whether or not it could be written: it is all that is left of the run.
+conclude(Task, #{champion := Champion} = Ended, Story, Options, #{data := Data} = Given, Context) ->
+    Result = Ended#{data => cambrian_cli_data:described(Data, Champion)},
+    conclude(Task, Result, Story, Options, maps:remove(data, Given), Context);
 conclude(Task, #{seed := Seed} = Result, Story, Options, Given, Context) ->
     {Files, Unwritten} = written(Task, Result, Story, Given),
     ok = cambrian_cli_output:answer(

@@ -34,7 +34,8 @@ text(Task, #{champion := Champion, fitness := Fitness, generations := Generation
                    [["With ", cambrian_cli_archive:text(cambrian_archive:stats(Archive)), ".\n"]
                     || #{archive := Archive} <- [Result]]
                    ++ [["With a front of ", count(length(Front), "network"), ".\n"]
-                       || #{front := Front} <- [Result]]]).
+                       || #{front := Front} <- [Result]]
+                   ++ [cambrian_cli_data:text(Data) || #{data := Data} <- [Result]]]).
 
 ending(#{solved := true}, _Goal) -> "solved";
 ending(#{interrupted := true}, _Goal) -> "interrupted";
@@ -70,6 +71,8 @@ json(Task, #{champion := Champion} = Result, Files) ->
                           ++ [{front, [{compromise(One)} || One <- Front]}
                               || #{front := Front} <- [Result]]
                           ++ [{trial, {Trial}} || #{trial := Trial} <- [Result]]
+                          ++ lists:append([cambrian_cli_data:json(Data)
+                                           || #{data := Data} <- [Result]])
                           ++ [{files, [text(File) || File <- Files]} || Files =/= []]}).
 
 compromise(#{genotype := Genotype, objectives := Objectives, fitness := Fitness}) ->
@@ -93,7 +96,8 @@ files(Task, #{champion := Champion, seed := Seed} = Result, Story) ->
             cambrian_genotype:to_json(Genotype, maps:with([normalisation], Result))
         end)} || is_map_key(normalisation, Result)]
     ++ lists:append([elites(Title, Archive) || #{archive := Archive} <- [Result]]
-                    ++ [front(Title, Run) || #{front := [_ | _]} <- [Result]])].
+                    ++ [front(Title, Run) || #{front := [_ | _]} <- [Result]]
+                    ++ [cambrian_cli_data:files(Data) || #{data := Data} <- [Result]])].
 
 %% Of a report's only population.
 front(Title, #{populations := [#{front := #{networks := Front} = Of}]}) ->

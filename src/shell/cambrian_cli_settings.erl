@@ -3,7 +3,7 @@
 %% text: whoever types a command line may start a VM anyway.
 -module(cambrian_cli_settings).
 
--export([tasks/0, task/2, parameters/1, did_you_mean/2]).
+-export([tasks/0, task/2, settings/1, parameters/1, did_you_mean/2]).
 
 -import(cambrian_cli_reason, [usage/1]).
 
@@ -43,6 +43,10 @@ is_loaded(Name) ->
         {ok, Module} -> code:is_loaded(Module) =/= false;
         error -> false
     end.
+
+%% @doc The settings of a table of data.
+-spec settings(typed()) -> #{atom() => term()}.
+settings(Settings) -> settings(set, Settings).
 
 %% @doc The parameters among what was given.
 -spec parameters(cambrian_cli_arguments:given()) -> #{atom() => term()}.

@@ -73,9 +73,17 @@
 %% class. Outputs stand for labels in sorted order, see {@link classes/1}; an integer that no row
 %% has is not a class;</li>
 %% <li>`validation' (0): the share of the rows that fitness does not see, and that {@link trial/2}
-%% measures. It is the same for each class, and leaves at least one row of each class;</li>
-%% <li>`seed' (0): the seed that draws the rows for validation.</li>
+%% measures. It is the same for each class, and leaves at least one row of each class. `{last, N}'
+%% are the last N rows, for rows in the order of time;</li>
+%% <li>`seed' (0): the seed that draws the rows for validation;</li>
+%% <li>`loss': of a regression `squared' (the default), `absolute', or `{huber, Delta}', which is
+%% half the square up to this difference and a line beyond (Huber 1964). It stands for the squared
+%% error in the fitness. A classification has `cross_entropy' alone;</li>
+%% <li>`weights' (`equal'): how much the rows of each class count in a classification. With
+%% `balanced' every class counts the same, as in scikit-learn; or a list of weights in the order of
+%% the outputs.</li>
 %% </ul>
+%% {@link cambrian_data} makes a dataset of a table with names, words and missing values.
 %% A dataset has no criterion of its own for "solved": give a `target', or limits.
 %%
 %% Higher fitness is better. A run is repeatable only if the same network always gets the same

@@ -20,7 +20,8 @@ mod vector;
 mod xor;
 mod zdt;
 
-pub use dataset::{Dataset, DatasetError, Label, Rows, Targets, fingerprint};
+pub use dataset::{Dataset, DatasetError, Held, Label, Learning, Loss, Rows, Targets, Weights};
+pub use dataset::{fingerprint, order};
 pub use settings::{Settings, TaskError};
 
 use crate::base::cancel::Cancelled;

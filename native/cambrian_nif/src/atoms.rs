@@ -132,6 +132,15 @@ rustler::atoms! {
     kind,
     regression,
     classification,
+    last,
+    loss,
+    squared,
+    absolute,
+    huber,
+    cross_entropy,
+    weights,
+    equal,
+    balanced,
     // governor
     duty,
     // jobs

@@ -7,7 +7,10 @@ use crate::error::{self, bad_option, unknown_option};
 use crate::term::{binary, settings_of};
 use cambrian_core::base::math::LIMIT;
 use cambrian_core::base::memory::{self, TooLarge};
-use cambrian_core::task::{self, Dataset, DatasetError, Label, Rows, Targets, Task};
+use cambrian_core::task::{
+    self, Dataset, DatasetError, Held, Label, Learning, Loss, Rows, Targets,
+};
+use cambrian_core::task::{Task, Weights};
 use rustler::types::ListIterator;
 use rustler::{Atom, Binary, Encoder, Env, Term, TermType};
 use std::sync::Arc;
@@ -18,18 +21,19 @@ type Read<'a, T> = Result<T, Term<'a>>;
 struct Data {
     inputs: Rows,
     targets: Targets,
-    validation: f64,
-    seed: u64,
+    learning: Learning,
 }
 
-/// Reads `#{inputs, targets, kind, validation, seed}`; the last three are optional.
+/// Reads `#{inputs, targets, kind, validation, seed, loss, weights}`; the last five are optional.
 pub fn read<'a>(env: Env<'a>, settings: Term<'a>) -> Read<'a, Arc<dyn Task>> {
-    let Data { inputs, targets, validation, seed } = data(env, settings)?;
-    match Dataset::new(inputs, targets, validation, seed) {
+    let Data { inputs, targets, learning } = data(env, settings)?;
+    let bad_setting =
+        |name, error: DatasetError| bad_option(env, settings, name, &error.expected());
+    match Dataset::with(inputs, targets, &learning) {
         Ok(dataset) => Ok(Arc::new(dataset)),
-        Err(error @ DatasetError::Validation) => {
-            Err(bad_option(env, settings, atoms::validation(), &error.expected()))
-        }
+        Err(error @ DatasetError::Validation) => Err(bad_setting(atoms::validation(), error)),
+        Err(error @ DatasetError::Loss) => Err(bad_setting(atoms::loss(), error)),
+        Err(error @ DatasetError::Weights(_)) => Err(bad_setting(atoms::weights(), error)),
         Err(error @ DatasetError::Count { inputs, targets }) => {
             Err(bad(env, atoms::rows(), (inputs, targets), &error.expected()))
         }
@@ -40,8 +44,8 @@ pub fn read<'a>(env: Env<'a>, settings: Term<'a>) -> Read<'a, Arc<dyn Task>> {
 /// `{ok, Hash}` of 32 bytes, or `{error, Reason}`.
 #[rustler::nif(schedule = "DirtyCpu")]
 fn dataset_id<'a>(env: Env<'a>, settings: Term<'a>) -> Term<'a> {
-    answer(env, data(env, settings), |Data { inputs, targets, validation, seed }| {
-        binary(env, &task::fingerprint(&inputs, &targets, validation, seed))
+    answer(env, data(env, settings), |Data { inputs, targets, learning }| {
+        binary(env, &task::fingerprint(&inputs, &targets, &learning))
     })
 }
 
@@ -61,6 +65,17 @@ fn dataset_classes<'a>(env: Env<'a>, settings: Term<'a>) -> Term<'a> {
     })
 }
 
+/// The places 0 to `count` - 1 in an order drawn with the seed, in a binary of 32-bit integers.
+/// Each group of rows has an order of its own.
+#[rustler::nif(schedule = "DirtyCpu")]
+fn dataset_order<'a>(env: Env<'a>, count: u32, seed: u64, group: u64) -> Term<'a> {
+    if memory::check(memory::product(&[count as usize, size_of::<u32>() * COPIES])).is_err() {
+        return atoms::memory().encode(env);
+    }
+    let order = task::order(count as usize, seed, group);
+    binary(env, &order.into_iter().flat_map(u32::to_ne_bytes).collect::<Vec<u8>>())
+}
+
 fn answer<'a, T>(env: Env<'a>, read: Read<'a, T>, show: impl FnOnce(T) -> Term<'a>) -> Term<'a> {
     match read {
         Ok(read) => (atoms::ok(), show(read)).encode(env),
@@ -71,18 +86,71 @@ fn answer<'a, T>(env: Env<'a>, read: Read<'a, T>, show: impl FnOnce(T) -> Term<'
 fn data<'a>(env: Env<'a>, settings: Term<'a>) -> Read<'a, Data> {
     let [inputs, targets_term] = check_names(env, settings)?;
     let kind = kind(env, settings)?;
-    let share = |term: Term| number(term).filter(|share| (0.0..1.0).contains(share));
-    let shares = "a number from 0 to less than 1";
-    let validation = setting(env, settings, atoms::validation(), 0.0, shares, share)?;
-    let seeds = "an integer from 0 to 2^64 - 1";
-    let seed = setting(env, settings, atoms::seed(), 0, seeds, |term| term.decode().ok())?;
+    let learning = learning(env, settings, kind)?;
     memory::check(memory::product(&[size(inputs).saturating_add(size(targets_term)), COPIES]))
         .map_err(|TooLarge { wanted, allowed }| {
             let expected = format!("at most {allowed} bytes (memory_limit)");
             bad(env, atoms::memory(), wanted, &expected)
         })?;
     let inputs = Reader { env, part: atoms::inputs() }.rows(inputs)?;
-    Ok(Data { inputs, targets: targets(env, targets_term, kind)?, validation, seed })
+    Ok(Data { inputs, targets: targets(env, targets_term, kind)?, learning })
+}
+
+fn learning<'a>(env: Env<'a>, settings: Term<'a>, kind: Atom) -> Read<'a, Learning> {
+    let seeds = "an integer from 0 to 2^64 - 1";
+    let seed = setting(env, settings, atoms::seed(), 0, seeds, |term| term.decode().ok())?;
+    let all = Held::Share { share: 0.0, seed };
+    let shares = "a number from 0 to less than 1, or {last, Rows}";
+    let held = setting(env, settings, atoms::validation(), all, shares, |term| held(term, seed))?;
+    let losses = if kind == atoms::regression() {
+        "squared, absolute or {huber, Delta} with a positive number"
+    } else {
+        "cross_entropy"
+    };
+    let loss =
+        setting(env, settings, atoms::loss(), Loss::Squared, losses, |term| loss(term, kind))?;
+    let all = "equal, balanced or a list of positive numbers, one for each class";
+    let weights = setting(env, settings, atoms::weights(), Weights::Equal, all, weights)?;
+    Ok(Learning { held, loss, weights })
+}
+
+fn held(term: Term, seed: u64) -> Option<Held> {
+    match term.decode::<(Atom, usize)>() {
+        Ok((name, rows)) => (name == atoms::last()).then_some(Held::Last(rows)),
+        Err(_) => {
+            let share = number(term).filter(|share| (0.0..1.0).contains(share))?;
+            Some(Held::Share { share, seed })
+        }
+    }
+}
+
+/// Of classes, the cross entropy stands where numbers have the square.
+fn loss(term: Term, kind: Atom) -> Option<Loss> {
+    let squared =
+        if kind == atoms::regression() { atoms::squared() } else { atoms::cross_entropy() };
+    if let Ok(name) = term.decode::<Atom>() {
+        let absolute = kind == atoms::regression() && name == atoms::absolute();
+        return match name {
+            name if name == squared => Some(Loss::Squared),
+            _ => absolute.then_some(Loss::Absolute),
+        };
+    }
+    let (name, delta) = term.decode::<(Atom, Term)>().ok()?;
+    let delta = number(delta).filter(|delta| *delta > 0.0 && *delta <= f64::from(LIMIT))?;
+    (kind == atoms::regression() && name == atoms::huber()).then_some(Loss::Huber(delta))
+}
+
+fn weights(term: Term) -> Option<Weights> {
+    if let Ok(name) = term.decode::<Atom>() {
+        return match name {
+            name if name == atoms::equal() => Some(Weights::Equal),
+            _ => (name == atoms::balanced()).then_some(Weights::Balanced),
+        };
+    }
+    term.list_length().ok()?;
+    let is_fine = |weight: &f64| *weight > 0.0 && *weight <= f64::from(LIMIT);
+    let weight = |term: Term| number(term).filter(is_fine);
+    term.decode::<ListIterator>().ok()?.map(weight).collect::<Option<_>>().map(Weights::Given)
 }
 
 /// The copies of the data: as read, as it grows, and the held-out part.
@@ -124,7 +192,15 @@ fn targets<'a>(env: Env<'a>, targets: Term<'a>, kind: Atom) -> Read<'a, Targets>
 /// `{unknown_option, Name, Known}`, or `{missing_options, Names}`.
 fn check_names<'a>(env: Env<'a>, settings: Term<'a>) -> Read<'a, [Term<'a>; 2]> {
     let needed = [atoms::inputs(), atoms::targets()];
-    let known = [needed[0], needed[1], atoms::kind(), atoms::validation(), atoms::seed()];
+    let known = [
+        needed[0],
+        needed[1],
+        atoms::kind(),
+        atoms::validation(),
+        atoms::seed(),
+        atoms::loss(),
+        atoms::weights(),
+    ];
     let is_known = |name: &Term| name.decode().is_ok_and(|name: Atom| known.contains(&name));
     if let Some((name, _)) = settings_of(env, settings)?.find(|(name, _)| !is_known(name)) {
         return Err(unknown_option(env, name, &known));

@@ -1,15 +1,17 @@
 //! Rows of inputs and what a network should make of each.
 
 mod gradient;
+mod learning;
 mod rows;
 
+use learning::Objective;
+pub use learning::{Held, Learning, Loss, Weights, order};
 use rows::Far;
 pub use rows::{DatasetError, Label, Rows, Targets};
 
 use super::{Score, Shape, Task, Trial};
 use crate::base::cancel::Cancelled;
 use crate::base::math::Activation;
-use crate::base::rng::{Purpose, Stream};
 use crate::genome::parameters::Parameters;
 use crate::phenotype::gradient::Differentiable;
 use crate::phenotype::network::Runner;
@@ -42,45 +44,33 @@ const BLOCK: usize = 1 << 20;
 const SIDE_BY_SIDE: usize = 64;
 
 impl Part {
-    fn measure(&self, network: &Runner) -> Result<Measure, Cancelled> {
+    fn measure(&self, network: &Runner, objective: &Objective) -> Result<Measure, Cancelled> {
         let (width, outputs, count) =
             (self.inputs.width, self.targets.width(), self.targets.count());
         let block = (BLOCK / outputs).next_multiple_of(SIDE_BY_SIDE);
-        let (mut error, mut right) = (0.0, 0);
+        let (mut error, mut weight, mut right) = (0.0, 0.0, 0);
         for (nth, inputs) in self.inputs.numbers.chunks(block * width).enumerate() {
             let answers = network.activate_batch(inputs)?;
             match &self.targets {
                 Targets::Numbers(rows) => {
                     let targets = &rows.numbers[nth * block * outputs..][..answers.len()];
-                    error = answers
-                        .iter()
-                        .zip(targets)
-                        .map(squared_error)
-                        .fold(error, |sum, e| sum + e);
+                    error = objective.loss.add_to(error, &answers, targets);
+                    weight += answers.len() as f64;
                 }
                 Targets::Classes { rows, .. } => {
                     for (answer, class) in answers.chunks_exact(outputs).zip(&rows[nth * block..]) {
-                        error += cross_entropy(answer, *class as usize);
-                        right += usize::from(super::argmax(answer) == *class as usize);
+                        let class = *class as usize;
+                        error += objective.weights[class] * cross_entropy(answer, class);
+                        weight += objective.weights[class];
+                        right += usize::from(super::argmax(answer) == class);
                     }
                 }
             }
         }
-        Ok(match &self.targets {
-            Targets::Numbers(rows) => {
-                Measure { error: error / rows.numbers.len() as f64, accuracy: None }
-            }
-            Targets::Classes { .. } => {
-                Measure { error: error / count as f64, accuracy: Some(right as f64 / count as f64) }
-            }
-        })
+        let is_classes = matches!(self.targets, Targets::Classes { .. });
+        let accuracy = is_classes.then(|| right as f64 / count as f64);
+        Ok(Measure { error: error / weight, accuracy })
     }
-}
-
-/// (output − target)²
-fn squared_error((output, target): (&f32, &f32)) -> f64 {
-    let error = f64::from(*output) - f64::from(*target);
-    error * error
 }
 
 /// −ln of what the softmax of the outputs gives the class.
@@ -98,20 +88,32 @@ pub struct Dataset {
     bounded: bool,
     training: Part,
     validation: Option<Part>,
+    objective: Objective,
+    mean_weight: f64,
 }
 
 impl Dataset {
-    /// Holds back a share of the rows, of each class the same, drawn with the seed. Of each class
-    /// one row at least is left to learn.
+    /// With the mean squared error or the mean cross entropy, and a share of the rows held back,
+    /// drawn with the seed.
     ///
     /// # Errors
-    /// Other numbers of inputs and targets or none, and a share after which one part would be
-    /// empty.
+    /// Those of [`Dataset::with`].
     pub fn new(
         inputs: Rows,
         targets: Targets,
         validation: f64,
         seed: u64,
+    ) -> Result<Dataset, DatasetError> {
+        Dataset::with(inputs, targets, &Learning::of_share(validation, seed))
+    }
+
+    /// # Errors
+    /// Other numbers of inputs and targets or none; rows held back after which one part would be
+    /// empty; a loss or weights that these targets cannot have.
+    pub fn with(
+        inputs: Rows,
+        targets: Targets,
+        learning: &Learning,
     ) -> Result<Dataset, DatasetError> {
         if inputs.count() != targets.count() || inputs.count() == 0 {
             return Err(DatasetError::Count { inputs: inputs.count(), targets: targets.count() });
@@ -120,28 +122,23 @@ impl Dataset {
         let is_share = |target: &f32| (0.0..=1.0).contains(target);
         let bounded =
             matches!(&targets, Targets::Numbers(rows) if rows.numbers.iter().all(is_share));
-        if validation == 0.0 {
-            return Ok(Dataset {
-                shape,
-                bounded,
-                training: Part { inputs, targets },
-                validation: None,
-            });
-        }
-        let (kept, held) = split(&targets, validation, seed);
-        if kept.is_empty() || held.is_empty() {
-            return Err(DatasetError::Validation);
-        }
+        let (kept, held) = learning.held.split(&targets)?;
         let part = |rows: &[usize]| Part { inputs: inputs.pick(rows), targets: targets.pick(rows) };
-        Ok(Dataset { shape, bounded, training: part(&kept), validation: Some(part(&held)) })
+        let (training, validation) = if held.is_empty() {
+            (Part { inputs, targets }, None)
+        } else {
+            (part(&kept), Some(part(&held)))
+        };
+        let objective = learning.objective(&training.targets)?;
+        let mean_weight = Dataset::mean_weight(&training.targets, &objective.weights);
+        Ok(Dataset { shape, bounded, training, validation, objective, mean_weight })
     }
 }
 
 /// What tells datasets apart: a hash of all that makes one, the same in whatever form it was given.
-pub fn fingerprint(inputs: &Rows, targets: &Targets, validation: f64, seed: u64) -> [u8; 32] {
+pub fn fingerprint(inputs: &Rows, targets: &Targets, learning: &Learning) -> [u8; 32] {
     let mut hash = Sha256::new();
-    hash.update(validation.to_le_bytes());
-    hash.update(seed.to_le_bytes());
+    learning.hash(&mut hash);
     hash_rows(&mut hash, inputs);
     match targets {
         Targets::Numbers(rows) => {
@@ -186,30 +183,6 @@ fn hash_label(hash: &mut Sha256, label: &Label) {
     }
 }
 
-/// The rows to learn and those to hold back, each in their order.
-fn split(targets: &Targets, share: f64, seed: u64) -> (Vec<usize>, Vec<usize>) {
-    let groups = match targets {
-        Targets::Numbers(rows) => vec![(0..rows.count()).collect()],
-        Targets::Classes { labels, rows } => {
-            let mut groups = vec![Vec::new(); labels.len()];
-            rows.iter().enumerate().for_each(|(at, class)| groups[*class as usize].push(at));
-            groups
-        }
-    };
-    let is_classes = matches!(targets, Targets::Classes { .. });
-    let (mut kept, mut held) = (Vec::new(), Vec::new());
-    for (class, mut group) in (0..).zip(groups) {
-        Stream::new(seed, Purpose::Task, 1, class).shuffle(&mut group);
-        let most = if is_classes { group.len().saturating_sub(1) } else { group.len() };
-        let count = ((share * group.len() as f64).round() as usize).min(most);
-        kept.extend_from_slice(&group[count..]);
-        held.extend_from_slice(&group[..count]);
-    }
-    kept.sort_unstable();
-    held.sort_unstable();
-    (kept, held)
-}
-
 impl Task for Dataset {
     fn shape(&self) -> Shape {
         self.shape
@@ -248,23 +221,24 @@ impl Task for Dataset {
     }
 
     fn differentiable(&self) -> Option<&dyn Differentiable> {
-        Some(&self.training)
+        Some(self)
     }
 
     fn grain(&self) -> usize {
         1000 / self.training.inputs.count().clamp(1, 1000)
     }
 
-    /// 1 / (1 + error) of the training part: the mean squared error of numbers, the mean cross
-    /// entropy of classes.
+    /// 1 / (1 + error) of the training part: the mean loss of numbers, the mean cross entropy of
+    /// classes.
     fn evaluate_on(&self, network: &Runner) -> Result<Score, Cancelled> {
-        Ok(Score::from(self.training.measure(network)?.fitness()))
+        Ok(Score::from(self.training.measure(network, &self.objective)?.fitness()))
     }
 
     /// Never solved by itself; what is held back is measured here.
     fn trial_on(&self, network: &Runner) -> Result<Trial, Cancelled> {
-        let training = self.training.measure(network)?;
-        let validation = self.validation.as_ref().map(|part| part.measure(network)).transpose()?;
+        let training = self.training.measure(network, &self.objective)?;
+        let measure = |part: &Part| part.measure(network, &self.objective);
+        let validation = self.validation.as_ref().map(measure).transpose()?;
         let mut facts = vec![("error", training.error)];
         facts.extend(training.accuracy.map(|accuracy| ("accuracy", accuracy)));
         if let Some(held) = &validation {
@@ -279,6 +253,7 @@ impl Task for Dataset {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::rng::{Purpose, Stream};
     use crate::genome::genotype::Genotype;
     use crate::phenotype::network::Network;
 
@@ -378,7 +353,9 @@ mod tests {
     #[test]
     fn the_fingerprint_differs_for_every_other_dataset() {
         let numbers = |width, numbers: &[f32]| Targets::Numbers(rows(width, numbers));
-        let of = |inputs: &Rows, targets: &Targets| fingerprint(inputs, targets, 0.0, 0);
+        let of = |inputs: &Rows, targets: &Targets| {
+            fingerprint(inputs, targets, &Learning::of_share(0.0, 0))
+        };
         let (inputs, targets) = (rows(2, &[0.0, 1.0, 2.0, 3.0]), numbers(1, &[1.0, 0.0]));
         let mut all = vec![
             of(&inputs, &targets),
@@ -391,8 +368,8 @@ mod tests {
             of(&inputs, &integers(&[1, 2]).unwrap()),
             of(&inputs, &Targets::classes(["0", "1"].map(|x| Label::Word(x.into()))).unwrap()),
             of(&inputs, &Targets::classes(["0", "1"].map(|x| Label::Name(x.into()))).unwrap()),
-            fingerprint(&inputs, &targets, 0.5, 0),
-            fingerprint(&inputs, &targets, 0.0, 1),
+            fingerprint(&inputs, &targets, &Learning::of_share(0.5, 0)),
+            fingerprint(&inputs, &targets, &Learning::of_share(0.0, 1)),
         ];
         assert_eq!(all[0], of(&inputs.clone(), &targets.clone()));
         let count = all.len();

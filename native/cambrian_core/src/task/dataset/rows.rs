@@ -37,6 +37,10 @@ pub enum DatasetError {
     /// The first row that is not, counted from 0.
     OneHot(usize),
     Validation,
+    /// A loss of numbers for classes.
+    Loss,
+    /// The weights do not fit as many classes; 0 where targets are numbers.
+    Weights(usize),
 }
 
 impl DatasetError {
@@ -49,6 +53,11 @@ impl DatasetError {
             DatasetError::OneHot(_) => "two or more numbers, one of them 1 and the others 0".into(),
             DatasetError::Validation => {
                 "a share of the rows that leaves one or more on either side".into()
+            }
+            DatasetError::Loss => "cross_entropy, as targets are classes".into(),
+            DatasetError::Weights(0) => "equal, as targets are numbers".into(),
+            DatasetError::Weights(classes) => {
+                format!("equal, balanced or a list of {classes} weights, as there are classes")
             }
         }
     }
