@@ -1,5 +1,6 @@
 //! How a genotype changes: mutation and crossover of its genes, and the tuning of its weights.
 
+pub mod adam;
 pub mod crossover;
 pub mod iso_line;
 pub mod mutation;

@@ -6,17 +6,17 @@
 //! can be evaluated at the same time on any node, so the result does not depend on the order of
 //! evaluations.
 
-mod adam;
 mod cma_es;
 mod covariance;
 pub(crate) mod rates;
 mod hill_climbing;
 mod lbfgs;
+mod minibatch;
 
-pub use adam::Adam;
 pub use cma_es::CmaEs;
 pub use hill_climbing::{HillClimbing, Tunable};
 pub use lbfgs::Lbfgs;
+pub use minibatch::Minibatch;
 
 use crate::base::cancel::CancelToken;
 use crate::base::choice::Choice;
@@ -95,7 +95,7 @@ struct Search {
 enum Method {
     HillClimbing(HillClimbing),
     CmaEs(CmaEs),
-    Adam(Adam),
+    Minibatch(Minibatch),
     Lbfgs(Lbfgs),
 }
 
@@ -358,11 +358,10 @@ impl Search {
         let points = match (&mut self.method, slope) {
             (Method::HillClimbing(climb), _) => vec![climb.ask(&mut self.rng)],
             (Method::CmaEs(es), _) => es.ask(&mut self.rng),
-            (Method::Adam(_) | Method::Lbfgs(_), None) => Vec::new(),
-            (Method::Adam(adam), Some(Slope { data, token })) => {
+            (Method::Minibatch(_) | Method::Lbfgs(_), None) => Vec::new(),
+            (Method::Minibatch(passes), Some(slope)) => {
                 let reverse = Reverse::new(&self.best.genotype, with_biases(p));
-                let steps = (p.tuning_rate, p.tuning_batch as usize);
-                vec![adam.pass(&reverse, data, steps, &mut self.rng, token)]
+                vec![passes.pass(&reverse, slope, &mut self.rng)]
             }
             (Method::Lbfgs(lbfgs), Some(Slope { data, .. })) => {
                 let reverse = Reverse::new(&self.best.genotype, with_biases(p));
@@ -398,7 +397,10 @@ impl Method {
                 Some(Method::CmaEs(CmaEs::new(&point, p.tuning_step, separable)))
             }
             Tuner::SepCmaEs => Some(Method::CmaEs(CmaEs::new(&point, p.tuning_step, true))),
-            Tuner::Adam => Some(Method::Adam(Adam::new(point, p.weight_limit))),
+            Tuner::Adam => {
+                let (rate, batch) = (p.tuning_rate, p.tuning_batch as usize);
+                Some(Method::Minibatch(Minibatch::new(point, rate, batch, p.weight_limit)))
+            }
             Tuner::Lbfgs => Some(Method::Lbfgs(Lbfgs::new(point, p.weight_limit))),
         }
     }
@@ -408,7 +410,7 @@ impl Method {
             Method::HillClimbing(climb) => climb.tell(fitness[0]),
             Method::CmaEs(es) => es.tell(fitness),
             // they follow the gradient, whatever the score
-            Method::Adam(_) | Method::Lbfgs(_) => {}
+            Method::Minibatch(_) | Method::Lbfgs(_) => {}
         }
     }
 }

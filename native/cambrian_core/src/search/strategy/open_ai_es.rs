@@ -7,6 +7,7 @@
 
 use super::{Draws, Strategy};
 use crate::genome::parameters::Parameters;
+use crate::variation::adam::Adam;
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -17,29 +18,13 @@ pub struct OpenAiEs {
     adam: Adam,
 }
 
-/// Gradient ascent with momentum and a step size for each number (Kingma & Ba 2015, "Adam: a method
-/// for stochastic optimization", algorithm 1).
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct Adam {
-    rate: f64,
-    first: Vec<f64>,
-    second: Vec<f64>,
-    iteration: u32,
-}
-
 impl OpenAiEs {
     pub fn new(start: &[f32], p: &Parameters) -> OpenAiEs {
-        let still = vec![0.0; start.len()];
         OpenAiEs {
             size: p.population as usize,
             sigma: f64::from(p.strategy_step),
             mean: start.iter().copied().map(f64::from).collect(),
-            adam: Adam {
-                rate: f64::from(p.strategy_rate),
-                first: still.clone(),
-                second: still,
-                iteration: 0,
-            },
+            adam: Adam::new(start.len(), f64::from(p.strategy_rate)),
         }
     }
 
@@ -103,21 +88,6 @@ fn centred_ranks(fitness: &[f64]) -> Vec<f64> {
         below += equals.len();
     }
     ranks
-}
-
-impl Adam {
-    fn ascend(&mut self, point: &mut [f64], gradient: &[f64]) {
-        const DECAY: (f64, f64) = (0.9, 0.999);
-        self.iteration = self.iteration.saturating_add(1);
-        let settled = |decay| 1.0 - libm::pow(decay, f64::from(self.iteration));
-        let (first, second) = (settled(DECAY.0), settled(DECAY.1));
-        let moments = self.first.iter_mut().zip(&mut self.second);
-        for ((x, g), (m, v)) in point.iter_mut().zip(gradient).zip(moments) {
-            *m = DECAY.0 * *m + (1.0 - DECAY.0) * g;
-            *v = DECAY.1 * *v + (1.0 - DECAY.1) * (g * g);
-            *x += self.rate * (*m / first) / ((*v / second).sqrt() + 1e-8);
-        }
-    }
 }
 
 #[cfg(test)]
