@@ -20,7 +20,7 @@
 
 -record(reader, {source :: {file, file:fd()} | none,
                  rest = <<>> :: binary(), is_end = false :: boolean(),
-                 separator :: binary(), pattern :: binary:cp(),
+                 separator :: undefined | binary(), pattern :: undefined | binary:cp(),
                  row = 0 :: non_neg_integer(), line = 1 :: pos_integer(),
                  names = [] :: [field()]}).
 
@@ -70,6 +70,7 @@ rows(Reader, Value, Step) ->
             rows(Next#reader{row = Row + 1}, Step(Fields, Row + 1, Value), Step)
     end.
 
+-spec ragged(#reader{}, Count :: non_neg_integer()) -> no_return().
 ragged(#reader{line = Line, names = Names} = Reader, Count) ->
     Expected = io_lib:format("a row of ~b fields as the header (line ~b of the file)",
                              [length(Names), Line]),

@@ -244,7 +244,8 @@ lacks(Row, Name) -> bad({Row, Name}, missing, <<"a value (the option missing all
 unknown_word(Row, Name, Text, Known) ->
     {Shown, Rest} = lists:split(min(10, length(Known)), Known),
     More = [[" or ", integer_to_list(length(Rest)), " others"] || Rest =/= []],
-    Expected = unicode:characters_to_binary(["one of ", lists:join(", ", Shown), More]),
+    Clipped = [cambrian_text:clip(Word, ?SHOWN) || Word <- Shown],
+    Expected = unicode:characters_to_binary(["one of ", lists:join(", ", Clipped), More]),
     bad({Row, Name}, cambrian_text:clip(Text, ?SHOWN), Expected).
 
 %%% ---- answers ----------------------------------------------------------------------------
