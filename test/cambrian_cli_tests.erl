@@ -59,7 +59,8 @@ mistakes_are_one_line_and_status_2_test_() ->
              {"evolve xor --param name=1",
               "--param name=1: there is no such parameter; the command `parameters' lists them"},
              {"evolve xor --param tuning=luck",
-              "--param tuning=luck: expected one of none, hill_climbing, cma_es, sep_cma_es, adam, lbfgs"},
+              "--param tuning=luck: expected one of none, hill_climbing, cma_es, sep_cma_es, adam, "
+              "lbfgs"},
              {"evolve lists",
               "lists: expected a module that exports init/1 and evaluate/2, or init/1, reset/2 "
               "and step/2"},

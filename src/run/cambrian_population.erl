@@ -16,8 +16,7 @@
          purge/2, checkpoint/1, subscribe/1, unsubscribe/1, info/1]).
 -export([start_guarded/1, start_prepared/1]).
 -export_type([population/0, options/0, goal/0, stats/0, champion/0, compromise/0,
-              migration/0, result/0, event/0,
-              failure/0, evaluations_failed/0]).
+              migration/0, result/0, event/0, failure/0, evaluations_failed/0]).
 
 -type population() :: pid() | atom().
 -type options() :: #{task := cambrian_task:task(),
@@ -28,6 +27,7 @@
                                map_elites | pareto | evolution_strategy,
                      strategy => cma_es | sep_cma_es | open_ai_es | differential_evolution |
                                  l_shade | particle_swarm, hidden => [pos_integer()],
+                     tuning => none | hill_climbing | cma_es | sep_cma_es | adam | lbfgs,
                      from => cambrian_genotype:genotype() | [cambrian_genotype:genotype(), ...],
                      run => boolean(), resume => boolean(),
                      checkpoint_interval => non_neg_integer(), checkpoints => pos_integer(),
@@ -36,9 +36,8 @@
                      federation => cambrian_preparation:federation(), atom() => term()}.
 %% `task' is required. A fun as the task needs `inputs' and `outputs', the size of its networks.
 %% Every other task has its own size, which these options must not contradict. The same `seed' gives
-%% the same champion. Without a seed, a random one is drawn, and the result names it.
-%%
-%% With a `substrate' the genotypes, and so the champion, are its CPPNs, and a fun needs no size.
+%% the same champion. Without a seed, a random one is drawn, and the result names it. With a
+%% `substrate' the genotypes, and so the champion, are its CPPNs, and a fun needs no size.
 %%
 %% `name' is registered and names the checkpoints, which `resume => false' drops. `params' are
 %% parameters of {@link cambrian:parameters/0}. `population' (150, or what suits the task; 2 to
@@ -49,7 +48,8 @@
 %% many of the nearest are less fit. `map_elites' keeps the fittest genotype of each cell of
 %% behaviours. `pareto' compares several objectives. `evolution_strategy' finds the weights and
 %% biases of networks of one topology by a `strategy' (`cma_es'). First genotypes have `hidden'
-%% layers of these sizes (none). The options of {@link goal()} are options here too.
+%% layers of these sizes (none). `tuning' (`none') is how weights are tuned before selection, `adam'
+%% and `lbfgs' by the gradients of a dataset. The options of {@link goal()} are options here too.
 %%
 %% The first generation descends from the genotypes `from', if you give any: it has each of them
 %% unchanged, and mutated copies of them in turn until the population is full. With `run => true'

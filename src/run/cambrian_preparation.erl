@@ -11,7 +11,7 @@
 %% The longest text of a task that a checkpoint keeps, in bytes.
 -define(MAX_TEXT, 4096).
 %% Parameters that are also options.
--define(SHORT_PARAMETERS, [population, search, strategy, hidden]).
+-define(SHORT_PARAMETERS, [population, search, strategy, hidden, tuning]).
 
 %% @doc Prepares a start in the process of the caller, so that a mistake is an error and not a
 %% crash. `given' has the options that a checkpoint may contradict.

@@ -324,7 +324,7 @@ export(Word, Given, Context) ->
          || #{name := Name} <- [Given], not cambrian_cli_convert:has_names(Form)],
     Path = inspected(Word, Given),
     Genotype = opened(cambrian_cli_convert:open(Path)),
-    Normalisation = cambrian_cli_convert:normalisation(Path),
+    Normalisation = opened(cambrian_cli_convert:normalisation(Path)),
     case cambrian_cli_convert:export(Form, Genotype, maps:merge(Given, Normalisation)) of
         {error, {bad_option, {name, _, Expected}}} ->
             usage(["--name ", maps:get(name, Given), ": expected ", Expected]);

@@ -46,14 +46,32 @@ genotype({error, malformed}, Bytes) ->
     end;
 genotype(Answer, _Bytes) -> Answer.
 
-%% @doc The normalisation of the champion of a checkpoint, which only a checkpoint has.
--spec normalisation(cambrian_file:path()) -> #{normalisation => cambrian_network:normalisation()}.
+%% @doc What the inputs of the network in this file go through first, if anything: a checkpoint and
+%% JSON have it in themselves, and beside the champion of a table lies its schema.
+-spec normalisation(Path :: binary()) ->
+          answer(#{normalisation => cambrian_network:normalisation()}).
 normalisation(Path) ->
     case cambrian_file:read_whole(Path) of
         {ok, <<"cambrian checkpoint ", _/binary>>} ->
             {ok, #{champion := Champion}} = cambrian_store:open(Path),
-            maps:with([normalisation], Champion);
-        _ -> #{}
+            {ok, maps:with([normalisation], Champion)};
+        {ok, <<"{", _/binary>> = Json} -> {ok, of_json(cambrian_json:decode(Json))};
+        {ok, _} -> of_schema(<<(filename:rootname(Path))/binary, ".schema.json">>)
+    end.
+
+of_json({ok, #{<<"normalisation">> := #{<<"means">> := Means, <<"factors">> := Factors}}}) ->
+    #{normalisation => #{means => Means, factors => Factors}};
+of_json(_) -> #{}.
+
+of_schema(Path) ->
+    case cambrian_file:read_whole(Path) of
+        {ok, Json} ->
+            case cambrian_schema:from_json(Json) of
+                {ok, Schema} -> {ok, #{normalisation => cambrian_schema:normalisation(Schema)}};
+                Error -> described(Path, Error)
+            end;
+        {error, enoent} -> {ok, #{}};
+        {error, Reason} -> described(Path, {error, {Reason, Path}})
     end.
 
 %% @doc Writes a genotype in a form.
