@@ -14,12 +14,12 @@
 %% stops. Limits are evaluations, so that a seed gives the same on any machine, and minutes are only
 %% a bound.
 defaults("CartPole-v1") -> #{options => #{target => 500}};
-defaults("MountainCar-v0") -> #{episodes => 5, options => #{population => 50, evaluations => 1500}};
+defaults("MountainCar-v0") -> #{episodes => 5, options => #{population => 50, evaluations => 3000}};
 defaults("MountainCarContinuous-v0") -> #{options => #{target => 97}};
-defaults("Acrobot-v1") -> #{options => #{population => 50, evaluations => 1500}};
+defaults("Acrobot-v1") -> #{validation => 100, options => #{population => 50, evaluations => 3000}};
 %% It takes a product to swing up: how fast it turns, times where it is.
 defaults("Pendulum-v1") ->
-    #{options => #{target => -150,
+    #{options => #{target => -145, evaluations => 8000,
                    params => #{add_node => 0.3, add_connection => 0.4, activations => [tanh, sin],
                                change_activation => 0.2, aggregations => [sum, product],
                                change_aggregation => 0.1}}};
