@@ -193,12 +193,18 @@ others() ->
                                  outputs => [[0, 0]]}),
     Centre =
         fun(Network) -> hd(cambrian_network:activate(Network, [0, 0, 0, 0, 1, 0, 0, 0, 0])) end,
-    [run("dataset", {dataset, Wave, [[X * X / 4] || [X] <- Wave]}, #{seed => 4, generations => 8}),
-     run("fun", fun(Network) -> -abs(hd(cambrian_network:activate(Network, [0.5, -1])) - 0.7) end,
-         #{seed => 5, inputs => 2, outputs => 1, generations => 5, population => 30})
-     | [run("substrate " ++ Name, Centre,
+    Distance = fun(Network) -> -abs(hd(cambrian_network:activate(Network, [0.5, -1])) - 0.7) end,
+    Squares = {dataset, Wave, [[X * X / 4] || [X] <- Wave]},
+    [run("dataset", Squares, #{seed => 4, generations => 8})]
+    ++ [run(io_lib:format("gradients ~s", [Tuning]), Squares,
+            #{seed => 4, generations => 3, population => 10, hidden => [4], tuning => Tuning,
+              params => #{tuning_budget => 60}})
+        || Tuning <- [adam, lbfgs]]
+    ++ [run("fun", Distance,
+            #{seed => 5, inputs => 2, outputs => 1, generations => 5, population => 30})]
+    ++ [run("substrate " ++ Name, Centre,
             #{seed => 6, substrate => Substrate, generations => 4, population => 30})
-        || {Name, Substrate} <- [{"layers", Layers}, {"quadtree", Quadtree}]]].
+        || {Name, Substrate} <- [{"layers", Layers}, {"quadtree", Quadtree}]].
 
 run(Name, Task, Options) ->
     {ok, #{champion := Champion, fitness := Fitness, evaluations := Evaluations}} =
