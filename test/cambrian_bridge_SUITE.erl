@@ -9,6 +9,7 @@
 all() ->
     [a_misspelt_population_is_reported_as_missing,
      a_population_without_a_name_takes_part_again_after_a_crash,
+     a_population_whose_fitness_is_of_its_own_run_takes_no_part,
      a_transport_that_hangs_does_not_block_the_bridge,
      the_status_of_a_bridge_does_not_show_its_secret, options_are_checked,
      a_grant_is_checked_when_the_bridge_starts, a_node_that_may_not_publish_says_so,
@@ -57,6 +58,29 @@ a_population_without_a_name_takes_part_again_after_a_crash(_Config) ->
     ok = cambrian_population:stop(P),
     until(fun() -> maps:get(populations, cambrian_bridge:status()) =:= [] end),
     ok = cambrian_bridge:stop().
+
+%% Other nodes would measure another fitness than it claims.
+a_population_whose_fitness_is_of_its_own_run_takes_no_part(_Config) ->
+    {ok, _} = application:ensure_all_started(cambrian),
+    ok = cambrian_logged:start(),
+    try
+        {ok, _} = cambrian_population:start(#{task => {?MODULE, normalised}, name => varying}),
+        {ok, _} = cambrian_population:start(#{task => {?MODULE, plain}, name => fixed}),
+        {ok, _} = cambrian_bridge:start(#{realm => ?REALM}),
+        until(fun() -> maps:get(populations, cambrian_bridge:status()) =:= [fixed] end),
+        ?assertMatch([_], [Text || {warning, "cambrian: the population varying takes no part in "
+                                             "realm org.example.test" ++ _ = Text}
+                                       <- cambrian_logged:said()]),
+        ok = cambrian_bridge:stop(),
+        ok = cambrian_population:stop(varying),
+        ok = cambrian_population:stop(fixed)
+    after cambrian_logged:stop()
+    end.
+
+%% As an environment.
+init(Kind) -> {ok, #{inputs => 1, outputs => 1, steps => 3, normalise => Kind =:= normalised}, []}.
+reset(_Episode, Config) -> {[0.5], Config}.
+step([Output], State) -> {[Output], Output, State}.
 
 %% The transport hangs: callers do not wait, and only the messages above a bound are lost.
 a_transport_that_hangs_does_not_block_the_bridge(_Config) ->

@@ -61,7 +61,7 @@ join(Handle, Before, #populations{joined = Joined} = Populations) ->
     try
         #{name := Name, task_id := Task, parameters := Parameters} =
             cambrian_population:info(Handle),
-        case is_map_key(Name, Joined) of
+        case is_map_key(Name, Joined) orelse varies(Handle, Name, Populations) of
             true ->
                 demonitor(Monitor, [flush]),
                 {known, Populations};
@@ -79,6 +79,15 @@ join(Handle, Before, #populations{joined = Joined} = Populations) ->
             demonitor(Monitor, [flush]),
             {missing, missed(Handle, look_again(is_atom(Handle), Handle, Populations))}
     end.
+
+%% A fitness that was measured under conditions of the run itself is another one elsewhere: other
+%% nodes would take it for a lie.
+varies(Handle, Name, #populations{realm = Realm}) ->
+    #{varies := Varies} = cambrian_population_client:overview(Handle),
+    _ = [logger:warning("cambrian: the population ~tp takes no part in realm ~ts: its environment "
+                        "has normalise, fresh_episodes or validation, so its fitness depends on its "
+                        "own run", [Name, Realm]) || Varies],
+    Varies.
 
 %% Warns of a population on which the option common_archive has no effect. A node cannot tell which
 %% projection another node uses, so an honest claim about a cell could look false.

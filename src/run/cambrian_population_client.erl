@@ -75,9 +75,11 @@ inject_from_mesh(Population, Genotype, From, Bound) ->
 -spec account(cambrian_population:population()) -> ok.
 account(Population) -> call(Population, {account, self()}, infinity).
 
-%% @doc The state of the population in one answer, for a display.
+%% @doc The state of the population in one answer, for a display. It `varies' if its evaluations
+%% depend on the generation.
 -spec overview(cambrian_population:population()) ->
           #{name := term(), task := atom(), task_id := binary(), search := atom(),
+            varies := boolean(),
             goal := cambrian_population:goal(), state := new | running | paused | finished | failed,
             failure := undefined | cambrian_population:failure(), solved := boolean(),
             stats := undefined | cambrian_population:stats(),

@@ -105,6 +105,11 @@ impl Reverse {
         self.weights + if self.with_biases { self.units.len() } else { 0 }
     }
 
+    /// How many of them, the first, are weights of connections.
+    pub fn weights(&self) -> usize {
+        self.weights
+    }
+
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

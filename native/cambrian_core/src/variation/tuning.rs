@@ -99,11 +99,26 @@ enum Method {
     Lbfgs(Lbfgs),
 }
 
-/// What tuning by gradients needs: the rows to learn, and who may stop it.
+/// What tuning by gradients needs: the rows to learn, how strongly weights are pulled to 0, and who
+/// may stop it.
 #[derive(Clone, Copy)]
 pub struct Slope<'a> {
     pub data: &'a dyn Differentiable,
+    pub decay: f32,
     pub token: &'a dyn CancelToken,
+}
+
+impl Slope<'_> {
+    /// The mean loss of these rows at a point, and decay / 2 times the sum of the squared weights
+    /// (without biases); with the gradient of both.
+    fn gradient(&self, reverse: &Reverse, point: &[f32], rows: &[usize]) -> (f64, Vec<f32>) {
+        let (mut loss, mut gradient) = reverse.gradient(point, self.data, rows);
+        for (weight, slope) in point[..reverse.weights()].iter().zip(&mut gradient) {
+            loss += 0.5 * f64::from(self.decay) * f64::from(*weight) * f64::from(*weight);
+            *slope += self.decay * weight;
+        }
+        (loss, gradient)
+    }
 }
 
 /// Whether the parameters can tune on a task, which has gradients or not.
@@ -363,9 +378,9 @@ impl Search {
                 let reverse = Reverse::new(&self.best.genotype, with_biases(p));
                 vec![passes.pass(&reverse, slope, &mut self.rng)]
             }
-            (Method::Lbfgs(lbfgs), Some(Slope { data, .. })) => {
+            (Method::Lbfgs(lbfgs), Some(slope)) => {
                 let reverse = Reverse::new(&self.best.genotype, with_biases(p));
-                lbfgs.step(&reverse, data).into_iter().collect()
+                lbfgs.step(&reverse, slope).into_iter().collect()
             }
         };
         if points.is_empty() {

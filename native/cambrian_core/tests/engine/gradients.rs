@@ -264,7 +264,7 @@ fn tuned(task: &dyn Task, tuning: Tuner) -> Parameters {
 fn a_line_is_found_exactly_in_one_generation() {
     let task = line();
     for (tuning, rate, least) in [(Tuner::Lbfgs, 0.0, 0.999_999), (Tuner::Adam, 0.05, 0.999)] {
-        let p = Parameters { tuning_rate: rate, ..tuned(&task, tuning) };
+        let p = Parameters { tuning_rate: rate, tuning_decay: 0.0, ..tuned(&task, tuning) };
         let (fitness, evaluations) = best(&task, p, 1);
         assert!(fitness > least, "{tuning:?}: {fitness}");
         assert!(evaluations <= 10 + 500, "{tuning:?}: {evaluations}");

@@ -83,7 +83,9 @@ impl Population {
     ) -> Result<Evaluated, EvaluationError> {
         let (mut tuning, work) = (self.tuning(), AtomicU64::new(0));
         let until = limits.until(token, false);
-        let slope = task.differentiable().map(|data| Slope { data, token: &until });
+        let p = Arc::clone(&self.parameters);
+        let slope =
+            task.differentiable().map(|data| Slope { data, decay: p.tuning_decay, token: &until });
         let settle = |population: Population, tuning, solved| {
             let evaluated = population.settle_or_fail(tuning, solved, token)?;
             Ok(evaluated.with_work(work.load(Ordering::Relaxed)))

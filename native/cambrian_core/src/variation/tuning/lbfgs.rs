@@ -1,7 +1,8 @@
 //! L-BFGS: steps by the gradient of all rows and the curvature of the last steps (Nocedal & Wright
 //! 2006, algorithms 7.4 and 7.5), each as long as Armijo's condition allows (algorithm 3.1).
 
-use crate::phenotype::gradient::{Differentiable, Reverse};
+use super::Slope;
+use crate::phenotype::gradient::Reverse;
 use std::collections::VecDeque;
 
 /// Steps that are remembered.
@@ -27,10 +28,10 @@ impl Lbfgs {
     }
 
     /// The point after one more step; `None` if no step lowers the loss.
-    pub fn step(&mut self, reverse: &Reverse, data: &dyn Differentiable) -> Option<Vec<f32>> {
-        let rows: Vec<usize> = (0..data.rows()).collect();
+    pub(super) fn step(&mut self, reverse: &Reverse, slope_of: Slope) -> Option<Vec<f32>> {
+        let rows: Vec<usize> = (0..slope_of.data.rows()).collect();
         let measure = |point: &[f32]| {
-            let (loss, gradient) = reverse.gradient(point, data, &rows);
+            let (loss, gradient) = slope_of.gradient(reverse, point, &rows);
             (loss, gradient.into_iter().map(f64::from).collect::<Vec<f64>>())
         };
         let (loss, gradient) = self.known.take().unwrap_or_else(|| measure(&self.point));

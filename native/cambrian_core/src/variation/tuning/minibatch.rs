@@ -23,12 +23,12 @@ impl Minibatch {
     }
 
     /// Goes once over all rows, in a random order, and returns the point after that.
-    pub fn pass(&mut self, reverse: &Reverse, slope: Slope, rng: &mut Stream) -> Vec<f32> {
+    pub(super) fn pass(&mut self, reverse: &Reverse, slope: Slope, rng: &mut Stream) -> Vec<f32> {
         let mut rows: Vec<usize> = (0..slope.data.rows()).collect();
         rng.shuffle(&mut rows);
         let batch = if self.batch == 0 { rows.len().max(1) } else { self.batch };
         for rows in rows.chunks(batch).take_while(|_| slope.token.should_continue()) {
-            let (_, gradient) = reverse.gradient(&self.rounded(), slope.data, rows);
+            let (_, gradient) = slope.gradient(reverse, &self.rounded(), rows);
             // a gradient beyond floats leads nowhere
             if gradient.iter().all(|slope| slope.is_finite()) {
                 let up: Vec<f64> = gradient.into_iter().map(|slope| -f64::from(slope)).collect();
