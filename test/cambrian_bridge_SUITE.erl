@@ -66,7 +66,7 @@ a_population_whose_fitness_is_of_its_own_run_takes_no_part(_Config) ->
     try
         {ok, _} = cambrian_population:start(#{task => {?MODULE, normalised}, name => varying}),
         {ok, _} = cambrian_population:start(#{task => {?MODULE, plain}, name => fixed}),
-        {ok, _} = cambrian_bridge:start(#{realm => ?REALM}),
+        {ok, _} = cambrian_bridge:start(#{realm => ?REALM, populations => all}),
         until(fun() -> maps:get(populations, cambrian_bridge:status()) =:= [fixed] end),
         ?assertMatch([_], [Text || {warning, "cambrian: the population varying takes no part in "
                                              "realm org.example.test" ++ _ = Text}

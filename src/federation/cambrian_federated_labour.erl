@@ -248,7 +248,8 @@ apply_record(#{body := Body} = Record, #shared{scoring = Scoring, records = Left
     end.
 
 applied(#{number := Number, body := Body} = Record, #shared{bytes = Bytes} = S) ->
-    execute(committed, #{record => Number, bytes => byte_size(Body)}, #{}, S),
+    Measurements = #{record => Number, bytes => byte_size(Body)},
+    execute([cambrian, federation, committed], Measurements, #{}, S),
     S#shared{applied = Record, has_proposed = false, bytes = Bytes + byte_size(Body)}.
 
 before_scores(#shared{before = none, applied = Before}, S) -> S#shared{before = Before};
@@ -355,7 +356,8 @@ logged({committed, Record}, #shared{records = Records} = S) ->
     {changed, S#shared{records = queue:in(Record, Records)}};
 logged({coordinator, none}, S) -> {changed, watch(S#shared{coordinator = none})};
 logged({coordinator, {N, Member} = Epoch}, #shared{own = Own, coordinators = Count} = S) ->
-    execute(coordinator, #{epoch => N}, #{coordinator => cambrian_federation:node_of(Member)}, S),
+    execute([cambrian, federation, coordinator], #{epoch => N},
+            #{coordinator => cambrian_federation:node_of(Member)}, S),
     Known = S#shared{coordinator = Epoch, has_proposed = false, coordinators = Count + 1},
     Settled = case coordinates(Known) of
                   true -> evaluate(Known);
@@ -370,5 +372,4 @@ logged({rejected, _Number, _Reason}, _S) -> ignored;
 logged({behind, Number, _Member}, _S) -> {stop, {federation, {behind, Number}}}.
 
 execute(Event, Measurements, Metadata, #shared{name = Name, task = Task}) ->
-    cambrian_telemetry:execute([cambrian, federation, Event], Measurements,
-                               Metadata#{population => Name, task => Task}).
+    cambrian_telemetry:execute(Event, Measurements, Metadata#{population => Name, task => Task}).

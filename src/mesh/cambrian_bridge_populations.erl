@@ -85,7 +85,7 @@ join(Handle, Before, #populations{joined = Joined} = Populations) ->
 varies(Handle, Name, #populations{realm = Realm}) ->
     #{varies := Varies} = cambrian_population_client:overview(Handle),
     _ = [logger:warning("cambrian: the population ~tp takes no part in realm ~ts: its environment "
-                        "has normalise, fresh_episodes or validation, so its fitness depends on its "
+                        "has normalise, fresh_episodes or validation, so its fitness is of its "
                         "own run", [Name, Realm]) || Varies],
     Varies.
 

@@ -216,7 +216,8 @@ answer(overview, #{conf := Conf, run := Run, champions := Champions, stats := St
                    population := Population} = Facts) ->
     Outcome = cambrian_run:outcome(Run),
     (maps:with([name, task, task_id], Conf))#{
-      varies => maps:get(varying, Conf, none) =/= none, search => search(Population), goal => cambrian_run:goal(Run),
+      varies => maps:get(varying, Conf, none) =/= none,
+      search => search(Population), goal => cambrian_run:goal(Run),
       state => state(Outcome, Facts), stats => Stats,
       solved => case Outcome of {ok, #{solved := Solved}} -> Solved; _ -> false end,
       failure => case Outcome of {error, Failure} -> Failure; _ -> undefined end,

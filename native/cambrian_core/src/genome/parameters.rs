@@ -381,8 +381,8 @@ parameters! {
     tuning_batch: u32 = 32, (0, 1_000_000_000),
         "Adam: rows of each step; 0 for all";
     tuning_decay: f32 = 0.001, (0.0, 1000.0),
-        "Adam and L-BFGS: how strongly weights are pulled to 0: half of this times the sum of their \
-         squares counts as loss";
+        "Adam and L-BFGS: how strongly weights are pulled to 0: half of this times the sum of \
+         their squares counts as loss";
     tuning_selection: TuningSelection = TuningSelection::DynamicRandom, (),
         "hill climbing: the nodes whose weights move";
     tuning_annealing: f32 = 0.5, (0.0, 1.0),
