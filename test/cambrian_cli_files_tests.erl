@@ -44,8 +44,35 @@ a_checkpoint_is_exported_with_its_normalisation_test_() ->
         {0, Json, ""} = run(["export", "cambrian_cli_drift", "--data-dir", Dir, "--to", "json"]),
         holds("\"normalisation\": {\"means\":[", Json),
         {ok, Written} = file:read_file(filename:join(Result, "champion.json")),
-        ?assertEqual(unicode:characters_to_binary(Json), Written)
+        ?assertEqual(unicode:characters_to_binary(Json), Written),
+        %% the genotype alone has none, so the JSON beside it is read, if it is of that genotype
+        Alone = filename:join(Result, "champion.genotype"),
+        ?assertEqual({0, Json, ""}, run(["export", Alone, "--to", "json"])),
+        {0, Means, ""} =
+            run(["export", filename:join(Result, "champion.json"), "--to", "c"]),
+        holds("cambrian_means", Means),
+        {ok, Other} = cambrian_genotype:new(#{inputs => 1, outputs => 1}, 9),
+        ok = file:write_file(Alone, cambrian_genotype:to_binary(Other)),
+        {0, Plain, ""} = run(["export", Alone, "--to", "json"]),
+        ?assertEqual(nomatch, string:find(Plain, "normalisation"))
     end) end}.
+
+a_normalisation_that_is_none_is_an_error_test_() ->
+    [{Text, ?_test(with_champion(fun(Dir, File, _) ->
+          {0, Json, ""} = run(["export", File, "--to", "json"]),
+          Path = filename:join(Dir, "changed.json"),
+          Changed = string:replace(Json, "\"nodes\"",
+                                   "\"normalisation\": " ++ Text ++ ",\"nodes\""),
+          ok = file:write_file(Path, unicode:characters_to_binary(Changed)),
+          ?assertEqual({1, "", "cambrian: " ++ Path ++ ": " ++ Expected ++ "\n"},
+                       run(["export", Path, "--to", "c"]))
+      end))}
+     || {Text, Expected} <-
+            [{"7", "normalisation: expected means and factors"},
+             {"{\"means\": [0.5], \"factors\": [1]}",
+              "wrong size of normalisation: expected 2, got 1"},
+             {"{\"means\": [1e40, 0], \"factors\": [1, 1]}",
+              "normalisation beyond plus or minus 1.0e12"}]].
 
 every_file_that_holds_a_genotype_can_be_exported_test() ->
     with_champion(fun(Dir, File, Champion) ->

@@ -328,6 +328,7 @@ export(Word, Given, Context) ->
     case cambrian_cli_convert:export(Form, Genotype, maps:merge(Given, Normalisation)) of
         {error, {bad_option, {name, _, Expected}}} ->
             usage(["--name ", maps:get(name, Given), ": expected ", Expected]);
+        {error, Reason} -> failed([Word, ": ", cambrian_error:format_error(Reason)]);
         Bytes -> out(Bytes, Given, Context)
     end.
 

@@ -47,7 +47,8 @@ genotype({error, malformed}, Bytes) ->
 genotype(Answer, _Bytes) -> Answer.
 
 %% @doc What the inputs of the network in this file go through first, if anything: a checkpoint and
-%% JSON have it in themselves, and beside the champion of a table lies its schema.
+%% JSON have it in themselves. Beside the genotype of a champion lies the schema of its table, or
+%% its JSON.
 -spec normalisation(Path :: binary()) ->
           answer(#{normalisation => cambrian_network:normalisation()}).
 normalisation(Path) ->
@@ -55,23 +56,41 @@ normalisation(Path) ->
         {ok, <<"cambrian checkpoint ", _/binary>>} ->
             {ok, #{champion := Champion}} = cambrian_store:open(Path),
             {ok, maps:with([normalisation], Champion)};
-        {ok, <<"{", _/binary>> = Json} -> {ok, of_json(cambrian_json:decode(Json))};
-        {ok, _} -> of_schema(<<(filename:rootname(Path))/binary, ".schema.json">>)
+        {ok, <<"{", _/binary>> = Json} -> described(Path, of_json(Json));
+        {ok, Bytes} -> beside(Bytes, filename:rootname(Path))
     end.
 
-of_json({ok, #{<<"normalisation">> := #{<<"means">> := Means, <<"factors">> := Factors}}}) ->
-    #{normalisation => #{means => Means, factors => Factors}};
-of_json(_) -> #{}.
+of_json(Json) ->
+    case cambrian_json:decode(Json) of
+        {ok, #{<<"normalisation">> := #{<<"means">> := Means, <<"factors">> := Factors}}} ->
+            {ok, #{normalisation => #{means => Means, factors => Factors}}};
+        {ok, #{<<"normalisation">> := _}} ->
+            {error, {bad_json, "normalisation: expected means and factors"}};
+        _ -> {ok, #{}}
+    end.
 
-of_schema(Path) ->
-    case cambrian_file:read_whole(Path) of
-        {ok, Json} ->
-            case cambrian_schema:from_json(Json) of
-                {ok, Schema} -> {ok, #{normalisation => cambrian_schema:normalisation(Schema)}};
-                Error -> described(Path, Error)
+beside(Bytes, Root) ->
+    {Schema, Json} = {<<Root/binary, ".schema.json">>, <<Root/binary, ".json">>},
+    case {cambrian_file:read_whole(Schema), cambrian_file:read_whole(Json)} of
+        {{ok, Text}, _} -> described(Schema, of_schema(cambrian_schema:from_json(Text)));
+        {{error, enoent}, {ok, Text}} -> described(Json, of_twin(Bytes, Text));
+        {{error, enoent}, {error, enoent}} -> {ok, #{}};
+        {{error, enoent}, {error, Reason}} -> described(Json, {error, {Reason, Json}});
+        {{error, Reason}, _} -> described(Schema, {error, {Reason, Schema}})
+    end.
+
+of_schema({ok, Schema}) -> {ok, #{normalisation => cambrian_schema:normalisation(Schema)}};
+of_schema(Error) -> Error.
+
+%% JSON beside a genotype may be of another one.
+of_twin(Bytes, Json) ->
+    case {cambrian_genotype:from_binary(Bytes), cambrian_genotype:from_json(Json)} of
+        {{ok, Genotype}, {ok, Twin}} ->
+            case cambrian_genotype:id(Genotype) =:= cambrian_genotype:id(Twin) of
+                true -> of_json(Json);
+                false -> {ok, #{}}
             end;
-        {error, enoent} -> {ok, #{}};
-        {error, Reason} -> described(Path, {error, {Reason, Path}})
+        _ -> {ok, #{}}
     end.
 
 %% @doc Writes a genotype in a form.
