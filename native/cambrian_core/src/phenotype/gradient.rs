@@ -5,6 +5,7 @@
 //! width of vectors. A network at rest remembers 0, so recurrent connections carry 0 and get no
 //! gradient, and a delay answers 0. Gains, time constants and rates are not differentiated.
 
+use crate::base::cancel::{CancelToken, Cancelled, WorkMeter};
 use crate::base::math::{Aggregation, LIMIT, sigmoid};
 use crate::genome::dynamics::{Cell, Dynamics, SOLVER_STEPS};
 use crate::genome::genotype::Genotype;
@@ -115,18 +116,25 @@ impl Reverse {
     }
 
     /// The mean loss of these rows at a point, and its gradient.
+    ///
+    /// # Errors
+    /// [`Cancelled`] by the token, which is asked between blocks of samples.
     pub fn gradient(
         &self,
         point: &[f32],
         data: &dyn Differentiable,
         rows: &[usize],
-    ) -> (f64, Vec<f32>) {
+        token: &dyn CancelToken,
+    ) -> Result<(f64, Vec<f32>), Cancelled> {
+        let meter = WorkMeter::new(token);
+        let work = LANES as u64 * 3 * (self.links.len() + self.units.len()) as u64;
         let mut sums = vec![[0.0; LANES]; self.len()];
         let blank = || vec![[0.0; LANES]; self.inputs + 1 + self.units.len()];
         let mut pass =
             Pass { row: blank(), nets: vec![[0.0; LANES]; self.units.len()], slopes: blank() };
         let mut loss = 0.0;
         for rows in rows.chunks(LANES) {
+            meter.spend(work)?;
             self.forward(point, data, rows, &mut pass);
             loss += self.begin(data, rows, &mut pass);
             self.backward(point, &mut pass, &mut sums);
@@ -135,7 +143,7 @@ impl Reverse {
         let mean = |lanes: &Lanes| {
             (lanes.iter().fold(0.0, |sum, lane| sum + f64::from(*lane)) / count) as f32
         };
-        (loss / count, sums.iter().map(mean).collect())
+        Ok((loss / count, sums.iter().map(mean).collect()))
     }
 
     fn bias(&self, unit: usize, point: &[f32]) -> f32 {

@@ -18,7 +18,7 @@ pub use hill_climbing::{HillClimbing, Tunable};
 pub use lbfgs::Lbfgs;
 pub use minibatch::Minibatch;
 
-use crate::base::cancel::CancelToken;
+use crate::base::cancel::{CancelToken, Cancelled};
 use crate::base::choice::Choice;
 use crate::base::math::Activation;
 use crate::base::rng::{Purpose, Stream};
@@ -111,13 +111,18 @@ pub struct Slope<'a> {
 impl Slope<'_> {
     /// The mean loss of these rows at a point, and decay / 2 times the sum of the squared weights
     /// (without biases); with the gradient of both.
-    fn gradient(&self, reverse: &Reverse, point: &[f32], rows: &[usize]) -> (f64, Vec<f32>) {
-        let (mut loss, mut gradient) = reverse.gradient(point, self.data, rows);
+    fn gradient(
+        &self,
+        reverse: &Reverse,
+        point: &[f32],
+        rows: &[usize],
+    ) -> Result<(f64, Vec<f32>), Cancelled> {
+        let (mut loss, mut gradient) = reverse.gradient(point, self.data, rows, self.token)?;
         for (weight, slope) in point[..reverse.weights()].iter().zip(&mut gradient) {
             loss += 0.5 * f64::from(self.decay) * f64::from(*weight) * f64::from(*weight);
             *slope += self.decay * weight;
         }
-        (loss, gradient)
+        Ok((loss, gradient))
     }
 }
 
@@ -370,17 +375,19 @@ impl Search {
         if self.since_improved >= p.tuning_patience as usize {
             return;
         }
+        // who is stopped asks for something all the same: the round itself ends as cancelled
+        let here = || weights(&self.best.genotype, p);
         let points = match (&mut self.method, slope) {
             (Method::HillClimbing(climb), _) => vec![climb.ask(&mut self.rng)],
             (Method::CmaEs(es), _) => es.ask(&mut self.rng),
             (Method::Minibatch(_) | Method::Lbfgs(_), None) => Vec::new(),
             (Method::Minibatch(passes), Some(slope)) => {
                 let reverse = Reverse::new(&self.best.genotype, with_biases(p));
-                vec![passes.pass(&reverse, slope, &mut self.rng)]
+                vec![passes.pass(&reverse, slope, &mut self.rng).unwrap_or_else(|_| here())]
             }
             (Method::Lbfgs(lbfgs), Some(slope)) => {
                 let reverse = Reverse::new(&self.best.genotype, with_biases(p));
-                lbfgs.step(&reverse, slope).into_iter().collect()
+                lbfgs.step(&reverse, slope).unwrap_or_else(|_| Some(here())).into_iter().collect()
             }
         };
         if points.is_empty() {

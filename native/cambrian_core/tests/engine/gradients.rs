@@ -2,6 +2,7 @@
 //! finds.
 
 use crate::common::stream;
+use cambrian_core::base::cancel::CancelToken;
 use cambrian_core::base::math::{Activation, Aggregation};
 use cambrian_core::genome::dynamics::{Dynamics, MAX_DELAY};
 use cambrian_core::genome::genotype::{Connection, Genotype, Node};
@@ -15,7 +16,7 @@ use cambrian_core::task::{Dataset, Label, Rows, Targets, Task};
 use cambrian_core::variation::mutation::mutate;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 static GO: AtomicBool = AtomicBool::new(false);
 
@@ -174,7 +175,7 @@ fn a_gradient_is_that_of_finite_differences_in_64_bits() {
         let reverse = Reverse::new(&g, true);
         assert_eq!(reverse.len(), start.len());
         let all: Vec<usize> = (0..data.rows()).collect();
-        let (mean, gradient) = reverse.gradient(&start, &data, &all);
+        let (mean, gradient) = reverse.gradient(&start, &data, &all, &GO).unwrap();
         let exact: Vec<f64> = start.iter().map(|x| f64::from(*x)).collect();
         let expected = loss(&g, &exact, &data);
         assert!((mean - expected).abs() < 2e-4 * expected.abs().max(1.0), "{seed}: {mean}");
@@ -213,7 +214,7 @@ fn a_gradient_runs_the_network_that_is_evaluated() {
         let (g, data) = (various(seed), rows(40, seed));
         let network = Network::new(&g);
         let all: Vec<usize> = (0..data.rows()).collect();
-        let (mean, _) = Reverse::new(&g, true).gradient(&point(&g), &data, &all);
+        let (mean, _) = Reverse::new(&g, true).gradient(&point(&g), &data, &all, &GO).unwrap();
         let of = |row: &usize| {
             let y = network.activate(&data.0[*row]);
             data.loss(*row, &y, &mut vec![0.0; y.len()])
@@ -334,5 +335,29 @@ fn tuning_by_gradients_gives_the_same_bytes_on_any_number_of_threads() {
             })
         };
         assert!(bytes(1) == bytes(3), "{tuning:?}");
+    }
+}
+
+/// Each step of L-BFGS looks at all rows: it must not wait for their end.
+#[test]
+fn tuning_by_gradients_can_be_cancelled_within_a_pass() {
+    struct After(AtomicU64);
+    impl CancelToken for After {
+        fn should_continue(&self) -> bool {
+            self.0.fetch_add(1, Ordering::Relaxed) < 3
+        }
+    }
+    let (data, g) = (rows(200_000, 1), various(1));
+    let all: Vec<usize> = (0..data.rows()).collect();
+    let token = After(AtomicU64::new(0));
+    let answer = Reverse::new(&g, true).gradient(&point(&g), &data, &all, &token);
+    assert!(answer.is_err());
+    assert_eq!(token.0.load(Ordering::Relaxed), 4, "it went on after it was cancelled");
+    let task = rings(300);
+    for tuning in [Tuner::Adam, Tuner::Lbfgs] {
+        let p = Parameters { tuning_batch: 0, tuning_share: 1.0, ..tuned(&task, tuning) };
+        let population = Population::new(p, task.shape(), 3).unwrap();
+        let cancelled = population.evaluate(&task, &After(AtomicU64::new(0)));
+        assert!(cancelled.is_none(), "{tuning:?}: a cancelled generation counts as evaluated");
     }
 }

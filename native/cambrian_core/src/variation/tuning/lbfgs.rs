@@ -2,6 +2,7 @@
 //! 2006, algorithms 7.4 and 7.5), each as long as Armijo's condition allows (algorithm 3.1).
 
 use super::Slope;
+use crate::base::cancel::Cancelled;
 use crate::phenotype::gradient::Reverse;
 use std::collections::VecDeque;
 
@@ -28,13 +29,23 @@ impl Lbfgs {
     }
 
     /// The point after one more step; `None` if no step lowers the loss.
-    pub(super) fn step(&mut self, reverse: &Reverse, slope_of: Slope) -> Option<Vec<f32>> {
+    ///
+    /// # Errors
+    /// [`Cancelled`].
+    pub(super) fn step(
+        &mut self,
+        reverse: &Reverse,
+        slope_of: Slope,
+    ) -> Result<Option<Vec<f32>>, Cancelled> {
         let rows: Vec<usize> = (0..slope_of.data.rows()).collect();
         let measure = |point: &[f32]| {
-            let (loss, gradient) = slope_of.gradient(reverse, point, &rows);
-            (loss, gradient.into_iter().map(f64::from).collect::<Vec<f64>>())
+            let (loss, gradient) = slope_of.gradient(reverse, point, &rows)?;
+            Ok((loss, gradient.into_iter().map(f64::from).collect::<Vec<f64>>()))
         };
-        let (loss, gradient) = self.known.take().unwrap_or_else(|| measure(&self.point));
+        let (loss, gradient) = match self.known.take() {
+            Some(known) => known,
+            None => measure(&self.point)?,
+        };
         let mut direction = self.direction(&gradient);
         let mut slope = dot(&direction, &gradient);
         if slope >= 0.0 || !slope.is_finite() {
@@ -48,16 +59,16 @@ impl Lbfgs {
             if self.past.is_empty() { (1.0 / longest.max(1e-300)).min(1.0) } else { 1.0 };
         for _ in 0..HALVINGS {
             let moved = self.moved(&direction, length);
-            let (next_loss, next_gradient) = measure(&moved);
+            let (next_loss, next_gradient) = measure(&moved)?;
             if next_loss <= loss + ARMIJO * length * slope && next_loss < loss {
                 self.remember(&moved, &gradient, &next_gradient);
                 self.point = moved;
                 self.known = Some((next_loss, next_gradient));
-                return Some(self.point.clone());
+                return Ok(Some(self.point.clone()));
             }
             length *= 0.5;
         }
-        None
+        Ok(None)
     }
 
     fn moved(&self, direction: &[f64], length: f64) -> Vec<f32> {

@@ -1,6 +1,7 @@
 //! Steps by Adam, each along the gradient of some rows.
 
 use super::Slope;
+use crate::base::cancel::Cancelled;
 use crate::base::rng::Stream;
 use crate::phenotype::gradient::Reverse;
 use crate::variation::adam::Adam;
@@ -23,12 +24,20 @@ impl Minibatch {
     }
 
     /// Goes once over all rows, in a random order, and returns the point after that.
-    pub(super) fn pass(&mut self, reverse: &Reverse, slope: Slope, rng: &mut Stream) -> Vec<f32> {
+    ///
+    /// # Errors
+    /// [`Cancelled`].
+    pub(super) fn pass(
+        &mut self,
+        reverse: &Reverse,
+        slope: Slope,
+        rng: &mut Stream,
+    ) -> Result<Vec<f32>, Cancelled> {
         let mut rows: Vec<usize> = (0..slope.data.rows()).collect();
         rng.shuffle(&mut rows);
         let batch = if self.batch == 0 { rows.len().max(1) } else { self.batch };
-        for rows in rows.chunks(batch).take_while(|_| slope.token.should_continue()) {
-            let (_, gradient) = slope.gradient(reverse, &self.rounded(), rows);
+        for rows in rows.chunks(batch) {
+            let (_, gradient) = slope.gradient(reverse, &self.rounded(), rows)?;
             // a gradient beyond floats leads nowhere
             if gradient.iter().all(|slope| slope.is_finite()) {
                 let up: Vec<f64> = gradient.into_iter().map(|slope| -f64::from(slope)).collect();
@@ -37,7 +46,7 @@ impl Minibatch {
                 self.point.iter_mut().for_each(|weight| *weight = weight.clamp(-limit, limit));
             }
         }
-        self.rounded()
+        Ok(self.rounded())
     }
 
     fn rounded(&self) -> Vec<f32> {
