@@ -1,7 +1,7 @@
 //! cambrian_genotype
 
 use crate::error::Bytes;
-use crate::network::read_normalisation;
+use crate::numbers;
 use crate::term::{List, binary};
 use crate::{atoms, either_scheduler, error, parameters};
 use cambrian_core::base::choice::Choice;
@@ -226,7 +226,7 @@ fn to_json<'a>(
     genotype: GenotypeArc,
     normalisation: Term<'a>,
 ) -> NifResult<Term<'a>> {
-    let normalisation = read_normalisation(normalisation, genotype.0.inputs() as usize)?;
+    let normalisation = numbers::normalisation(normalisation, genotype.0.inputs() as usize)?;
     Ok(binary(env, &json::write(&genotype.0, normalisation.as_ref())))
 }
 
@@ -284,7 +284,7 @@ fn to_onnx<'a>(
 }
 
 fn plan(genotype: &GenotypeArc, normalisation: Term) -> NifResult<Plan> {
-    let normalisation = read_normalisation(normalisation, genotype.0.inputs() as usize)?;
+    let normalisation = numbers::normalisation(normalisation, genotype.0.inputs() as usize)?;
     Ok(Plan::new(&genotype.0).normalised(normalisation))
 }
 

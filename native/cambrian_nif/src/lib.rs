@@ -18,6 +18,7 @@ mod job;
 mod kind;
 mod memory;
 mod network;
+mod numbers;
 mod parameters;
 mod pools;
 mod population;
