@@ -488,7 +488,8 @@ count(What, N, #state{counts = Counts} = State) ->
 
 %% What was banned before counts as well.
 watch_bans(#state{conf = #conf{realm = Realm}} = State) ->
-    case cambrian_trust:watch_bans(Realm) of
+    %% the application may be stopping, and this bridge ends a moment later with its connection
+    case try cambrian_trust:watch_bans(Realm) catch error:{not_started, _} -> error end of
         {ok, Server, Banned} -> banned(Banned, State#state{trust = monitor(process, Server)});
         error ->
             _ = erlang:send_after(?LOOK_AGAIN_MS, self(), watch_bans),
